@@ -1,0 +1,126 @@
+"""Cohorts of the benchmark, cut into the published folds; nothing of a test fold is learnt on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.data.preparation import Preparation
+from mvlatent.data.tables import Tables
+from mvlatent.specs import Roles, Survival, View
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+__all__ = ["BATCH", "CLINICAL", "SURVIVAL", "Fold", "cut", "fold_numbers", "outcomes", "read"]
+
+SURVIVAL = ("survival_months", "event")
+CLINICAL = ("age", "is_female")
+BATCH = "site"
+BINARY = ("mut",)  # modelled as 0/1; every other modality is continuous
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One training set and the patients to be predicted.
+
+    Attributes
+    ----------
+    cohort, number
+        Name of the cohort and of the fold that is left out.
+    train
+        Training patients, scaled by a preparation that was fitted on them.
+    test
+        The other patients, scaled by the same preparation; without outcomes.
+    train_mdata, test_mdata
+        The same patients as they were read; the test patients again without outcomes.
+    roles
+        What is what in ``train_mdata``, without the site.
+    """
+
+    cohort: str
+    number: int
+    train: Cohort
+    test: Cohort
+    train_mdata: MuData
+    test_mdata: MuData
+    roles: Roles
+
+
+@lru_cache(maxsize=1)
+def read(data: Path, cohort: str) -> MuData:
+    """Read a cohort; FileNotFoundError names the file that is missing."""
+    import mudata
+
+    path = data / f"tcga_{cohort}.h5mu"
+    if not path.is_file():
+        raise FileNotFoundError(f"no cohort {cohort!r}: there is no file {path}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mudata.read_h5mu(path)
+
+
+def fold_numbers(mdata: MuData, folds: str) -> pd.Series:
+    """Fold of each patient as a nullable integer; KeyError if there is no such column."""
+    if folds not in mdata.obs:
+        raise KeyError(f"no column {folds!r} of folds in obs")
+    return pd.to_numeric(mdata.obs[folds]).astype("Int64")
+
+
+def outcomes(mdata: MuData, folds: str) -> pd.DataFrame:
+    """Fold, time and event of the patients that have a fold and an outcome."""
+    table = pd.DataFrame(
+        {
+            "fold": fold_numbers(mdata, folds),
+            "time": mdata.obs[SURVIVAL[0]].astype(float),
+            "event": mdata.obs[SURVIVAL[1]].astype(float),
+        }
+    )
+    table.index.name = "patient"
+    return table.dropna().astype({"fold": int})
+
+
+def cut(mdata: MuData, cohort: str, folds: str, number: int, views: Sequence[str] | None) -> Fold:
+    """Leave out fold ``number``; ``views`` restricts the modalities that any arm may use."""
+    table = outcomes(mdata, folds)
+    chosen = [name for name in mdata.mod if views is None or name in views]
+    if not chosen:
+        raise KeyError(f"cohort {cohort!r} has none of the views {list(views or ())}")
+    roles = Roles(
+        {name: View("bernoulli" if name in BINARY else "normal") for name in chosen},
+        clinical=CLINICAL,
+        survival=Survival(*SURVIVAL),
+    )
+    left_out = (table["fold"] == number).to_numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        train_mdata = mdata[table.index[~left_out]].copy()
+        test_mdata = mdata[table.index[left_out]].copy()
+        tables = [Tables.from_mudata(part, roles) for part in (train_mdata, test_mdata)]
+        for column in SURVIVAL:
+            del test_mdata.obs[column]
+    preparation = Preparation.fit(tables[0], roles)
+    train, test = (preparation.transform(part) for part in tables)
+    return Fold(
+        cohort,
+        number,
+        train,
+        replace(test, survival=None),
+        train_mdata,
+        test_mdata,
+        roles,
+    )
+
+
+def training_outcomes(table: pd.DataFrame, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times and events of the patients outside a fold."""
+    train = table[table["fold"] != number]
+    return train["time"].to_numpy(), train["event"].to_numpy()

@@ -1,0 +1,61 @@
+"""Shared and private structure of multi-view cohorts, with outcomes and honest uncertainty.
+
+Names are imported when they are first used, so that ``import mvlatent`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+try:
+    __version__ = version("mvlatent")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "0+unknown"
+
+_PLACES = {
+    "Labels": "mvlatent.specs",
+    "Survival": "mvlatent.specs",
+    "View": "mvlatent.specs",
+    "MVLatent": "mvlatent.model",
+    "fit": "mvlatent.model",
+    "Imputation": "mvlatent.model",
+    "Posterior": "mvlatent.posterior",
+    "SurvivalCurves": "mvlatent.model",
+}
+_FOLDERS = ("datasets", "pl", "sim", "study", "tl")
+
+__all__ = [
+    "Imputation",
+    "Labels",
+    "MVLatent",
+    "Posterior",
+    "Survival",
+    "SurvivalCurves",
+    "View",
+    "datasets",
+    "fit",
+    "pl",
+    "sim",
+    "study",
+    "tl",
+]
+
+if TYPE_CHECKING:
+    from mvlatent import datasets, pl, sim, study, tl
+    from mvlatent.model import Imputation, MVLatent, SurvivalCurves, fit
+    from mvlatent.posterior import Posterior
+    from mvlatent.specs import Labels, Survival, View
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        return import_module(f"mvlatent.{name}")
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'mvlatent' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,161 @@
+"""The command line: ``mvlatent demo``, ``fit`` and ``transform``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="One latent space of a multi-view cohort: shared and private factors, survival, labels.",
+)
+
+SEVERAL = ("--clinical", "--technical", "--views")
+FILES = (".h5mu", ".h5ad")
+
+Cohort = Annotated[Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for figures, report and model.")] = Path(
+        "mvlatent-demo"
+    ),
+    n: Annotated[int, typer.Option(help="Patients to simulate.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Simulate a cohort, fit, evaluate out of fold, write figures and an HTML report."""
+    from mvlatent.commands.demo import run_demo
+
+    run_demo(out, n=n, seed=seed)
+
+
+@app.command()
+def fit(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    survival: Annotated[
+        tuple[str, str] | None, typer.Option(help="Columns of time and event.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Column of the site.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Column of classes.")] = None,
+    clinical: Annotated[
+        list[str] | None, typer.Option(help="Columns for the outcome heads: A B ...")
+    ] = None,
+    technical: Annotated[
+        list[str] | None, typer.Option(help="More technical columns: A B ...")
+    ] = None,
+    views: Annotated[
+        list[str] | None, typer.Option(help="Views and likelihoods, rna=normal mut=bernoulli ...")
+    ] = None,
+    survival_kind: Annotated[str, typer.Option(help="piecewise or cox.")] = "piecewise",
+    n_shared: Annotated[int, typer.Option(help="Shared factors.")] = 16,
+    n_private: Annotated[int, typer.Option(help="Private factors a view.")] = 8,
+    max_epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Add out-of-fold estimates: a number, or a column.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Folds at a time.")] = 1,
+    out_data: Annotated[
+        Path | None, typer.Option(help="Also write the cohort with latents and predictions.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Fit a model to a cohort and save it to a folder."""
+    from mvlatent.commands.fit import run_fit
+
+    run_fit(
+        cohort,
+        out,
+        survival=survival,
+        survival_kind=survival_kind,
+        batch=batch,
+        labels=labels,
+        clinical=clinical or [],
+        technical=technical or [],
+        views=views or [],
+        fit={} if max_epochs is None else {"max_epochs": max_epochs},
+        shape={"n_shared": n_shared, "n_private": n_private},
+        folds=folds,
+        jobs=jobs,
+        out_data=out_data,
+        seed=seed,
+        overwrite=overwrite,
+    )
+
+
+@app.command()
+def transform(
+    model: Annotated[Path, typer.Argument(help="Folder of a fitted model.")],
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="File to write, .h5mu.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write latents, risk and class probabilities of patients into a copy of their cohort."""
+    from mvlatent.commands.transform import run_transform
+
+    run_transform(model, cohort, out, overwrite=overwrite)
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Repeat an option before each of its values: ``--clinical a b`` is ``--clinical a --clinical b``.
+
+    Examples
+    --------
+    >>> spread(["fit", "c.h5mu", "--clinical", "age", "sex", "--out", "M"])
+    ['fit', 'c.h5mu', '--clinical', 'age', '--clinical', 'sex', '--out', 'M']
+    """
+    out: list[str] = []
+    option, count = None, 0
+    for argument in arguments:
+        if argument.startswith("-"):
+            option, count = (argument if argument in SEVERAL else None), 0
+            out.append(argument)
+            continue
+        if option is not None and count and not argument.endswith(FILES):
+            out.append(option)
+        elif option is not None and count:
+            option = None
+        out.append(argument)
+        count += 1
+    return out
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors of the user's input are one line on stderr, exit status 1."""
+    given = spread(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:
+        app(given)
+        return
+    try:
+        app(given)
+    except KeyboardInterrupt:
+        _stop("interrupted", 130)
+    except (ValueError, KeyError, OSError, FloatingPointError) as error:
+        _stop(_one_line(error), 1)
+
+
+def _one_line(error: BaseException) -> str:
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return " ".join(str(text).split())
+
+
+def _stop(message: str, status: int) -> Any:
+    print(f"mvlatent: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

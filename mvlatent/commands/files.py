@@ -1,0 +1,60 @@
+"""Cohorts read from and written to disk."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+__all__ = ["check_target", "read_cohort", "write_cohort"]
+
+
+def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
+    """Read a MuData, or an AnnData with its views named, quietly.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is neither .h5mu nor .h5ad, or cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}.")
+    if path.suffix not in (".h5mu", ".h5ad"):
+        raise ValueError(f"{path} is neither .h5mu nor .h5ad.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import anndata
+        import mudata
+
+        mudata.set_options(pull_on_update=False)
+        try:
+            return mudata.read(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def check_target(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+    """Say before any work whether a file can be written.
+
+    Raises
+    ------
+    ValueError
+        If its suffix is not one of those.
+    FileExistsError
+        If it is there and may not be replaced.
+    """
+    if path.suffix not in suffixes:
+        raise ValueError(f"{path} must end in {' or '.join(suffixes)}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; pass --overwrite to replace it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} for {path.name}.")
+
+
+def write_cohort(data: Any, path: Path) -> None:
+    """Write a MuData or an AnnData."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.write(path) if path.suffix == ".h5mu" else data.write_h5ad(path)

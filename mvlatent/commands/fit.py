@@ -1,0 +1,133 @@
+"""``mvlatent fit``: from a file to a saved model and a closing summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mvlatent.commands.files import check_target, read_cohort
+from mvlatent.commands.transform import write_predictions
+from mvlatent.specs import LIKELIHOODS, Survival
+
+__all__ = ["run_fit"]
+
+
+def run_fit(
+    cohort: Path,
+    out: Path,
+    *,
+    survival: tuple[str, str] | None,
+    survival_kind: str,
+    batch: str | None,
+    labels: str | None,
+    clinical: Sequence[str],
+    technical: Sequence[str],
+    views: Sequence[str],
+    fit: dict[str, Any],
+    shape: dict[str, Any],
+    folds: str | None,
+    jobs: int,
+    out_data: Path | None,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Check the targets, fit, save, and say what was done."""
+    begun = time.perf_counter()
+    named = parse_views(views)
+    outcome = None if survival is None else Survival(*survival, kind=survival_kind)
+    if (out / "spec.json").exists() and not overwrite:
+        raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
+    data = read_cohort(cohort)
+    if out_data is not None:
+        check_target(out_data, (cohort.suffix,), overwrite=overwrite)
+    options: dict[str, Any] = {
+        "views": named,
+        "batch": batch,
+        "technical": technical,
+        "clinical": clinical,
+        "survival": outcome,
+        "labels": labels,
+        "seed": seed,
+        **fit,
+        **shape,
+    }
+    model = _fit(data, options)
+    model.save(out, overwrite=overwrite)
+    if out_data is not None:
+        write_predictions(model, data, out_data)
+    estimates = _estimates(data, folds, jobs, options)
+    _report(model, estimates, out, out_data, time.perf_counter() - begun)
+
+
+def parse_views(views: Sequence[str]) -> dict[str, str] | None:
+    """Views of ``name=likelihood`` or ``name`` (normal).
+
+    Raises
+    ------
+    ValueError
+        If a likelihood is not known.
+
+    Examples
+    --------
+    >>> parse_views(["rna", "mut=bernoulli"])
+    {'rna': 'normal', 'mut': 'bernoulli'}
+    """
+    named = {}
+    for text in views:
+        name, _, likelihood = text.partition("=")
+        named[name] = likelihood or "normal"
+        if named[name] not in LIKELIHOODS:
+            choices = ", ".join(LIKELIHOODS)
+            raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
+    return named or None
+
+
+def _fit(data: Any, options: dict[str, Any]) -> Any:
+    import mvlatent as mv
+
+    return mv.fit(data, **options)
+
+
+def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any]) -> list[str]:
+    """Lines of out-of-fold estimates."""
+    if folds is None:
+        return ["no out-of-fold estimate was made; add --folds 5 for one"]
+    from mvlatent.study import out_of_fold
+
+    found = out_of_fold(
+        data, folds=int(folds) if folds.isdigit() else folds, n_jobs=jobs, **options
+    )
+    lines = []
+    if "risk" in found.table:
+        for column, name in (("risk", "all blocks"), ("risk_shared", "z and clinical only")):
+            c, lower, upper = found.concordance(column)
+            lines.append(f"Harrell's C, {name}: {c:.3f} (95 % interval {lower:.3f}-{upper:.3f})")
+    if "label" in found.table:
+        lines.append(f"accuracy of {options['labels']}: {found.accuracy():.3f}")
+    return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
+
+
+def _report(
+    model: Any, estimates: list[str], out: Path, out_data: Path | None, seconds: float
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(model.summary(), markup=False)
+    shares = model.variance_explained()
+    table = Table(title="variance explained (scaled units)", title_justify="left")
+    table.add_column("block")
+    for view in shares.columns:
+        table.add_column(str(view), justify="right")
+    for block, row in shares.iterrows():
+        table.add_row(str(block), *(f"{value:.3f}" for value in row))
+    console.print(table)
+    for line in estimates:
+        console.print(line, markup=False)
+    console.print(f"model: {out}", markup=False)
+    if out_data is not None:
+        console.print(f"cohort with latents and predictions: {out_data}", markup=False)
+    console.print(f"{seconds:.0f} s in all")

@@ -1,0 +1,1 @@
+"""From MuData to tensors: roles, aligned tables, scaling, and the `Cohort` the model sees."""

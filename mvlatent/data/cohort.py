@@ -1,0 +1,214 @@
+"""The cohort as tensors: the wall between tables and model, and all that the model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Cohort", "CohortView", "Group", "LabelData", "SurvivalData"]
+
+
+@dataclass(frozen=True, eq=False)
+class CohortView:
+    """One modality of N patients.
+
+    Attributes
+    ----------
+    x
+        Scaled values, (N, p) float32, 0 where missing.
+    present
+        Whether the patient has the view, (N,) bool.
+    observed
+        Whether the entry was measured, (N, p) bool; ``None``: every entry of the present rows was.
+    likelihood, noise
+        As in `mvlatent.specs.View`.
+    features
+        Names of the p columns.
+    residual
+        Squared norm of each row outside a rotated basis, (N,); ``None`` where nothing was rotated.
+    n_hidden
+        Dimensions outside that basis (p before the rotation minus p).
+    """
+
+    x: Tensor
+    present: Tensor
+    observed: Tensor | None
+    likelihood: str
+    noise: str
+    features: tuple[str, ...]
+    residual: Tensor | None = None
+    n_hidden: int = 0
+
+    def subset(self, rows: Tensor) -> CohortView:
+        """Return the view of the rows given by integer index (or bool mask)."""
+        return replace(
+            self,
+            x=self.x[rows],
+            present=self.present[rows],
+            observed=None if self.observed is None else self.observed[rows],
+            residual=None if self.residual is None else self.residual[rows],
+        )
+
+    def absent(self) -> CohortView:
+        """Return the view as if no patient had it; no value is left in it."""
+        return replace(
+            self,
+            x=torch.zeros_like(self.x),
+            present=torch.zeros_like(self.present),
+            observed=None,
+            residual=None if self.residual is None else torch.zeros_like(self.residual),
+        )
+
+    def to(self, device: torch.device | str) -> CohortView:
+        """Return the view on another device."""
+        return replace(
+            self,
+            x=self.x.to(device),
+            present=self.present.to(device),
+            observed=None if self.observed is None else self.observed.to(device),
+            residual=None if self.residual is None else self.residual.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns of the technical matrix that encode one covariate.
+
+    Attributes
+    ----------
+    name
+        The covariate's column in ``obs``.
+    columns
+        Where its columns are in `Cohort.technical`.
+    kind
+        ``"categorical"`` (one column a level, all zero where missing or unknown) or
+        ``"continuous"``.
+    levels
+        A name for each of its columns.
+    """
+
+    name: str
+    columns: slice
+    kind: str
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SurvivalData:
+    """Times and events of N patients.
+
+    Attributes
+    ----------
+    time
+        Follow-up, (N,) float32, > 0, in the user's unit; 1 where unobserved.
+    event
+        1 where the event was seen, (N,) float32; 0 where unobserved.
+    observed
+        Whether the outcome is known, (N,) bool.
+    """
+
+    time: Tensor
+    event: Tensor
+    observed: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LabelData:
+    """Classes of N patients: ``codes`` (N,) int64 into ``categories``, -1 where missing."""
+
+    codes: Tensor
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """N patients as aligned tensors.
+
+    Attributes
+    ----------
+    obs_names
+        Names of the patients, in the order of every tensor's rows.
+    views
+        Modalities by name.
+    technical
+        Encoded technical covariates, (N, q) float32; q may be 0.
+    technical_groups
+        Which columns of ``technical`` belong to which covariate.
+    clinical
+        Encoded clinical covariates, (N, c) float32; c may be 0.
+    clinical_names
+        A name for each column of ``clinical``.
+    survival, labels
+        Outcomes, ``None`` where the cohort has none.
+    """
+
+    obs_names: tuple[str, ...]
+    views: dict[str, CohortView]
+    technical: Tensor
+    technical_groups: tuple[Group, ...]
+    clinical: Tensor
+    clinical_names: tuple[str, ...]
+    survival: SurvivalData | None = None
+    labels: LabelData | None = None
+
+    def __len__(self) -> int:
+        """Return the number of patients."""
+        return len(self.obs_names)
+
+    @property
+    def presence(self) -> Tensor:
+        """Which patient has which view, (N, M) bool, columns in the order of ``views``."""
+        if not self.views:
+            return torch.zeros(len(self), 0, dtype=torch.bool)
+        return torch.stack([v.present for v in self.views.values()], dim=1)
+
+    def subset(self, rows: Tensor | np.ndarray | list[int]) -> Cohort:
+        """Return the patients given by integer index (in that order) or by a bool mask."""
+        index = torch.as_tensor(rows)
+        index = index.nonzero().squeeze(1) if index.dtype == torch.bool else index.long()
+        s, y = self.survival, self.labels
+        return replace(
+            self,
+            obs_names=tuple(self.obs_names[i] for i in index.tolist()),
+            views={k: v.subset(index) for k, v in self.views.items()},
+            technical=self.technical[index],
+            clinical=self.clinical[index],
+            survival=s and SurvivalData(s.time[index], s.event[index], s.observed[index]),
+            labels=y and LabelData(y.codes[index], y.categories),
+        )
+
+    def mask_views(self, given: Iterable[str]) -> Cohort:
+        """Return the cohort with every view that is not in ``given`` marked absent.
+
+        Raises
+        ------
+        KeyError
+            If a name of ``given`` is not a view.
+        """
+        keep = [given] if isinstance(given, str) else list(given)
+        for name in keep:
+            if name not in self.views:
+                raise KeyError(f"no view {name!r}; the views are {', '.join(self.views)}.")
+        return replace(
+            self, views={k: v if k in keep else v.absent() for k, v in self.views.items()}
+        )
+
+    def to(self, device: torch.device | str) -> Cohort:
+        """Return the cohort on another device."""
+        s, y = self.survival, self.labels
+        return replace(
+            self,
+            views={k: v.to(device) for k, v in self.views.items()},
+            technical=self.technical.to(device),
+            clinical=self.clinical.to(device),
+            survival=s
+            and SurvivalData(s.time.to(device), s.event.to(device), s.observed.to(device)),
+            labels=y and LabelData(y.codes.to(device), y.categories),
+        )

@@ -1,0 +1,171 @@
+"""Encoding of technical and clinical covariates, learnt on training rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mvlatent.data.columns import as_numbers, as_text, is_numeric, quote
+
+__all__ = ["Encoder", "fit_encoder"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How one covariate becomes columns of a matrix.
+
+    Attributes
+    ----------
+    name
+        Column of ``obs``.
+    role
+        ``"batch"``, ``"technical"`` or ``"clinical"``.
+    kind
+        ``"categorical"`` or ``"continuous"``.
+    levels
+        Levels of a categorical covariate on the training rows, sorted. Technical ones get a column
+        each; clinical ones all but the first.
+    center, scale
+        Mean and sd of a continuous covariate on the training rows, missing ones filled.
+    fill
+        What a missing value becomes: the median (continuous) or the mode (clinical categorical).
+    indicator
+        Whether a column says that the value is missing.
+    """
+
+    name: str
+    role: str
+    kind: str
+    levels: tuple[str, ...] = ()
+    center: float = 0.0
+    scale: float = 1.0
+    fill: float | str | None = None
+    indicator: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns it makes."""
+        missing = (f"{self.name} (missing)",) if self.indicator else ()
+        if self.kind == "continuous":
+            return (self.name, *missing)
+        if self.role != "clinical":
+            return self.levels
+        return (*(f"{self.name}={v}" for v in self.levels[1:]), *missing)
+
+    def encode(self, column: pd.Series) -> np.ndarray:
+        """Return the columns, (N, len(columns)) float32; unseen levels are named in a warning."""
+        if self.kind == "continuous":
+            return self._continuous(column)
+        text = as_text(column)
+        known = set(self.levels)
+        unseen = sorted({t for t in text if t is not None and t not in known})
+        if unseen:
+            self._warn_unseen(unseen)
+        missing = np.array([t not in known for t in text], dtype=bool)
+        if self.role != "clinical":
+            return (text[:, None] == np.array(self.levels, dtype=object)).astype(np.float32)
+        filled = np.where(missing, str(self.fill), text)
+        dummies = filled[:, None] == np.array(self.levels[1:], dtype=object)[None, :]
+        parts = [dummies, missing[:, None]] if self.indicator else [dummies]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def _continuous(self, column: pd.Series) -> np.ndarray:
+        values = as_numbers(column, f"{self.role} covariate {self.name!r}")
+        missing = np.isnan(values)
+        scaled = (np.where(missing, float(self.fill or 0.0), values) - self.center) / self.scale
+        parts = [scaled, missing] if self.indicator else [scaled]
+        return np.stack(parts, axis=1).astype(np.float32)
+
+    def _warn_unseen(self, unseen: list[str]) -> None:
+        what = "sites" if self.role == "batch" else "levels"
+        instead = f"the mode {self.fill!r}" if self.role == "clinical" else "unknown"
+        warnings.warn(
+            f"{self.name!r} holds {what} that the training rows do not: {quote(unseen)}; "
+            f"taken as {instead}.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types."""
+        return {**asdict(self), "levels": list(self.levels)}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Encoder:
+        """Build an encoder from what `to_dict` returned."""
+        return cls(**{**state, "levels": tuple(state["levels"])})
+
+
+def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]]:
+    """Learn how to encode a covariate from its training rows.
+
+    Parameters
+    ----------
+    column
+        Training rows.
+    role
+        ``"batch"`` (always categorical), ``"technical"``, or ``"clinical"`` (numbers with two
+        values count as categorical).
+
+    Returns
+    -------
+    encoder, notes
+        ``None`` if the column does not vary; what was imputed or dropped.
+
+    Raises
+    ------
+    ValueError
+        If no training row has a value.
+
+    Examples
+    --------
+    >>> encoder, notes = fit_encoder(pd.Series([40.0, None, 50.0, 60.0], name="age"), "clinical")
+    >>> encoder.columns
+    ('age', 'age (missing)')
+    >>> notes
+    ["clinical covariate 'age': 1 missing, filled with the median 50, plus an indicator"]
+    """
+    text = as_text(column)
+    found = sorted({t for t in text if t is not None})
+    what = f"{role} covariate {str(column.name)!r}"
+    if not found:
+        raise ValueError(f"{what} has no value in any training row.")
+    if len(found) == 1:
+        return None, [f"{what}: one value only ({found[0]!r}), dropped"]
+    n_missing = sum(t is None for t in text)
+    continuous = role != "batch" and is_numeric(column)
+    if continuous and not (role == "clinical" and len(found) == 2):
+        return _fit_continuous(column, role, what, n_missing)
+    if role != "clinical":
+        notes = [f"{what}: {n_missing} missing, taken as unknown"] if n_missing else []
+        return Encoder(str(column.name), role, "categorical", tuple(found)), notes
+    mode = max(found, key=lambda level: (text == level).sum())
+    notes = [f"{what}: {n_missing} missing, filled with the mode {mode!r}, plus an indicator"]
+    encoder = Encoder(
+        str(column.name), role, "categorical", tuple(found), fill=mode, indicator=n_missing > 0
+    )
+    return encoder, notes if n_missing else []
+
+
+def _fit_continuous(
+    column: pd.Series, role: str, what: str, n_missing: int
+) -> tuple[Encoder, list[str]]:
+    values = as_numbers(column, what)
+    median = float(np.nanmedian(values))
+    filled = np.where(np.isnan(values), median, values)
+    note = f"{what}: {n_missing} missing, filled with the median {median:g}, plus an indicator"
+    encoder = Encoder(
+        str(column.name),
+        role,
+        "continuous",
+        center=float(filled.mean()),
+        scale=float(filled.std()) or 1.0,
+        fill=median,
+        indicator=n_missing > 0,
+    )
+    return encoder, [note] if n_missing else []

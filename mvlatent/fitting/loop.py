@@ -1,0 +1,226 @@
+"""The training loop on Lightning Fabric: one for a laptop and for many devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyro
+import torch
+
+from mvlatent.data.batches import batches
+from mvlatent.data.cohort import Cohort
+from mvlatent.fitting.plan import Plan
+from mvlatent.objectives.elbo import Terms
+from mvlatent.objectives.objective import Objective
+
+__all__ = ["Fitted", "fit"]
+
+REBALANCE_EVERY = 10
+VALIDATION_SEED = 20_000
+
+
+@dataclass
+class Fitted:
+    """What a run leaves beside the weights.
+
+    ``history`` has a row an epoch and a column a term (nats a patient); ``best_epoch`` is the
+    epoch whose weights were kept, ``stopped`` says why the run ended.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    stopped: str = "max_epochs"
+    seconds: float = 0.0
+
+
+def fit(
+    objective: Objective,
+    train: Cohort,
+    plan: Plan,
+    *,
+    validation: Cohort | None = None,
+    progress: bool = True,
+) -> Fitted:
+    """Fit the objective to the training patients, in place.
+
+    Parameters
+    ----------
+    objective
+        Loss and model; its weights at the end are those of the best epoch.
+    train, validation
+        Cohorts of training and of held-out patients.
+    plan
+        Options.
+    progress
+        Show a progress bar with the terms.
+
+    Returns
+    -------
+    Fitted
+        History and reason of the end. An interrupt (Ctrl-C) ends the run early and keeps the best
+        weights so far.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss becomes non-finite, naming the term and the view.
+    """
+    from lightning.fabric import Fabric
+
+    fabric = Fabric(
+        accelerator=plan.accelerator,
+        devices=plan.devices,
+        num_nodes=plan.num_nodes,
+        strategy=plan.strategy,
+        precision=plan.precision,  # type: ignore[arg-type]
+    )
+    if fabric.world_size > 1:
+        fabric.launch()
+    return _Run(fabric, objective, plan).go(train, validation, progress=progress)
+
+
+class _Run:
+    """One run of the loop."""
+
+    def __init__(self, fabric: Any, objective: Objective, plan: Plan) -> None:
+        self.fabric, self.plan, self.objective = fabric, plan, objective
+        optimizer = torch.optim.AdamW(
+            objective.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, fused=True
+        )
+        self.module, self.optimizer = fabric.setup(objective, optimizer)
+        self.result = Fitted()
+        self.best_loss, self.best_weights = float("inf"), None
+        self.step = 0
+
+    def go(self, train: Cohort, validation: Cohort | None, *, progress: bool) -> Fitted:
+        plan, begun = self.plan, time.perf_counter()
+        train = train.to(self.fabric.device)
+        validation = None if validation is None else validation.to(self.fabric.device)
+        generator = torch.Generator().manual_seed(plan.seed + self.fabric.global_rank)
+        bar = _bar(plan.max_epochs, progress and self.fabric.global_rank == 0)
+        with torch.random.fork_rng(), pyro.validation_enabled(False), bar:
+            torch.manual_seed(plan.seed + self.fabric.global_rank)
+            try:
+                for epoch in range(plan.max_epochs):
+                    row = self.epoch(train, epoch, generator)
+                    if validation is not None:
+                        row |= self.validate(validation)
+                    self.result.history.append(row)
+                    bar.update(1)
+                    bar.set_postfix(_postfix(row), refresh=False)
+                    if self.keep_or_stop(row, epoch, validated=validation is not None):
+                        break
+            except KeyboardInterrupt:
+                self.result.stopped = "interrupted"
+        self.restore()
+        self.result.seconds = time.perf_counter() - begun
+        return self.result
+
+    def epoch(self, train: Cohort, epoch: int, generator: torch.Generator) -> dict[str, float]:
+        """Train for one epoch and return the mean of its terms."""
+        total: Terms = {}
+        count = 0
+        kl_weight = self.plan.kl_weight(epoch)
+        self.module.train()
+        for batch in self.batches(train, generator):
+            loss, terms = self.module(
+                batch, len(train), kl_weight, rebalance=self.step % REBALANCE_EVERY == 0
+            )
+            self.optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss)
+            self.optimizer.step()
+            self.step += 1
+            count += 1
+            total = {k: v + total.get(k, 0.0) for k, v in terms.items()}
+        row = dict(zip(total, (torch.stack(list(total.values())) / count).tolist(), strict=True))
+        _check_finite(row)
+        return {"epoch": epoch, "kl_weight": kl_weight, "elbo": sum(row.values()), **row} | {
+            f"weight:{head.site}": float(head.weight) for head in self.objective.vae.heads
+        }
+
+    def batches(self, train: Cohort, generator: torch.Generator) -> Iterator[Cohort]:
+        """Shuffled batches of this process, some views hidden."""
+        size = self.plan.batch_of(len(train))
+        whole = size >= len(train) and self.fabric.world_size == 1
+        rows = [None] if whole else batches(len(train), size, generator)
+        for index in rows:
+            if index is not None and self.fabric.world_size > 1:
+                index = index[self.fabric.global_rank :: self.fabric.world_size]
+            batch = train if index is None else train.subset(index.to(self.fabric.device))
+            yield self.hide(batch, generator)
+
+    def hide(self, batch: Cohort, generator: torch.Generator) -> Cohort:
+        """Hide views at random, never the last one of a patient."""
+        if self.plan.view_dropout == 0:
+            return batch
+        presence = batch.presence
+        drawn = torch.rand(presence.shape, generator=generator).to(presence.device)
+        keep = drawn >= self.plan.view_dropout
+        first = torch.where(presence, drawn, -1.0).argmax(1, keepdim=True)
+        keep.scatter_(1, first, True)
+        views = {
+            name: replace(view, present=view.present & kept)
+            for (name, view), kept in zip(batch.views.items(), keep.T, strict=True)
+        }
+        return replace(batch, views=views)
+
+    @torch.no_grad()
+    def validate(self, validation: Cohort) -> dict[str, float]:
+        """Loss on held-out patients, on the same noise every time."""
+        self.module.eval()
+        with torch.random.fork_rng():
+            torch.manual_seed(VALIDATION_SEED)
+            _, terms = self.module(validation, len(validation), 1.0)
+        held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
+        row = {"validation_elbo": float(torch.stack(held_out).sum())}
+        for head in self.objective.vae.heads:
+            row[f"validation:{head.site}"] = float(terms[head.site] / head.weight)
+        return row
+
+    def keep_or_stop(self, row: dict[str, float], epoch: int, *, validated: bool) -> bool:
+        """Keep the weights if they are the best so far; say whether patience is over."""
+        if not validated:
+            self.result.best_epoch = epoch
+            return False
+        loss = -row["validation_elbo"]
+        if loss < self.best_loss:
+            self.best_loss, self.result.best_epoch = loss, epoch
+            self.best_weights = deepcopy(self.objective.state_dict())
+        if self.plan.early_stopping and epoch - self.result.best_epoch >= self.plan.patience:
+            self.result.stopped = "early_stopping"
+            return True
+        return False
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        if self.best_weights is not None:
+            self.objective.load_state_dict(self.best_weights)
+
+
+def _check_finite(row: dict[str, float]) -> None:
+    for name, value in row.items():
+        if not torch.isfinite(torch.tensor(value)):
+            kind, _, view = name.rpartition(":")
+            where = f"term {name!r}" + (f" of view {view!r}" if kind else "")
+            raise FloatingPointError(
+                f"the loss is not finite ({value}): {where} is at fault. Look for extreme values "
+                "there, or lower lr."
+            )
+
+
+def _bar(total: int, show: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, disable=not show, desc="fit", unit="epoch", mininterval=0.5)
+
+
+def _postfix(row: dict[str, float]) -> dict[str, str]:
+    shown = {"elbo": row["elbo"], "val": row.get("validation_elbo"), "kl z": row.get("kl:z")}
+    shown |= {k: v for k, v in row.items() if k.startswith("outcome:")}
+    return {k: f"{v:.1f}" for k, v in shown.items() if v is not None}
+
+

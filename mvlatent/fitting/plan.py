@@ -1,0 +1,97 @@
+"""How a model is to be fitted: options that check themselves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Options of the training loop.
+
+    Parameters
+    ----------
+    max_epochs
+        Passes over the training patients.
+    batch_size
+        Patients a step; ``None`` is the whole cohort up to 1,024 patients, else 512.
+    lr
+        Learning rate of AdamW.
+    weight_decay
+        Decoupled weight decay.
+    warmup
+        Share of ``max_epochs`` over which the KL weight rises from 0 to 1.
+    early_stopping
+        Stop when the validation loss has not improved for ``patience`` epochs; the best weights are
+        restored either way.
+    patience
+        See above.
+    refit_epochs
+        Epochs on all rows, validation rows included, after the best weights are restored.
+    view_dropout
+        Probability that a view of a patient is hidden for a step (amortised encoders need it; for
+        exact ones any subset works without).
+    seed
+        Seed of every draw in the loop.
+    accelerator, devices, num_nodes, strategy, precision
+        As in Lightning Fabric.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> Plan(max_epochs=3).batch_of(400)
+    400
+    """
+
+    max_epochs: int = 200
+    batch_size: int | None = None
+    lr: float = 5e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    early_stopping: bool = True
+    patience: int = 25
+    refit_epochs: int = 0
+    view_dropout: float = 0.0
+    seed: int = 0
+    accelerator: str = "auto"
+    devices: int | str | list[int] = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("max_epochs", "patience", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}.")
+        if self.refit_epochs < 0:
+            raise ValueError(f"refit_epochs must not be negative, not {self.refit_epochs!r}.")
+        if self.batch_size is not None and self.batch_size < 2:
+            raise ValueError(f"batch_size must be at least 2, not {self.batch_size!r}.")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, not {self.lr!r}.")
+        for name in ("warmup", "view_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
+
+    def batch_of(self, n: int) -> int:
+        """Batch size for ``n`` training patients."""
+        if self.batch_size is not None:
+            return min(self.batch_size, n)
+        return n if n <= 1024 else 512
+
+    def kl_weight(self, epoch: int) -> float:
+        """KL weight of an epoch, in (0, 1]."""
+        rise = self.warmup * self.max_epochs
+        return 1.0 if rise < 1 else min(1.0, (epoch + 1) / rise)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)

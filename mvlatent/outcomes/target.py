@@ -1,0 +1,134 @@
+"""What the reported head needs from a likelihood: a target bound to data, and a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Baseline", "Curvature", "LinearBaseline", "ProfiledBaseline", "Target"]
+
+
+class Curvature(NamedTuple):
+    """Log-likelihood of the linear predictor with its baseline profiled out, to second order.
+
+    The negative Hessian of class ``c`` is ``W_c = diag(diag[:, c]) - low_rank[c] low_rank[c]'``,
+    positive semi-definite.
+
+    Attributes
+    ----------
+    loglik
+        Profile log-likelihood (plus the baseline's log prior), scalar.
+    grad
+        Gradient with respect to the linear predictor, (n, C).
+    diag
+        Diagonal part of the negative Hessian, (n, C).
+    low_rank
+        Low-rank part subtracted from it, (C, n, r).
+    """
+
+    loglik: Tensor
+    grad: Tensor
+    diag: Tensor
+    low_rank: Tensor
+
+
+class ProfiledBaseline(NamedTuple):
+    """A baseline and how it answers to the linear predictor of the training rows.
+
+    Attributes
+    ----------
+    baseline
+        The baseline, not yet aware of the coefficients.
+    weights
+        Minus the derivative of the baseline's K coordinates with respect to the linear predictor,
+        (C, K, n); rows sum to about one.
+    """
+
+    baseline: LinearBaseline
+    weights: Tensor
+
+
+class Target(Protocol):
+    """A likelihood bound to outcomes, as a function of the linear predictor alone.
+
+    ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
+    has their order and their length n. ``n_outputs`` is C. ``effective_share`` is the fraction of
+    the C coefficient vectors that the likelihood can see: (C - 1) / C for a softmax, else 1.
+    """
+
+    rows: Tensor
+    n_outputs: int
+    effective_share: float
+
+    def loglik(self, eta: Tensor) -> Tensor:
+        """Profile log-likelihood of a linear predictor (n, C)."""
+        ...
+
+    def curvature(self, eta: Tensor) -> Curvature:
+        """Profile log-likelihood, gradient and curvature at a linear predictor (n, C)."""
+        ...
+
+    def log_volume(self, eta: Tensor) -> Tensor:
+        """Log determinant of the precision of the profiled baseline."""
+        ...
+
+    def profiled(self, eta: Tensor) -> ProfiledBaseline:
+        """Baseline at a linear predictor (n, C)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Gaussian posterior of the baseline's log-scale coordinates, given the coefficients.
+
+    For standardised coefficients ``u`` with posterior mean ``m`` the coordinates are
+    ``shift + gain (u - m) + noise``, noise ~ N(0, cov): the baseline moves against the linear
+    predictor, which is why both have to be drawn together.
+
+    Attributes
+    ----------
+    shift
+        Mean, (K,).
+    gain
+        Dependence on the coefficients, (C, K, P).
+    factor
+        Lower Cholesky factor of the conditional covariance, (K, K).
+    """
+
+    shift: Tensor
+    gain: Tensor
+    factor: Tensor
+
+    def draw(self, deviation: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw coordinates (S, K) jointly with coefficient deviations (S, C, P)."""
+        noise = torch.randn(
+            deviation.shape[0], len(self.shift), dtype=self.shift.dtype, generator=generator
+        )
+        moved = torch.einsum("scp,ckp->sk", deviation, self.gain)
+        return self.shift + moved + noise @ self.factor.T
+
+
+@dataclass(frozen=True)
+class LinearBaseline:
+    """A baseline whose shape is a known function of K Gaussian log-scale coordinates."""
+
+    kind: ClassVar[str]
+    factor: Tensor
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays that rebuild the baseline."""
+        return {k: v.numpy() for k, v in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, Any]) -> Self:
+        """Rebuild a baseline from its arrays."""
+        return cls(**{k: torch.as_tensor(np.asarray(v)) for k, v in arrays.items()})
+
+    def exposure(self, times: Tensor) -> Tensor:
+        """Cumulative baseline hazard by coordinate, (T, K); sums to the baseline at the mode."""
+        raise NotImplementedError(f"a {self.kind} baseline has no hazard")

@@ -1,0 +1,53 @@
+"""What the plots share: colours that colour-blind readers can tell apart, and bare axes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["GREY", "PALETTE", "SEQUENTIAL", "bare", "colours", "new_axes", "outside_legend"]
+
+# Okabe and Ito's colours, without black and with the yellow last.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F5FA8", "#B8A800")
+GREY = "#9A9A9A"
+SEQUENTIAL = "cividis"
+
+
+def new_axes(ax: "Axes | None", *, size: tuple[float, float]) -> "Axes":
+    """Return the given axes, or those of a new figure with constrained layout."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def bare(ax: "Axes") -> None:
+    """Drop the upper and right spines and soften the rest."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#555555")
+    ax.tick_params(color="#555555", labelcolor="#333333")
+
+
+def colours(n: int) -> Sequence:
+    """Return n distinct colours: the palette, or a wheel of hues where it is too short."""
+    if n <= len(PALETTE):
+        return PALETTE[:n]
+    from matplotlib import colormaps
+
+    return [colormaps["turbo"]((i + 0.5) / n) for i in range(n)]
+
+
+def outside_legend(ax: "Axes", title: str | None = None) -> None:
+    """Put the legend to the right of the axes."""
+    n = len(ax.get_legend_handles_labels()[1])
+    ax.legend(
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        frameon=False,
+        borderaxespad=0.0,
+        ncols=1 if n <= 16 else 2,
+        alignment="left",
+    )

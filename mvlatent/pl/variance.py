@@ -1,0 +1,102 @@
+"""How much of each view each block explains."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["variance_explained"]
+
+KINDS = ("auto", "bar", "heatmap")
+
+
+def variance_explained(
+    table: pd.DataFrame,
+    *,
+    kind: str = "auto",
+    title: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw explained variance: stacked bars for blocks, a heatmap for single factors.
+
+    Parameters
+    ----------
+    table
+        Blocks (or factors) × views, shares of variance in [0, 1]. Negative shares (out-of-sample
+        R² can be) are drawn as 0, and NaN (a block that a view does not have) as nothing.
+    kind
+        ``"bar"``, ``"heatmap"``, or ``"auto"``: bars for up to six rows.
+    title
+        Title of the plot.
+    ax
+        Where to draw; ``None``: a new figure.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is unknown or the table is empty.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"rna": [0.4, 0.2]}, index=["shared", "private"])
+    >>> len(variance_explained(table).patches)
+    2
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(KINDS)}")
+    if table.empty:
+        raise ValueError("the table is empty")
+    if kind == "bar" or (kind == "auto" and len(table) <= 6):
+        ax = new_axes(ax, size=(2.8 + 0.8 * table.shape[1], 3.6))
+        _draw_bars(ax, table.clip(lower=0).fillna(0))
+    else:
+        size = (2.4 + 0.7 * table.shape[1], 1.4 + 0.28 * len(table))
+        ax = new_axes(ax, size=size)
+        _draw_heatmap(ax, table)
+    if title:
+        ax.set_title(title, loc="left")
+    return ax
+
+
+def _block_colours(names: list[str]) -> list:
+    """Technical is grey wherever it stands; the rest take the palette in order."""
+    palette = iter(colours(len(names)))
+    return [GREY if name == "technical" else next(palette) for name in names]
+
+
+def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
+    base = np.zeros(table.shape[1])
+    names = [str(name) for name in table.index]
+    for name, colour, values in zip(names, _block_colours(names), table.to_numpy(), strict=True):
+        ax.bar(table.columns.astype(str), values, bottom=base, width=0.62, color=colour, label=name)
+        base = base + values
+    ax.set_ylabel("variance explained")
+    ax.set_ylim(0, max(base.max() * 1.08, 0.05))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    ax.margins(x=0.06)
+    bare(ax)
+    outside_legend(ax)
+
+
+def _draw_heatmap(ax: "Axes", table: pd.DataFrame) -> None:
+    values = table.to_numpy(float)
+    top = max(np.nanmax(np.where(np.isnan(values), 0, values)), 1e-6)
+    image = ax.imshow(np.clip(values, 0, None), cmap="Blues", vmin=0, vmax=top, aspect="auto")
+    ax.set_xticks(range(table.shape[1]), table.columns.astype(str))
+    ax.set_yticks(range(len(table)), table.index.astype(str))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if values.size <= 150:
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                ink = "white" if value > 0.6 * top else "#333333"
+                shown = f"{100 * max(value, 0):.0f}"
+                ax.text(column, row, shown, ha="center", va="center", color=ink, fontsize=8)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, label="variance explained")
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    bar.outline.set_visible(False)  # type: ignore[operator]

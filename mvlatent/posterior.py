@@ -1,0 +1,166 @@
+"""Posterior of a block of latents: means, standard deviations, draws and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.vae.experts import Evidence
+from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
+from mvlatent.vae.structured import StructuredVAE
+
+__all__ = ["Latents", "Posterior"]
+
+N_DRAWS = 256  # where a private marginal has no closed form
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Gaussian summary of a block of latents for n patients, and draws of it.
+
+    Attributes
+    ----------
+    mean, sd
+        Posterior means and standard deviations, (n, d).
+    obs_names
+        The patients, in the order of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = Posterior(np.zeros((2, 1)), np.ones((2, 1)), ("a", "b"), lambda n, seed: np.zeros((n, 2, 1)))
+    >>> low, high = p.interval(0.9)
+    >>> high.round(2).tolist()
+    [[1.64], [1.64]]
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    obs_names: tuple[str, ...]
+    _sampler: Callable[[int, int], np.ndarray]
+
+    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """Draw ``n`` times from the posterior, (n, patients, d)."""
+        return self._sampler(n, seed)
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the central credible interval, (patients, d) each.
+
+        Raises
+        ------
+        ValueError
+            If ``level`` is not strictly between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, not {level!r}.")
+        width = norm.ppf(0.5 + level / 2) * self.sd
+        return self.mean - width, self.mean + width
+
+
+class Latents:
+    """Posterior of z and of every private latent, for one cohort.
+
+    Parameters
+    ----------
+    vae
+        Fitted model.
+    cohort
+        Patients as the model sees them (rotated where it was fitted so).
+    """
+
+    def __init__(self, vae: StructuredVAE, cohort: Cohort) -> None:
+        self.vae, self.cohort = vae, cohort
+        with torch.no_grad():
+            self.z, self.evidence = vae.posterior(cohort)
+
+    def private_given(self, name: str, z: Tensor) -> tuple[PrecisionNormal | StandardNormal, Tensor]:
+        """Posterior of w given z, and who has the view: the others keep the prior."""
+        evidence: Evidence = self.evidence[name]
+        return evidence.private(z), self.cohort.views[name].present
+
+    @torch.no_grad()
+    def private_mean(self, name: str) -> Tensor:
+        """Posterior mean of w, (n, d), at the mean of z (exact where w is linear in z)."""
+        given, present = self.private_given(name, self.z.mean)
+        return torch.where(present[:, None], given.mean, 0.0)
+
+    @torch.no_grad()
+    def private_sd(self, name: str) -> Tensor:
+        """Posterior sd of w with z integrated out, (n, d); 1 where the view is missing."""
+        given, present = self.private_given(name, self.z.mean)
+        if self.vae.design.encoder_kind == "exact":
+            slope = self._slope(name)  # (n, d, k)
+            spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
+        else:
+            means = self.evidence[name].private(self.z.rsample(torch.Size([N_DRAWS]))).mean
+            spread = means.var(0)
+        variance = given.variance + spread
+        return torch.where(present[:, None], variance, 1.0).sqrt()
+
+    def _slope(self, name: str) -> Tensor:
+        """Derivative of the mean of w by z: exact differences of an affine map, (n, d, k)."""
+        at = self.z.mean
+        private = self.evidence[name].private
+        base = private(at).mean
+        steps = torch.eye(at.shape[1])
+        return torch.stack([private(at + step).mean - base for step in steps], -1)
+
+    @torch.no_grad()
+    def draw(self, n: int, generator_seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Joint draws of z, (n, N, k), and of each w, (n, N, d); the prior where a view is missing."""
+        with torch.random.fork_rng():
+            torch.manual_seed(generator_seed)
+            z = self.z.rsample(torch.Size([n]))
+            private = {}
+            for name in self.vae.names:
+                given, present = self.private_given(name, z)
+                w = given.rsample()
+                private[name] = torch.where(present[:, None], w, torch.randn_like(w))
+        return z, private
+
+    @cached_property
+    def private_means(self) -> dict[str, Tensor]:
+        """Posterior means of every private latent."""
+        return {name: self.private_mean(name) for name in self.vae.names}
+
+    def blocks(self, block: str) -> list[str]:
+        """Names of the latent blocks that ``block`` stands for.
+
+        Raises
+        ------
+        KeyError
+            If there is no such block.
+        """
+        known = ["shared", *(f"private:{name}" for name in self.vae.names)]
+        if block == "all":
+            return known
+        if block not in known:
+            raise KeyError(f"no block {block!r}; the blocks are {', '.join(known)} and all.")
+        return [block]
+
+    def posterior(self, block: str) -> Posterior:
+        """Posterior of a block, or of all side by side."""
+        names = self.blocks(block)
+        parts = [self._moments(name) for name in names]
+
+        def sampler(n: int, seed: int) -> np.ndarray:
+            z, private = self.draw(n, seed)
+            drawn = [z if b == "shared" else private[b.removeprefix("private:")] for b in names]
+            return torch.cat(drawn, -1).numpy()
+
+        mean = torch.cat([m for m, _ in parts], 1).numpy()
+        sd = torch.cat([s for _, s in parts], 1).numpy()
+        return Posterior(mean, sd, self.cohort.obs_names, sampler)
+
+    def _moments(self, block: str) -> tuple[Tensor, Tensor]:
+        if block == "shared":
+            return self.z.mean, self.z.sd
+        name = block.removeprefix("private:")
+        return self.private_means[name], self.private_sd(name)

@@ -1,0 +1,96 @@
+"""Blocks of the reported head: shared, private, saturated scores, clinical, technical."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from mvlatent.posterior import Latents
+from mvlatent.vae.basis import Basis
+
+__all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick"]
+
+BLOCK_KINDS = ("shared", "private", "scores", "clinical", "technical")
+
+
+def block_kind(block: str) -> str:
+    """Kind of a block: what stands before its view."""
+    return block.partition(":")[0]
+
+
+def pick(blocks: Mapping[str, Tensor], kinds: Iterable[str]) -> dict[str, Tensor]:
+    """Blocks of the kinds (or of the very names) given, in their order.
+
+    Raises
+    ------
+    KeyError
+        If a name is neither a kind nor a block.
+    """
+    wanted = list(kinds)
+    for name in wanted:
+        if name not in BLOCK_KINDS and name not in blocks:
+            choices = ", ".join([*BLOCK_KINDS, *blocks])
+            raise KeyError(f"no head block {name!r}; the blocks are {choices}.")
+    return {
+        name: x for name, x in blocks.items() if block_kind(name) in wanted or name in wanted
+    }
+
+
+def head_blocks(latents: Latents, bases: Mapping[str, Basis]) -> dict[str, Tensor]:
+    """Every block at the posterior mean, (n, p_b) each; blocks without a column are left out.
+
+    Scores of an absent view are those of the view that the decoder expects.
+    """
+    z = latents.z.mean
+    blocks = {"shared": z}
+    blocks |= {f"private:{name}": w for name, w in latents.private_means.items()}
+    for name, basis in bases.items():
+        blocks[f"scores:{name}"] = _scores(latents, name, basis, z, noise=False)
+    blocks |= {"clinical": latents.cohort.clinical, "technical": latents.cohort.technical}
+    return {name: x for name, x in blocks.items() if x.shape[1]}
+
+
+@torch.no_grad()
+def head_draws(
+    latents: Latents, bases: Mapping[str, Basis], names: Iterable[str], n_draws: int, seed: int
+) -> dict[str, Tensor]:
+    """Draws of the blocks, (S, n, p_b) each: latents from their posterior, absent views decoded."""
+    z, private = latents.draw(n_draws, seed)
+    fixed = head_blocks(latents, bases)
+    drawn: dict[str, Tensor] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + 1)
+        for name in names:
+            kind, _, view = name.partition(":")
+            if kind == "shared":
+                drawn[name] = z
+            elif kind == "private":
+                drawn[name] = private[view]
+            elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
+                drawn[name] = _scores(latents, view, bases[view], z, noise=True)
+            else:
+                drawn[name] = fixed[name].expand(n_draws, *fixed[name].shape)
+    return drawn
+
+
+@torch.no_grad()
+def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool) -> Tensor:
+    """Scores of a view, (..., n, r): measured where present, decoded where absent."""
+    view, part = latents.cohort.views[name], latents.vae.part(name)
+    scores = basis.scores(view)
+    absent = ~view.present
+    if not bool(absent.any()):
+        return scores
+    z = z[..., absent, :]
+    w = z.new_zeros(*z.shape[:-1], part.design.n_private)
+    if noise:
+        w = torch.randn_like(w)
+    technical = latents.cohort.technical[absent]
+    eta = part.decoder(z, w, technical, part.expected_effect())
+    x = part.likelihood.draw(eta) if noise else part.likelihood.mean(eta)
+    decoded = x if basis.rotated else (x - basis.centre) @ basis.directions
+    out = scores.expand(*z.shape[:-2], *scores.shape).clone()
+    out[..., absent, :] = decoded
+    return out

@@ -1,0 +1,186 @@
+"""The reported outcome: an empirical-Bayes head on the frozen posterior, and one on z alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.outcomes.head import BlockHead
+from mvlatent.outcomes.labels import Categorical
+from mvlatent.outcomes.survival import SURVIVAL
+from mvlatent.posterior import Latents
+from mvlatent.reading.blocks import head_blocks, head_draws, pick
+from mvlatent.specs import Survival
+from mvlatent.vae.basis import Basis
+
+__all__ = ["Reported", "fit_labels", "fit_survival"]
+
+MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
+SHARED_ONLY = ("shared", "clinical")
+MAX_LABEL_SCORES = 64  # leading scores a view: a class is not hidden in hundreds of directions
+
+
+@dataclass
+class Reported:
+    """A reported head and, beside it, the head that sees only z and the clinical covariates.
+
+    Attributes
+    ----------
+    full, shared_only
+        The two heads.
+    horizon
+        Last event time of the training patients; 0 for labels.
+    """
+
+    full: BlockHead
+    shared_only: BlockHead
+    horizon: float = 0.0
+
+    def times(self, n: int) -> np.ndarray:
+        """``n`` times from 0 to the last event of the training patients."""
+        return np.linspace(0.0, self.horizon, n)
+
+    def head(self, blocks: str) -> BlockHead:
+        """``"full"`` or ``"shared"``.
+
+        Raises
+        ------
+        ValueError
+            For any other name.
+        """
+        if blocks not in ("full", "shared"):
+            raise ValueError(f"blocks must be 'full' or 'shared', not {blocks!r}.")
+        return self.full if blocks == "full" else self.shared_only
+
+    def predict(
+        self, latents: Latents, bases: dict[str, Basis], *, blocks: str = "full"
+    ) -> Tensor:
+        """Linear predictors at the posterior mean, (n, C)."""
+        head = self.head(blocks)
+        return head.predict(_trim(head_blocks(latents, bases), head))[0]
+
+    def draws(
+        self, latents: Latents, bases: dict[str, Basis], *, n_samples: int, seed: int, blocks: str
+    ) -> Iterator[tuple[slice, BlockHead, dict[str, Tensor], torch.Generator]]:
+        """Draws of the blocks, a chunk of patients at a time, with the generator of the head.
+
+        Every chunk starts from the same seed, so that all patients share the draws of the
+        coefficients.
+        """
+        head = self.head(blocks)
+        width = sum(len(c) for c in head.coef.values())
+        step = max(1, MAX_ELEMENTS // (n_samples * max(width, 1)))
+        n = len(latents.cohort)
+        for start in range(0, n, step):
+            rows = slice(start, min(start + step, n))
+            chunk = Latents(latents.vae, latents.cohort.subset(list(range(rows.start, rows.stop))))
+            drawn = head_draws(chunk, bases, head.tau, n_samples, seed + 7919 * start)
+            generator = torch.Generator().manual_seed(seed)
+            yield rows, head, _trim(drawn, head), generator
+
+    def curves(
+        self,
+        latents: Latents,
+        bases: dict[str, Basis],
+        times: np.ndarray,
+        *,
+        level: float | None,
+        n_samples: int,
+        seed: int,
+        blocks: str = "full",
+    ) -> list[np.ndarray]:
+        """Posterior mean survival (T, n) and, with a level, the ends of its band."""
+        grid = torch.as_tensor(times, dtype=torch.float64)
+        ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
+        out = [np.empty((len(times), len(latents.cohort))) for _ in range(1 + len(ends))]
+        drawn = self.draws(
+            latents, bases, n_samples=n_samples, seed=seed, blocks=blocks
+        )
+        for rows, head, features, generator in drawn:
+            survival = head.survival_draws(grid, features, n_samples, generator)
+            out[0][:, rows] = survival.mean(0).numpy()
+            if ends:
+                quantiles = np.quantile(survival.numpy(), ends, axis=0)
+                for end, quantile in zip(out[1:], quantiles, strict=True):
+                    end[:, rows] = quantile
+        return out
+
+    def probabilities(
+        self, latents: Latents, bases: dict[str, Basis], *, n_samples: int, seed: int, blocks: str
+    ) -> np.ndarray:
+        """Posterior mean class probabilities, (n, C)."""
+        parts = []
+        drawn = self.draws(latents, bases, n_samples=n_samples, seed=seed, blocks=blocks)
+        for _, head, features, generator in drawn:
+            parts.append(head.sample(features, n_samples, generator).softmax(-1).mean(0))
+        return torch.cat(parts).numpy()
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON and arrays of both heads."""
+        json: dict[str, Any] = {"horizon": self.horizon}
+        arrays: dict[str, np.ndarray] = {}
+        for name, head in (("full", self.full), ("shared_only", self.shared_only)):
+            json[name], held = head.state()
+            arrays |= {f"{name}/{key}": value for key, value in held.items()}
+        return json, arrays
+
+    @classmethod
+    def from_state(cls, json: dict[str, Any], arrays: dict[str, np.ndarray]) -> Reported:
+        """Inverse of `state`."""
+        heads = {
+            name: BlockHead.from_state(
+                json[name],
+                {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")},
+            )
+            for name in ("full", "shared_only")
+        }
+        return cls(**heads, horizon=json["horizon"])
+
+
+def _trim(blocks: dict[str, Tensor], head: BlockHead) -> dict[str, Tensor]:
+    """Leading columns of the blocks that the head was fitted on."""
+    return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
+
+
+def _fit_pair(blocks: dict[str, Tensor], target: Any, kinds: Sequence[str]) -> Reported:
+    full = BlockHead.fit(pick(blocks, kinds), target)
+    shared = BlockHead.fit(pick(blocks, [k for k in SHARED_ONLY if k in blocks]), target)
+    return Reported(full, shared)
+
+
+def fit_survival(
+    latents: Latents, bases: dict[str, Basis], spec: Survival, *, kinds: Sequence[str]
+) -> Reported:
+    """Reported survival heads of the training patients; risk is the log hazard ratio."""
+    data = _survival(latents.cohort)
+    seen = data.observed
+    likelihood = SURVIVAL[spec.kind].from_data(data.time[seen], data.event[seen], spec)
+    target = likelihood.target(data.time, data.event, data.observed)
+    reported = _fit_pair(head_blocks(latents, bases), target, kinds)
+    reported.horizon = float(data.time[seen & (data.event > 0)].max())
+    return reported
+
+
+def fit_labels(latents: Latents, bases: dict[str, Basis], *, kinds: Sequence[str]) -> Reported:
+    """Reported label heads of the training patients."""
+    labels = latents.cohort.labels
+    if labels is None:
+        raise ValueError("the cohort has no labels.")
+    target = Categorical.from_data(labels.codes, len(labels.categories)).target(labels.codes)
+    blocks = {
+        name: x[:, :MAX_LABEL_SCORES] if name.startswith("scores:") else x
+        for name, x in head_blocks(latents, bases).items()
+    }
+    return _fit_pair(blocks, target, kinds)
+
+
+def _survival(cohort: Cohort) -> Any:
+    if cohort.survival is None:
+        raise ValueError("the cohort has no survival outcome.")
+    return cohort.survival

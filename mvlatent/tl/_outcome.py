@@ -1,0 +1,76 @@
+"""Checked survival outcomes, and the censoring distribution that weighs them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Censoring", "align_to_outcome", "checked_curves", "checked_outcome"]
+
+
+def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Time as float (n,), event as bool (n,); ValueError if they cannot be that."""
+    times, events = np.asarray(time, float), np.asarray(event, float)
+    if times.ndim != 1 or times.shape != events.shape:
+        raise ValueError(f"time and event must be of one length, got {times.shape}, {events.shape}")
+    if not np.isfinite(times).all() or (times < 0).any():
+        raise ValueError("times must be finite and not negative; drop unobserved patients first")
+    if not np.isin(events, (0, 1)).all():
+        raise ValueError("event must be 0/1 or bool")
+    return times, events.astype(bool)
+
+
+def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:
+    """Finite floats of shape (n,); ValueError naming the argument otherwise."""
+    array = np.asarray(values, float)
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have one value a patient ({n}), got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds values that are not finite")
+    return array
+
+
+def checked_curves(survival: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split curves into times (T,) and S(t), T × n; ValueError unless of n patients."""
+    at, curves = survival.index.to_numpy(float), survival.to_numpy(float)
+    if curves.shape[1] != n:
+        raise ValueError(
+            f"survival must be times × patients: {curves.shape[1]} columns, {n} patients"
+        )
+    if not (np.diff(at) > 0).all():
+        raise ValueError("the times of survival (its index) must increase")
+    if not ((curves >= 0) & (curves <= 1)).all():
+        raise ValueError("survival holds values that are not probabilities")
+    return at, curves
+
+
+class Censoring:
+    """Kaplan–Meier estimate of G(t) = P(censored after t), for inverse-probability weights.
+
+    Where a death and a censoring share a time, the death is taken to come first, so the censored
+    are at risk of censoring without the dead of that time.
+
+    Parameters
+    ----------
+    time, event
+        Outcome of the patients the weights are learnt on, (n,) each.
+    """
+
+    def __init__(self, time: Sequence[float] | np.ndarray, event: Any) -> None:
+        times, events = checked_outcome(time, event)
+        self.times, inverse = np.unique(times, return_inverse=True)
+        deaths = np.bincount(inverse, weights=events)
+        censored = np.bincount(inverse, weights=~events)
+        at_risk = (deaths + censored)[::-1].cumsum()[::-1] - deaths
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kept = np.where(at_risk > 0, 1 - censored / at_risk, 1.0)
+        self._survival = np.concatenate([[1.0], kept.cumprod()])
+
+    def at(self, t: np.ndarray) -> np.ndarray:
+        """G(t), right-continuous."""
+        return self._survival[np.searchsorted(self.times, t, side="right")]
+
+    def before(self, t: np.ndarray) -> np.ndarray:
+        """G(t−), the left limit: being uncensored just before t."""
+        return self._survival[np.searchsorted(self.times, t, side="left")]

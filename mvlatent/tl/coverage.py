@@ -1,0 +1,37 @@
+"""Whether intervals hold the truth as often as they say."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["coverage"]
+
+
+def coverage(lower: Any, upper: Any, truth: Any) -> float:
+    """Share of true values within their intervals; entries whose truth is NaN are left out.
+
+    Parameters
+    ----------
+    lower, upper, truth
+        Arrays or DataFrames of one shape; aligned by position.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a bound is missing or crossed, or no true value is known.
+
+    Examples
+    --------
+    >>> coverage([0, 0, 0, 0], [1, 1, 1, 1], [0.5, 1.0, 2.0, float("nan")])
+    0.6666666666666666
+    """
+    low, high, true = (np.asarray(values, float) for values in (lower, upper, truth))
+    if not low.shape == high.shape == true.shape:
+        raise ValueError(f"shapes differ: {low.shape}, {high.shape}, {true.shape}")
+    known = ~np.isnan(true)
+    if not known.any():
+        raise ValueError("no true value is known")
+    low, high, true = low[known], high[known], true[known]
+    if not (low <= high).all():
+        raise ValueError("a lower bound is missing or above its upper bound")
+    return float(((low <= true) & (true <= high)).mean())

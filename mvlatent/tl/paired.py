@@ -1,0 +1,65 @@
+"""Comparing two models on the same folds."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["PairedDifference", "paired_difference"]
+
+
+class PairedDifference(NamedTuple):
+    """Mean difference a − b, its standard error, a t interval, and the number of pairs."""
+
+    mean: float
+    se: float
+    lower: float
+    upper: float
+    n: int
+
+
+def paired_difference(
+    a: Any, b: Any, *, level: float = 0.95, test_train_ratio: float = 0.0
+) -> PairedDifference:
+    """Difference of two models' scores over the same folds.
+
+    Parameters
+    ----------
+    a, b
+        Score of each model in each fold (or cohort), in the same order; pairs with a NaN are
+        left out.
+    level
+        Coverage of the interval.
+    test_train_ratio
+        Patients in the test fold over patients in training; 0 treats the folds as independent,
+        which repeated cross-validation on one cohort is not. With 5 folds give 1/4: the variance
+        is then (1/n + ratio) s² (Nadeau and Bengio).
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or fewer than two pairs are complete.
+
+    References
+    ----------
+    Nadeau and Bengio, Machine Learning 2003.
+
+    Examples
+    --------
+    >>> result = paired_difference([0.7, 0.6, 0.8], [0.6, 0.6, 0.6])
+    >>> round(result.mean, 3), round(result.se, 4)
+    (0.1, 0.0577)
+    """
+    from scipy.stats import t as student
+
+    first, second = np.asarray(a, float), np.asarray(b, float)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise ValueError(f"a and b must be of one length, got {first.shape}, {second.shape}")
+    difference = first - second
+    difference = difference[~np.isnan(difference)]
+    n = len(difference)
+    if n < 2:
+        raise ValueError("at least two complete pairs are needed")
+    mean = float(difference.mean())
+    se = float(np.sqrt((1 / n + test_train_ratio) * difference.var(ddof=1)))
+    half = float(student.ppf((1 + level) / 2, n - 1)) * se
+    return PairedDifference(mean, se, mean - half, mean + half, n)

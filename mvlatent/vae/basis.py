@@ -1,0 +1,109 @@
+"""Thin singular value bases of the views: saturated scores, and the rotation they allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort, CohortView
+
+__all__ = ["Basis", "can_rotate", "fit_bases", "rotate"]
+
+MAX_RANK = 1024
+TOLERANCE = 1e-3  # of the largest singular value
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Leading right singular vectors of a view's training rows.
+
+    Attributes
+    ----------
+    centre
+        Mean of the training rows, (p,), scaled units.
+    directions
+        Orthonormal columns, (p, r).
+    rotated
+        Whether the model sees the scores in place of the features.
+    """
+
+    centre: Tensor
+    directions: Tensor
+    rotated: bool = False
+
+    @classmethod
+    def fit(cls, view: CohortView, *, rotated: bool = False) -> Basis:
+        """Learn the saturated basis from the rows that have the view.
+
+        Unobserved entries count as the centre.
+        """
+        x = view.x[view.present]
+        seen = None if view.observed is None else view.observed[view.present]
+        centre = x.mean(0) if seen is None else (x * seen).sum(0) / seen.sum(0).clamp_min(1)
+        x = x - centre if seen is None else (x - centre) * seen
+        gram = (x @ x.T if len(x) <= x.shape[1] else x.T @ x).double()
+        values, vectors = torch.linalg.eigh(gram)
+        values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
+        keep = int((values > TOLERANCE**2 * values[0]).sum().clamp(1, MAX_RANK))
+        vectors = vectors[:, :keep]
+        if len(x) <= x.shape[1]:
+            vectors = x.double().T @ vectors / values[:keep].sqrt()
+        return cls(centre, vectors.float().contiguous(), rotated)
+
+    def scores(self, view: CohortView) -> Tensor:
+        """Scores of the rows, (N, r); 0 where the patient lacks the view."""
+        if self.rotated and view.n_hidden:
+            return view.x
+        x = view.x - self.centre
+        weights = view.present[:, None] if view.observed is None else view.observed
+        return (x * weights) @ self.directions
+
+    def rotate(self, view: CohortView) -> CohortView:
+        """The view in its own basis, with the energy that lies outside of it."""
+        x = (view.x - self.centre) * view.present[:, None]
+        scores = x @ self.directions
+        residual = (x.square().sum(1) - scores.square().sum(1)).clamp_min(0.0)
+        rank = scores.shape[1]
+        features = tuple(f"direction_{j}" for j in range(rank))
+        hidden = view.x.shape[1] - rank
+        return replace(view, x=scores, features=features, residual=residual, n_hidden=hidden)
+
+    def lift(self, linear: Tensor) -> Tensor:
+        """Loadings on the features, (..., p), of loadings on the model's columns, (..., r or p)."""
+        return linear @ self.directions.T if self.rotated else linear
+
+    def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """Arrays that rebuild the basis."""
+        return {
+            f"{prefix}/centre": self.centre.numpy(),
+            f"{prefix}/directions": self.directions.numpy(),
+        }
+
+
+def can_rotate(view: CohortView) -> bool:
+    """Whether the rotation of a view is exact and saves work.
+
+    Exact needs one noise scale for all features, normal noise and no missing entry.
+    """
+    n = int(view.present.sum())
+    plain = view.likelihood == "normal" and view.noise == "view" and view.observed is None
+    return plain and n < view.x.shape[1]
+
+
+def fit_bases(cohort: Cohort) -> dict[str, Basis]:
+    """Bases of all views, learnt on the training patients."""
+    return {
+        name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.views.items()
+    }
+
+
+def rotate(cohort: Cohort, bases: dict[str, Basis]) -> Cohort:
+    """The cohort as the model sees it: rotated where the basis says so."""
+    views = {
+        name: bases[name].rotate(view) if bases[name].rotated else view
+        for name, view in cohort.views.items()
+    }
+    return replace(cohort, views=views)

@@ -1,0 +1,18 @@
+"""The examples in the docstrings of the data stage run."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = (
+    "specs",
+    *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling")),
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    module = importlib.import_module(f"mvlatent.{name}")
+    found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 0 and found.failed == 0

@@ -1,0 +1,405 @@
+"""The reported head against lifelines, scikit-learn, quadrature and simulation."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mvlatent.outcomes import SURVIVAL, BlockHead, Categorical, Cox, PiecewiseExponential, piecewise
+from mvlatent.outcomes.evidence import fit_block_sds
+from mvlatent.outcomes.laplace import find_mode
+from mvlatent.outcomes.spaces import Columns, Patients
+from mvlatent.specs import Survival
+
+
+def source(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def outcomes(eta, seed=0, censoring=1.0):
+    """Exponential times with hazard exp(eta), censored at another exponential time."""
+    g = source(1000 + seed)
+    time = torch.empty(len(eta), dtype=torch.float64).exponential_(generator=g) * torch.exp(-eta)
+    censor = torch.empty(len(eta), dtype=torch.float64).exponential_(generator=g) / censoring
+    return torch.minimum(time, censor), (time <= censor).double()
+
+
+def bind(kind, time, event, n_intervals=8):
+    spec = Survival("t", "e", kind=kind, n_intervals=n_intervals)
+    return SURVIVAL[kind].from_data(time, event, spec).target(time, event)
+
+
+def blocks(sizes, n=200, seed=0):
+    g = source(seed)
+    return {k: torch.randn(n, p, generator=g, dtype=torch.float64) for k, p in sizes.items()}
+
+
+def unpenalised(n=120, ties=True):
+    x = blocks({"a": 2, "b": 1}, n)
+    time, event = outcomes(x["a"][:, 0] - 0.5 * x["b"][:, 0])
+    return x, ((time * 8).ceil() if ties else time), event, {"a": 1e4, "b": 1e4}
+
+
+def test_a_huge_sd_is_the_cox_model_of_lifelines():
+    from lifelines import CoxPHFitter
+
+    x, time, event, sd = unpenalised()
+    head = BlockHead.fit(x, bind("cox", time, event), fixed_sd=sd)
+    table = torch.cat(list(x.values()), 1).numpy()
+    frame = pd.DataFrame(table, columns=list("uvw")).assign(t=time.numpy(), e=event.numpy())
+    reference = CoxPHFitter().fit(frame, "t", "e", fit_options={"precision": 1e-12})
+    ours = torch.cat(list(head.coef.values()))[:, 0].numpy()
+    np.testing.assert_allclose(ours, reference.params_, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(head.cov[0].numpy(), reference.variance_matrix_, rtol=1e-5)
+    mean, variance = head.predict(x)
+    log_hazard = reference.predict_log_partial_hazard(frame).to_numpy()
+    np.testing.assert_allclose(mean[:, 0].numpy(), log_hazard, rtol=1e-4, atol=1e-6)
+    expected = np.einsum(
+        "ip,pq,iq->i", table - table.mean(0), reference.variance_matrix_, table - table.mean(0)
+    )
+    np.testing.assert_allclose(variance[:, 0].numpy(), expected, rtol=1e-4)
+    times = time[event > 0].unique()[::2].numpy()  # lifelines draws lines between event times
+    curves = head.survival(torch.tensor(times), x).numpy()
+    np.testing.assert_allclose(
+        curves, reference.predict_survival_function(frame, times=times), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_huge_sd_is_a_poisson_regression(monkeypatch):
+    import statsmodels.api as sm
+
+    monkeypatch.setattr(piecewise, "SMOOTHNESS", 1e6)
+    x, time, event, sd = unpenalised(ties=False)
+    target = bind("piecewise", time, event, n_intervals=4)
+    head = BlockHead.fit(x, target, fixed_sd=sd)
+    cuts = head._profile.cuts
+    overlap = piecewise.interval_overlap(time, cuts)
+    row, interval = (overlap > 0).nonzero(as_tuple=True)
+    died = event[row] * (torch.bucketize(time, cuts)[row] == interval)
+    table = torch.cat(list(x.values()), 1)
+    design = np.hstack([np.eye(4)[interval], table[row].numpy()])
+    reference = sm.GLM(
+        died.numpy(), design, family=sm.families.Poisson(), offset=overlap[row, interval].log()
+    ).fit(tol=1e-12)
+    ours = torch.cat(list(head.coef.values()))[:, 0]
+    np.testing.assert_allclose(ours.numpy(), reference.params[4:], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(
+        head.cov[0].numpy(), reference.cov_params()[4:, 4:], rtol=1e-4, atol=1e-9
+    )
+    level = head._profile.log_hazard - (table.mean(0) * ours).sum()
+    np.testing.assert_allclose(level.numpy(), reference.params[:4], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("p", [6, 150])
+def test_a_fixed_sd_is_ridge_softmax_regression(n_classes, p):
+    from sklearn.linear_model import LogisticRegression
+
+    x = blocks({"a": p}, 100)
+    codes = torch.distributions.Categorical(logits=x["a"][:, :n_classes])
+    torch.manual_seed(0)
+    codes = codes.sample()
+    target = Categorical.from_data(codes, n_classes).target(codes)
+    head = BlockHead.fit(x, target, fixed_sd={"a": 0.3})
+    scale = float(head._scaling.scale)
+    reference = LogisticRegression(C=(0.3 / scale) ** 2, tol=1e-12, max_iter=10000)
+    reference.fit(x["a"].numpy(), codes.numpy())
+    expected = reference.predict_proba(x["a"].numpy())
+    ours = torch.softmax(head.predict(x)[0], 1).numpy()
+    if n_classes == 2:  # scikit-learn penalises the difference, a softmax half of it each
+        reference.set_params(C=2 * (0.3 / scale) ** 2).fit(x["a"].numpy(), codes.numpy())
+        expected = reference.predict_proba(x["a"].numpy())
+    np.testing.assert_allclose(ours, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+def test_both_spaces_agree(kind):
+    x = list(blocks({"a": 10, "b": 25}, 80).values())
+    time, event = outcomes(x[0][:, 0])
+    tau = torch.tensor([0.2, 0.1], dtype=torch.float64)
+    found = []
+    for space in (Patients(x), Columns(x)):
+        target, offset = bind(kind, time, event), torch.zeros(80, 1, dtype=torch.float64)
+        result = fit_block_sds(space, target, offset, tau, torch.zeros(2, dtype=torch.bool))
+        found.append(
+            (
+                result.tau,
+                torch.tensor(result.log_marginal),
+                result.mode.eta,
+                space.coefficients(result.mode.coord),
+                space.shrinkage()[0].dense(),
+            )
+        )
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+def test_log_marginal_is_the_integral(kind):
+    x = blocks({"a": 1}, 150)
+    time, event = outcomes(x["a"][:, 0])
+    target = bind(kind, time, event)
+    sds = [0.1, 0.4, 1.5]
+    laplace = [BlockHead.fit(x, target, fixed_sd={"a": sd}).log_marginal for sd in sds]
+    scaled = (x["a"] - x["a"].mean()) / x["a"].std(correction=0)
+    grid = torch.linspace(-3, 3, 1201, dtype=torch.float64)
+    values = torch.stack([target.loglik(b * scaled) for b in grid])
+    volume = torch.stack([target.log_volume(b * scaled) for b in grid])
+    exact = [
+        torch.logsumexp(
+            values - 0.5 * volume + torch.distributions.Normal(0.0, sd).log_prob(grid), 0
+        )
+        + np.log(6 / 1200)
+        for sd in sds
+    ]
+    np.testing.assert_allclose(laplace, torch.stack(exact).numpy(), atol=0.02)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+def test_sds_are_at_the_top_of_the_evidence(kind):
+    x = blocks({"a": 30, "b": 300}, 150)
+    time, event = outcomes(0.15 * x["a"].sum(1) + 0.08 * x["b"].sum(1))
+    target = bind(kind, time, event)
+    head = BlockHead.fit(x, target)
+    assert head.converged
+    assert min(head.tau.values()) > 0
+    for name in x:
+        for factor in (0.5, 2.0):
+            other = {**head.tau, name: head.tau[name] * factor}
+            worse = BlockHead.fit(x, target, fixed_sd=other).log_marginal
+            assert worse < head.log_marginal + 0.01
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+def test_strong_weak_and_useless_blocks_are_told_apart(kind):
+    x = blocks({"strong": 10, "weak": 10, "noise": 200, "noise2": 3}, 500, seed=5)
+    eta = 0.5 * x["strong"] @ torch.randn(10, generator=source(1)).double()
+    eta = eta + 0.15 * x["weak"] @ torch.randn(10, generator=source(2)).double()
+    time, event = outcomes(eta)
+    head = BlockHead.fit(x, bind(kind, time, event))
+    assert head.tau["strong"] > 2 * head.tau["weak"] > 0.1
+    assert head.tau["noise"] * 200**0.5 < head.tau["weak"] * 10**0.5
+    assert head.tau["noise2"] < 0.05
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+@pytest.mark.parametrize("p", [20, 300])
+def test_pure_noise_is_switched_off(kind, p):
+    from lifelines import KaplanMeierFitter
+
+    off = 0
+    for seed in range(6):
+        x = blocks({"a": p}, 120, seed=seed)
+        time, event = outcomes(torch.zeros(120, dtype=torch.float64), seed)
+        head = BlockHead.fit(x, bind(kind, time, event))
+        mean, variance = head.predict(x)
+        assert head.converged
+        if head.tau["a"] == 0:
+            off += 1
+            assert mean.abs().max() == 0
+            assert variance.abs().max() == 0
+            curves = head.survival_draws(torch.tensor([0.5]), x, 50, source(0))
+            assert (curves[:, 0] - curves[:, 0, :1]).abs().max() < 1e-12
+            crude = KaplanMeierFitter().fit(time, event).predict(0.5)
+            assert curves.mean() == pytest.approx(crude, abs=0.04)
+    assert off >= 2  # about half of noise blocks lie on the useful side by chance, a little
+
+
+def test_heavy_censoring_and_many_columns_stay_finite():
+    x = blocks({"a": 500, "b": 1, "empty": 0}, 100)
+    x["constant"] = torch.full((100, 2), 3.0, dtype=torch.float64)
+    time = torch.arange(1.0, 101.0, dtype=torch.float64)
+    event = torch.zeros(100, dtype=torch.float64)
+    event[[20, 60, 61]] = 1.0
+    for kind in SURVIVAL:
+        head = BlockHead.fit(x, bind(kind, time, event))
+        for part in head.predict(x):
+            assert torch.isfinite(part).all()
+        draws = head.survival_draws(torch.tensor([1.0, 50.0]), x, 20, source(0))
+        assert ((draws >= 0) & (draws <= 1)).all()
+        assert head.coef["empty"].shape == (0, 1)
+        assert head.coef["constant"].abs().max() < 1e-12
+
+
+def test_extreme_starts_find_the_mode():
+    x = [blocks({"a": 3}, 60)["a"]]
+    time, event = outcomes(2.0 * x[0][:, 0], censoring=0.1)
+    target = bind("cox", time, event)
+    space = Columns(x)
+    space.set_tau(torch.tensor([100.0], dtype=torch.float64))
+    offset = torch.zeros(60, 1, dtype=torch.float64)
+    near = find_mode(space, target, offset, space.zeros(1))
+    far = find_mode(space, target, offset, torch.full((3, 1), 0.5, dtype=torch.float64))
+    torch.testing.assert_close(near.eta, far.eta, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+def test_an_offset_is_part_of_the_predictor(kind):
+    x = blocks({"a": 2}, 150)
+    time, event = outcomes(x["a"][:, 0] + x["a"][:, 1])
+    both = BlockHead.fit(x, bind(kind, time, event), fixed_sd={"a": 1e3})
+    known = both.coef["a"][1, 0] * x["a"][:, 1]
+    rest = BlockHead.fit(
+        {"a": x["a"][:, :1]}, bind(kind, time, event), fixed_sd={"a": 1e3}, offset=known
+    )
+    assert rest.coef["a"][0, 0].item() == pytest.approx(both.coef["a"][0, 0].item(), rel=1e-4)
+
+
+def test_units_of_a_block_do_not_matter():
+    x = blocks({"a": 5, "b": 150}, 100)
+    time, event = outcomes(x["a"][:, 0])
+    first = BlockHead.fit(x, bind("cox", time, event))
+    moved = {"a": 1e3 * x["a"] + 7.0, "b": x["b"].float()}
+    second = BlockHead.fit(moved, bind("cox", time, event))
+    assert second.tau["a"] == pytest.approx(first.tau["a"], rel=1e-3)
+    torch.testing.assert_close(second.predict(moved)[0], first.predict(x)[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+@pytest.mark.parametrize("p", [20, 300])
+def test_patients_without_an_outcome_are_left_out(kind, p):
+    x = blocks({"a": p}, 100)
+    time, event = outcomes(x["a"][:, 0])
+    observed = torch.arange(100) % 4 > 0
+    some, spec = {"a": x["a"][observed]}, Survival("t", "e", kind=kind, n_intervals=5)
+    module = SURVIVAL[kind].from_data(time[observed], event[observed], spec)
+    masked = BlockHead.fit(x, module.target(time, event, observed))
+    alone = BlockHead.fit(some, module.target(time[observed], event[observed]))
+    assert masked.tau == alone.tau
+    assert torch.equal(masked.predict(x)[0], alone.predict(x)[0])
+
+
+@pytest.mark.parametrize("p", [8, 250])
+def test_draws_have_the_predicted_moments(p):
+    x = blocks({"a": p, "b": 3}, 120)
+    time, event = outcomes(x["a"][:, 0] + x["b"][:, 0])
+    head = BlockHead.fit(x, bind("cox", time, event))
+    new = blocks({"a": p, "b": 3}, 5, seed=9)
+    mean, variance = head.predict(new)
+    draws = head.sample(new, 20000, source(0))
+    assert draws.shape == (20000, 5, 1)
+    torch.testing.assert_close(draws.mean(0), mean, rtol=0, atol=0.05)
+    torch.testing.assert_close(draws.var(0), variance, rtol=0.06, atol=0)
+    rows = torch.cat([new["a"] - x["a"].mean(0), new["b"] - x["b"].mean(0)], 1)
+    full = torch.einsum("ip,pq,iq->i", rows, head.cov[0], rows)
+    torch.testing.assert_close(full, variance[:, 0], rtol=1e-8, atol=1e-10)
+    with pytest.raises(ValueError, match="draws"):
+        head.sample({k: v.expand(7, *v.shape) for k, v in new.items()}, 3)
+    many = {k: v.expand(30, *v.shape) for k, v in new.items()}
+    mixed = {"a": many["a"], "b": new["b"]}
+    plain = head.sample(new, 30, source(1))
+    torch.testing.assert_close(head.sample(many, 30, source(1)), plain)
+    torch.testing.assert_close(head.sample(mixed, 30, source(1)), plain)
+
+
+@pytest.mark.parametrize("kind", SURVIVAL)
+@pytest.mark.parametrize(("p", "scale"), [(8, 0.3), (240, 0.06)])
+def test_bands_cover_and_curves_are_calibrated(kind, p, scale):
+    times = torch.tensor([0.3, 0.7, 1.5], dtype=torch.float64)
+    inside, inside_curve, bias = [], [], []
+    for seed in range(12):
+        x = blocks({"a": p}, 160, seed=seed)
+        beta = scale * torch.randn(p, generator=source(seed + 50)).double()
+        time, event = outcomes(x["a"] @ beta, seed, censoring=0.5)
+        head = BlockHead.fit(x, bind(kind, time, event))
+        new = blocks({"a": p}, 60, seed=seed + 500)
+        truth = (new["a"] - x["a"].mean(0)) @ beta
+        mean, variance = head.predict(new)
+        inside.append(((truth - mean[:, 0]).abs() < 1.645 * variance[:, 0].sqrt()).double().mean())
+        survival = torch.exp(-times[:, None] * torch.exp(new["a"] @ beta))
+        draws = head.survival_draws(times, new, 300, source(seed))
+        low, high = torch.quantile(draws, torch.tensor([0.05, 0.95]).double(), dim=0)
+        inside_curve.append(((survival > low) & (survival < high)).double().mean())
+        bias.append((draws.mean(0) - survival).mean(1))
+    # an sd that was estimated too small narrows the bands: the price of empirical Bayes
+    assert 0.75 < torch.stack(inside).mean() < 0.97
+    assert 0.75 < torch.stack(inside_curve).mean() < 0.97
+    assert torch.stack(bias).mean(0).abs().max() < 0.025
+
+
+def fitted(kind):
+    x = blocks({"shared": 6, "scores:rna": 170}, 90)
+    if kind == "labels":
+        torch.manual_seed(0)
+        codes = torch.distributions.Categorical(logits=2 * x["shared"][:, :3]).sample()
+        codes[:5] = -1
+        return x, BlockHead.fit(x, Categorical.from_data(codes, 3).target(codes))
+    time, event = outcomes(x["shared"][:, 0])
+    return x, BlockHead.fit(x, bind(kind, time, event))
+
+
+@pytest.mark.parametrize("kind", [*SURVIVAL, "labels"])
+def test_a_state_brings_the_head_back_to_the_bit(kind):
+    x, head = fitted(kind)
+    meta, arrays = head.state()
+    again = BlockHead.from_state(json.loads(json.dumps(meta)), arrays)
+    for a, b in zip(head.predict(x), again.predict(x), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(head.sample(x, 7, source(3)), again.sample(x, 7, source(3)))
+    if kind != "labels":
+        times = torch.tensor([0.2, 1.0])
+        one, two = (h.survival_draws(times, x, 7, source(3)) for h in (head, again))
+        assert one.shape == (7, 2, 90)
+        assert torch.equal(one, two)
+    second_meta, second = again.state()
+    assert second_meta == meta
+    assert all(np.array_equal(second[k], v) for k, v in arrays.items())
+
+
+@pytest.mark.parametrize("kind", [*SURVIVAL, "labels"])
+def test_a_state_holds_no_patients_row(kind):
+    x, head = fitted(kind)
+    rows = torch.cat(list(x.values()), 1).numpy()
+    width = rows.shape[1]
+    rows = rows - rows.mean(0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for name, array in head.state()[1].items():
+        for axis in range(array.ndim):
+            if array.ndim > 1 and array.shape[axis] == width:
+                vectors = np.moveaxis(array, axis, -1).reshape(-1, width)
+                length = np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+                assert np.abs(vectors / length @ rows.T).max() < 0.97, name
+
+
+def test_labels_are_predicted_with_their_intercepts():
+    x, head = fitted("labels")
+    p = torch.softmax(head.sample(x, 200, source(0)), -1).mean(0)
+    assert p.shape == (90, 3)
+    truth = (2 * x["shared"][:, :3]).argmax(1)
+    assert (p.argmax(1) == truth).double().mean() > 0.7
+
+
+def test_bad_blocks_are_named():
+    x, head = fitted("cox")
+    with pytest.raises(KeyError, match="scores:rna"):
+        head.predict({"shared": x["shared"]})
+    with pytest.raises(ValueError, match="'shared' has 2 columns"):
+        head.predict({**x, "shared": x["shared"][:, :2]})
+    target = Cox().target(torch.arange(90.0), torch.ones(90))
+    with pytest.raises(ValueError, match="not finite"):
+        BlockHead.fit({"a": torch.full((90, 1), torch.nan)}, target)
+    with pytest.raises(ValueError, match="differ in rows"):
+        BlockHead.fit({"a": torch.ones(90, 1), "b": torch.ones(80, 1)}, target)
+    with pytest.raises(ValueError, match="nothing"):
+        BlockHead.fit(x, target, fixed_sd={"nothing": 1.0})
+    with pytest.raises(ValueError, match="at least one block"):
+        BlockHead.fit({}, target)
+
+
+def test_labels_have_no_survival_curve():
+    x, head = fitted("labels")
+    with pytest.raises(NotImplementedError, match="no hazard"):
+        head.survival(torch.tensor([1.0]), x)
+
+
+def test_float32_modules_make_float64_heads():
+    x = blocks({"a": 4}, 80)
+    time, event = outcomes(x["a"][:, 0])
+    time, event = time.float(), event.float()
+    module = PiecewiseExponential.from_data(time, event, Survival("t", "e"))
+    head = BlockHead.fit({"a": x["a"].float()}, module.target(time, event))
+    mean, _ = head.predict({"a": x["a"].float()})
+    assert mean.dtype == torch.float64
+    assert np.corrcoef(mean[:, 0].numpy(), x["a"][:, 0].numpy())[0, 1] > 0.7

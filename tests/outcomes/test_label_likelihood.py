@@ -1,0 +1,79 @@
+"""The softmax likelihood, in training and with its intercepts profiled out."""
+
+import pytest
+import torch
+
+from mvlatent.outcomes import LABELS, Categorical
+
+
+def logits(n=60, c=3, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    eta = torch.randn(n, c, generator=g, dtype=torch.float64)
+    return eta, torch.distributions.Categorical(logits=eta).sample()
+
+
+def test_registry_names_the_class():
+    assert LABELS["categorical"] is Categorical
+
+
+def test_missing_labels_do_not_count():
+    eta, codes = logits()
+    codes[::4] = -1
+    module = Categorical.from_data(codes, 3).double()
+    value = module.log_prob(eta, codes)
+    assert (value[::4] == 0).all()
+    expected = -torch.nn.functional.cross_entropy(
+        (eta + module.intercept)[codes >= 0], codes[codes >= 0], reduction="sum"
+    )
+    torch.testing.assert_close(value.sum(), expected)
+    assert torch.isfinite(torch.autograd.grad(value.sum(), module.intercept)[0]).all()
+
+
+def test_no_label_is_an_error():
+    with pytest.raises(ValueError, match="no label"):
+        Categorical.from_data(torch.full((5,), -1), 3)
+    with pytest.raises(ValueError, match="two classes"):
+        Categorical.from_data(torch.zeros(5, dtype=torch.long), 1).target(torch.zeros(5).long())
+
+
+def test_far_logits_have_finite_gradients():
+    eta, codes = logits()
+    far = (1e3 * eta.float()).requires_grad_()
+    Categorical.from_data(codes, 3).log_prob(far, codes).sum().backward()
+    assert torch.isfinite(far.grad).all()
+
+
+def test_gradient_is_that_of_the_profile():
+    eta, codes = logits()
+    target = Categorical.from_data(codes, 3).target(codes)
+    here = target.curvature(eta)
+    for i, c in [(0, 0), (7, 1), (30, 2)]:
+        step = torch.zeros_like(eta)
+        step[i, c] = 1e-5
+        slope = (target.loglik(eta + step) - target.loglik(eta - step)) / 2e-5
+        assert here.grad[i, c].item() == pytest.approx(slope.item(), rel=1e-4, abs=1e-7)
+    torch.testing.assert_close(here.grad.sum(0), torch.zeros(3).double(), rtol=0, atol=1e-4)
+
+
+def test_two_classes_have_the_curvature_of_a_logistic_regression():
+    eta, codes = logits(c=2)
+    target = Categorical.from_data(codes, 2).target(codes)
+    low, diag = target.curvature(eta).low_rank, target.curvature(eta).diag
+    ours = [diag[:, c].diag() - low[c] @ low[c].T for c in (0, 1)]
+    contrast = torch.randn(60, generator=torch.Generator().manual_seed(1)).double()
+    # moving the logits by +-v/2 moves their difference by v
+    size = 1e-3
+    move = size * torch.stack([contrast / 2, -contrast / 2], 1)
+    values = [target.loglik(eta + s * move) for s in (1, 0, -1)]
+    second = (values[0] - 2 * values[1] + values[2]) / size**2
+    mine = sum(contrast @ w @ contrast for w in ours) / 4
+    assert -second.item() == pytest.approx(mine.item(), rel=1e-4)
+
+
+def test_a_class_that_nobody_has_stays_finite():
+    _, codes = logits(c=3)
+    module = Categorical.from_data(codes, 4)
+    here = module.target(codes).curvature(torch.zeros(60, 4, dtype=torch.float64))
+    assert torch.isfinite(here.grad).all()
+    assert torch.isfinite(here.loglik)
+    assert torch.isfinite(module.target(codes).log_volume(torch.zeros(60, 4).double()))
