@@ -20,7 +20,17 @@ from mvlatent.specs import Roles, Survival, View
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["BATCH", "CLINICAL", "SURVIVAL", "Fold", "cut", "fold_numbers", "outcomes", "read"]
+__all__ = [
+    "BATCH",
+    "CLINICAL",
+    "SURVIVAL",
+    "Fold",
+    "cut",
+    "fold_numbers",
+    "outcomes",
+    "read",
+    "training_outcomes",
+]
 
 SURVIVAL = ("survival_months", "event")
 CLINICAL = ("age", "is_female")
@@ -121,6 +131,6 @@ def cut(mdata: MuData, cohort: str, folds: str, number: int, views: Sequence[str
 
 
 def training_outcomes(table: pd.DataFrame, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Times and events of the patients outside a fold."""
+    """Return times and events of the patients outside a fold."""
     train = table[table["fold"] != number]
     return train["time"].to_numpy(), train["event"].to_numpy()

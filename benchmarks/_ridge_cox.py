@@ -17,9 +17,17 @@ from torch import Tensor
 from mvlatent.outcomes import Cox, survival_curves
 from mvlatent.outcomes.cox import CoxTarget
 
-__all__ = ["RidgeCox", "Tuner", "cox_curves", "cox_target", "fit_dual", "search_one", "search_views"]
+__all__ = [
+    "RidgeCox",
+    "Tuner",
+    "cox_curves",
+    "cox_target",
+    "fit_dual",
+    "search_one",
+    "search_views",
+]
 
-ROUGH, EXACT = 1e-4, 1e-10  # nats that a fit may miss while searching, and in the end
+ROUGH, EXACT = 1e-4, 1e-10  # Newton decrement, in nats, before the last step: in search, at the end
 FREE_SD = 2.0  # prior sd of a clinical coefficient: as good as free, but finite under separation
 VARIANCES = np.logspace(-3.0, 1.5, 28)  # prior variance of the linear predictor, one penalty
 VIEW_VARIANCES = (0.0, *np.logspace(-3.0, 1.5, 13))  # the same of one view's part of it
@@ -48,7 +56,7 @@ def fit_dual(
     start
         Coefficients to start from.
     tolerance
-        Newton decrement, in nats, at which to stop.
+        Newton decrement, in nats, below which one step more is the last.
     """
     a = kernel.new_zeros(len(kernel)) if start is None else start
     for attempt in (a, torch.zeros_like(a)):
@@ -66,7 +74,7 @@ def fit_dual(
         moved = kernel @ move
         decrement = float(moved @ grad - a @ moved)
         if decrement < tolerance:
-            break
+            return a + move  # squares the error that is left
         for size in 0.5 ** np.arange(30):
             b, g = a + size * move, f + size * moved
             new = float(target.loglik(g[:, None]) - 0.5 * b @ g)

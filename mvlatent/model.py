@@ -25,6 +25,8 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.io import load_trained, save_trained
 from mvlatent.posterior import Latents, Posterior
 from mvlatent.reading.annotate import annotate
+from mvlatent.reading.blocks import BLOCK_KINDS
+from mvlatent.reading.choice import AUTO
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
 from mvlatent.reading.outcome import Reported
@@ -79,8 +81,8 @@ def _roles(
     return Roles(
         dict(views or {}),  # type: ignore[arg-type]
         batch=batch_key,
-        technical=tuple(technical_keys),
-        clinical=tuple(clinical_keys),
+        technical=technical_keys,  # type: ignore[arg-type]
+        clinical=clinical_keys,  # type: ignore[arg-type]
         **found,
     )
 
@@ -97,11 +99,16 @@ def _register(data: MuData | AnnData, roles: Roles) -> None:
     register_mudata(mudata_from_anndata(data, roles.views), roles, owner=data)
 
 
+def _history(trained: Trained) -> pd.DataFrame:
+    """One row an epoch, one column a term."""
+    return pd.DataFrame(trained.fitted.history).set_index("epoch")
+
+
 class MVLatent(BaseModelClass):
     """Structured variational autoencoder of a multi-view cohort.
 
-    A shared latent z and one private latent a view, a product-of-experts posterior for any subset of
-    views, technical covariates as random effects of the decoders, and survival and label heads.
+    A shared latent z and one private latent a view, a product-of-experts posterior for any subset
+    of views, technical covariates as random effects of the decoders, and survival and label heads.
 
     Parameters
     ----------
@@ -140,6 +147,12 @@ class MVLatent(BaseModelClass):
             if name not in self.roles.views:
                 views = ", ".join(self.roles.views)
                 raise KeyError(f"likelihood_power: no view {name!r}; the views are {views}.")
+        of_views = [f"{kind}:{v}" for kind in ("private", "scores") for v in self.roles.views]
+        known = (*BLOCK_KINDS, *of_views)
+        for name in () if self.options.head_blocks == AUTO else self.options.head_blocks:
+            if name not in known:
+                choices = ", ".join(known)
+                raise KeyError(f"head_blocks: no block {name!r}; the blocks are {choices}.")
 
     # --- setting up ---------------------------------------------------------------------------
 
@@ -189,14 +202,12 @@ class MVLatent(BaseModelClass):
         clinical_keys: Sequence[str] = (),
         outcomes: Sequence[Survival | Labels] = (),
     ) -> None:
-        """Register an AnnData: the first view is ``X`` (or its layer), the others ``obsm`` entries."""
+        """Register an AnnData: its first view is ``X`` (or a layer), the others are in ``obsm``."""
         _register(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(
-        self, *, validation_size: float = 0.1, progress: bool = True, **plan: Any
-    ) -> MVLatent:
+    def fit(self, *, validation_size: float = 0.1, progress: bool = True, **plan: Any) -> MVLatent:
         """Fit the model and the reported heads.
 
         Parameters
@@ -231,7 +242,7 @@ class MVLatent(BaseModelClass):
             progress=progress,
         )
         self._cohort = self._trained.cohort(self._tables)
-        self.history_ = pd.DataFrame(self._trained.fitted.history)
+        self.history_ = _history(self._trained)
         self.is_trained_ = True
         return self
 
@@ -473,7 +484,7 @@ class MVLatent(BaseModelClass):
         seed: int = 0,
         blocks: str = "full",
     ) -> pd.Series | pd.DataFrame:
-        """Most probable class, or (``proba=True``) posterior mean probabilities, patients × classes."""
+        """Most probable class, or (``proba=True``) mean probabilities, patients × classes."""
         if self.trained.labels is None:
             raise ValueError("the model was fitted without labels.")
         latents = self.latents(mdata, given=given)
@@ -496,7 +507,7 @@ class MVLatent(BaseModelClass):
     # --- keeping ------------------------------------------------------------------------------
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:  # type: ignore[override]
-        """Write ``spec.json`` and ``weights.safetensors`` to a folder; no patient's values in them."""
+        """Write ``spec.json`` and ``weights.safetensors``; no patient's values are in them."""
         save_trained(self.trained, path, overwrite=overwrite)
 
     @classmethod
@@ -509,7 +520,7 @@ class MVLatent(BaseModelClass):
         model.registry_ = {"setup_args": {"roles": trained.roles.to_dict(), "notes": []}}
         model.options, model.roles, model._tables = trained.options, trained.roles, None
         model._trained, model._cohort, model.is_trained_ = trained, None, True
-        model.history_ = pd.DataFrame(trained.fitted.history)
+        model.history_ = _history(trained)
         if mdata is not None:
             model._cohort = model.cohort(mdata)
         return model
@@ -579,5 +590,3 @@ def fit(
     shape = {k: options.pop(k) for k in Options.__dataclass_fields__ if k in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
     return model.fit(seed=seed, **options)
-
-

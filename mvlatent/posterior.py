@@ -35,7 +35,8 @@ class Posterior:
     Examples
     --------
     >>> import numpy as np
-    >>> p = Posterior(np.zeros((2, 1)), np.ones((2, 1)), ("a", "b"), lambda n, seed: np.zeros((n, 2, 1)))
+    >>> zero, one = np.zeros((2, 1)), np.ones((2, 1))
+    >>> p = Posterior(zero, one, ("a", "b"), lambda n, seed: np.zeros((n, 2, 1)))
     >>> low, high = p.interval(0.9)
     >>> high.round(2).tolist()
     [[1.64], [1.64]]
@@ -80,7 +81,9 @@ class Latents:
         with torch.no_grad():
             self.z, self.evidence = vae.posterior(cohort)
 
-    def private_given(self, name: str, z: Tensor) -> tuple[PrecisionNormal | StandardNormal, Tensor]:
+    def private_given(
+        self, name: str, z: Tensor
+    ) -> tuple[PrecisionNormal | StandardNormal, Tensor]:
         """Posterior of w given z, and who has the view: the others keep the prior."""
         evidence: Evidence = self.evidence[name]
         return evidence.private(z), self.cohort.views[name].present
@@ -99,8 +102,10 @@ class Latents:
             slope = self._slope(name)  # (n, d, k)
             spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
         else:
-            means = self.evidence[name].private(self.z.rsample(torch.Size([N_DRAWS]))).mean
-            spread = means.var(0)
+            with torch.random.fork_rng():
+                torch.manual_seed(0)  # the same answer every time it is asked for
+                z = self.z.rsample(torch.Size([N_DRAWS]))
+            spread = self.evidence[name].private(z).mean.var(0)
         variance = given.variance + spread
         return torch.where(present[:, None], variance, 1.0).sqrt()
 
@@ -114,7 +119,7 @@ class Latents:
 
     @torch.no_grad()
     def draw(self, n: int, generator_seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Joint draws of z, (n, N, k), and of each w, (n, N, d); the prior where a view is missing."""
+        """Joint draws of z, (n, N, k), and each w, (n, N, d); the prior where a view is missing."""
         with torch.random.fork_rng():
             torch.manual_seed(generator_seed)
             z = self.z.rsample(torch.Size([n]))

@@ -16,7 +16,7 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.objective import Objective
 from mvlatent.outcomes.training import LabelHead, SurvivalHead, TrainingHead
 from mvlatent.posterior import Latents
-from mvlatent.reading.blocks import BLOCK_KINDS
+from mvlatent.reading.choice import AUTO
 from mvlatent.reading.outcome import Reported, fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.vae.basis import Basis, fit_bases, rotate
@@ -46,13 +46,14 @@ class Options:
     effects
         Technical effects: ``"random"``, ``"free"`` or ``"none"``.
     start
-        ``"svd"``, ``"gcca"`` or ``"random"``.
+        ``"gcca"``, ``"svd"`` or ``"random"``.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power
         Power of each view's likelihood by name, for calibrated posteriors of z; 1 where not named.
     head_blocks
-        Blocks of the reported head: kinds (shared, private, scores, clinical, technical) or names.
+        Blocks of the reported head: kinds (shared, private, scores, clinical, technical) or names;
+        ``("auto",)`` takes what inner folds of the training rows prefer.
     n_hidden
         Width of networks.
 
@@ -67,10 +68,10 @@ class Options:
     decoder: str = "linear"
     encoder: str = "auto"
     effects: str = "random"
-    start: str = "svd"
+    start: str = "gcca"
     rho: float = 0.0
     likelihood_power: dict[str, float] | None = None
-    head_blocks: tuple[str, ...] = BLOCK_KINDS
+    head_blocks: tuple[str, ...] = AUTO
     n_hidden: int = 64
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class Trained:
         return self.see(self.preparation.transform(tables))
 
     def see(self, cohort: Cohort) -> Cohort:
-        """A prepared cohort as the model sees it: rotated, without effects that are not modelled."""
+        """A prepared cohort as the model sees it: rotated, without effects that are off."""
         return rotate(_without_technical(cohort, self.options), self.bases)
 
     def latents(self, cohort: Cohort, given: Sequence[str] | str | None = None) -> Latents:
@@ -244,9 +245,7 @@ def _design(cohort: Cohort, options: Options) -> Design:
     return Design(
         views,
         n_shared=options.n_shared,
-        technical_groups=tuple(
-            (g.columns.start, g.columns.stop) for g in cohort.technical_groups
-        ),
+        technical_groups=tuple((g.columns.start, g.columns.stop) for g in cohort.technical_groups),
         n_technical=cohort.technical.shape[1],
         decoder=options.decoder,
         encoder=options.encoder,
@@ -254,5 +253,3 @@ def _design(cohort: Cohort, options: Options) -> Design:
         n_hidden=options.n_hidden,
         powers=dict(options.likelihood_power or {}),
     )
-
-

@@ -60,7 +60,9 @@ def run_demo(out: Path, *, n: int, seed: int) -> None:
             Section("What this is", INTRODUCTION, tables=[tables["estimates"]]),
             Section("Latent space", figures=[figures["latent"]]),
             Section("Survival", figures=[figures["survival"]]),
-            Section("Variance explained", tables=[tables["variance"]], figures=[figures["variance"]]),
+            Section(
+                "Variance explained", tables=[tables["variance"]], figures=[figures["variance"]]
+            ),
             Section("The fit", model.summary().replace("\n", "\n\n"), figures=[figures["history"]]),
         ],
     )
@@ -84,9 +86,7 @@ def _tables(model: Any, estimates: Any, truth: Any) -> dict[str, pd.DataFrame]:
     z_only = estimates.concordance("risk_shared")
     z = model.transform()
     known = estimates.table["label"].notna().to_numpy()
-    audit = tl.site_audit(
-        z[known], np.asarray(truth.site)[known], np.asarray(truth.subtype)[known]
-    )
+    audit = tl.site_audit(z[known], np.asarray(truth.site)[known], np.asarray(truth.subtype)[known])
     rows = {
         "Harrell's C, out of fold": (c, f"{lower:.3f} to {upper:.3f}"),
         "Harrell's C, z and clinical only": (z_only[0], f"{z_only[1]:.3f} to {z_only[2]:.3f}"),
@@ -110,7 +110,8 @@ def _figures(model: Any, table: pd.DataFrame, data: Any) -> dict[str, Any]:
 
     from mvlatent import pl
 
-    z = model.transform()
+    weights = model.variance_explained(by="factor").filter(like="shared_", axis=0).mean(axis=1)
+    z = model.transform() * np.sqrt(weights.clip(lower=0).to_numpy())  # by what a factor explains
 
     def draw(name: str, size: tuple[float, float], *panels: Callable[[Any], Any]) -> Any:
         figure, axes = plt.subplots(
@@ -123,21 +124,25 @@ def _figures(model: Any, table: pd.DataFrame, data: Any) -> dict[str, Any]:
         return figure
 
     def by(column: str, title: str) -> Callable[[Any], Any]:
-        return lambda ax: pl.latent(
-            z, color=data.obs[column], method="umap", title=title, ax=ax
-        )
+        return lambda ax: pl.latent(z, color=data.obs[column], method="umap", title=title, ax=ax)
 
     axes = pl.history(model.history)
     history = np.ravel(axes)[0].figure
     history.set_label("terms of the objective by epoch")
     plt.close(history)
     return {
-        "latent": draw("latent space", (11, 4.2), by("subtype", "by subtype"), by("site", "by site")),
+        "latent": draw(
+            "latent space", (11, 4.2), by("subtype", "by subtype"), by("site", "by site")
+        ),
         "survival": draw(
             "Kaplan-Meier by predicted risk",
             (6.5, 5),
             lambda ax: pl.kaplan_meier(
-                table["risk"], table["time"], table["event"], groups=3, ax=ax,
+                table["risk"],
+                table["time"],
+                table["event"],
+                groups=3,
+                ax=ax,
                 title="Out-of-fold risk",
             ),
         ),

@@ -69,7 +69,9 @@ class PreparedView:
         _check_scalable(self.scaler, x, self.features, name)
         observed = ~np.isnan(x)
         present = observed.any(axis=1)
-        scaled = np.nan_to_num(self.scaler.transform(x), copy=False, nan=0.0)
+        scaled = self.scaler.transform(x)
+        own = not np.may_share_memory(scaled, x)  # the raw table keeps its gaps
+        scaled = np.nan_to_num(scaled, copy=not own, nan=0.0)
         complete = bool(observed[present].all())
         return CohortView(
             x=torch.from_numpy(np.ascontiguousarray(scaled)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -80,27 +81,27 @@ def fit(
     )
     if fabric.world_size > 1:
         fabric.launch()
-    return _Run(fabric, objective, plan).go(train, validation, progress=progress)
+    return _Run(fabric, objective, plan, len(train)).go(train, validation, progress=progress)
 
 
 class _Run:
     """One run of the loop."""
 
-    def __init__(self, fabric: Any, objective: Objective, plan: Plan) -> None:
+    def __init__(self, fabric: Any, objective: Objective, plan: Plan, n: int) -> None:
+        steps = max(1, round(n / plan.batch_of(n)))
         self.fabric, self.plan, self.objective = fabric, plan, objective
-        optimizer = torch.optim.AdamW(
-            objective.parameters(), lr=plan.lr, weight_decay=plan.weight_decay, fused=True
-        )
+        optimizer = torch.optim.AdamW(_groups(objective, plan, steps), lr=plan.lr, fused=True)
         self.module, self.optimizer = fabric.setup(objective, optimizer)
         self.result = Fitted()
         self.best_loss, self.best_weights = float("inf"), None
         self.step = 0
+        self.hiding = torch.Generator().manual_seed(plan.seed + 1 + fabric.global_rank)
 
     def go(self, train: Cohort, validation: Cohort | None, *, progress: bool) -> Fitted:
         plan, begun = self.plan, time.perf_counter()
         train = train.to(self.fabric.device)
         validation = None if validation is None else validation.to(self.fabric.device)
-        generator = torch.Generator().manual_seed(plan.seed + self.fabric.global_rank)
+        generator = torch.Generator().manual_seed(plan.seed)  # processes share the shuffle
         bar = _bar(plan.max_epochs, progress and self.fabric.global_rank == 0)
         with torch.random.fork_rng(), pyro.validation_enabled(False), bar:
             torch.manual_seed(plan.seed + self.fabric.global_rank)
@@ -125,7 +126,8 @@ class _Run:
         total: Terms = {}
         count = 0
         kl_weight = self.plan.kl_weight(epoch)
-        self.module.train()
+        if not self.module.training:
+            self.module.train()
         for batch in self.batches(train, generator):
             loss, terms = self.module(
                 batch, len(train), kl_weight, rebalance=self.step % REBALANCE_EVERY == 0
@@ -151,7 +153,7 @@ class _Run:
             if index is not None and self.fabric.world_size > 1:
                 index = index[self.fabric.global_rank :: self.fabric.world_size]
             batch = train if index is None else train.subset(index.to(self.fabric.device))
-            yield self.hide(batch, generator)
+            yield self.hide(batch, self.hiding)
 
     def hide(self, batch: Cohort, generator: torch.Generator) -> Cohort:
         """Hide views at random, never the last one of a patient."""
@@ -196,14 +198,27 @@ class _Run:
         return False
 
     def restore(self) -> None:
-        """Put the best weights back."""
+        """Put the best weights back, where the readers of the model expect them: on the CPU."""
         if self.best_weights is not None:
             self.objective.load_state_dict(self.best_weights)
+        self.objective.cpu()
+
+
+def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
+    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not."""
+    decayed, free = [], []
+    for name, parameter in objective.vae.named_parameters():
+        shrinks = parameter.dim() > 1 and not name.endswith("effects.loc")
+        (decayed if shrinks and not name.startswith("heads.") else free).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": plan.weight_decay / steps},
+        {"params": free, "weight_decay": 0.0},
+    ]
 
 
 def _check_finite(row: dict[str, float]) -> None:
     for name, value in row.items():
-        if not torch.isfinite(torch.tensor(value)):
+        if not math.isfinite(value):
             kind, _, view = name.rpartition(":")
             where = f"term {name!r}" + (f" of view {view!r}" if kind else "")
             raise FloatingPointError(

@@ -21,7 +21,8 @@ class Plan:
     lr
         Learning rate of AdamW.
     weight_decay
-        Decoupled weight decay.
+        Decoupled decay of loadings and network weights, ``lr * weight_decay`` an epoch whatever the
+        batch size; technical effects have their own prior and do not decay.
     warmup
         Share of ``max_epochs`` over which the KL weight rises from 0 to 1.
     early_stopping
@@ -52,8 +53,8 @@ class Plan:
 
     max_epochs: int = 200
     batch_size: int | None = None
-    lr: float = 5e-3
-    weight_decay: float = 0.0
+    lr: float = 1e-2
+    weight_decay: float = 1.0
     warmup: float = 0.0
     early_stopping: bool = True
     patience: int = 25

@@ -1,0 +1,1 @@
+"""Objectives: the ELBO, its terms, and what stands beside it."""

@@ -29,7 +29,7 @@ class Objective(nn.Module):
     r"""Negative ELBO a patient, with the balance of the in-training heads.
 
     A head in the model is weighted so that
-    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{reconstruction}\rVert`;
+    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{views}\rVert`;
     at the scale of the ELBO itself thousands of features would drown one event.
 
     Parameters

@@ -10,6 +10,7 @@ from mvlatent.pl._style import bare, colours
 __all__ = ["history"]
 
 MARKS = ("validation", "train")
+SETTINGS = ("epoch", "kl_weight")  # columns of a history that are no terms
 
 
 def history(
@@ -84,7 +85,8 @@ def _panels(table: pd.DataFrame, terms: list[str] | None) -> dict[str, dict[str,
         raise KeyError(f"no terms {unknown} in the history; there are {[*table]}")
     numeric = table.select_dtypes("number").dropna(axis=1, how="all")
     panels: dict[str, dict[str, str]] = {}
-    for column in terms if terms is not None else numeric:
+    shown = [c for c in numeric if c not in SETTINGS]
+    for column in terms if terms is not None else shown:
         title, mark = _split_mark(str(column))
         panels.setdefault(title, {})[column] = mark
     if not panels:

@@ -22,7 +22,9 @@ def variance_explained(
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw explained variance: stacked bars for blocks, a heatmap for single factors.
+    """Draw explained variance: bars for blocks, a heatmap for single factors.
+
+    Bars of one view stand side by side: blocks are not orthogonal, so their shares do not add up.
 
     Parameters
     ----------
@@ -64,19 +66,24 @@ def variance_explained(
 
 
 def _block_colours(names: list[str]) -> list:
-    """Technical is grey wherever it stands; the rest take the palette in order."""
+    """Technical is grey and the whole dark; the rest take the palette in order."""
     palette = iter(colours(len(names)))
-    return [GREY if name == "technical" else next(palette) for name in names]
+    fixed = {"technical": GREY, "all": "#333333"}
+    return [fixed[name] if name in fixed else next(palette) for name in names]
 
 
 def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
-    base = np.zeros(table.shape[1])
     names = [str(name) for name in table.index]
-    for name, colour, values in zip(names, _block_colours(names), table.to_numpy(), strict=True):
-        ax.bar(table.columns.astype(str), values, bottom=base, width=0.62, color=colour, label=name)
-        base = base + values
+    width = 0.8 / len(names)
+    centres = np.arange(table.shape[1])
+    for j, (name, colour, values) in enumerate(
+        zip(names, _block_colours(names), table.to_numpy(), strict=True)
+    ):
+        shift = (j - (len(names) - 1) / 2) * width
+        ax.bar(centres + shift, values, width=0.9 * width, color=colour, label=name)
+    ax.set_xticks(centres, table.columns.astype(str))
     ax.set_ylabel("variance explained")
-    ax.set_ylim(0, max(base.max() * 1.08, 0.05))
+    ax.set_ylim(0, max(float(table.to_numpy().max()) * 1.08, 0.05))
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     ax.margins(x=0.06)
     bare(ax)

@@ -33,9 +33,7 @@ def pick(blocks: Mapping[str, Tensor], kinds: Iterable[str]) -> dict[str, Tensor
         if name not in BLOCK_KINDS and name not in blocks:
             choices = ", ".join([*BLOCK_KINDS, *blocks])
             raise KeyError(f"no head block {name!r}; the blocks are {choices}.")
-    return {
-        name: x for name, x in blocks.items() if block_kind(name) in wanted or name in wanted
-    }
+    return {name: x for name, x in blocks.items() if block_kind(name) in wanted or name in wanted}
 
 
 def head_blocks(latents: Latents, bases: Mapping[str, Basis]) -> dict[str, Tensor]:

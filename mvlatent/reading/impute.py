@@ -121,7 +121,10 @@ def _quadratic(covariance: Tensor, loadings: Tensor) -> Tensor:
 
 
 def _through(
-    mean: np.ndarray, sd: np.ndarray, inverse: Callable[[np.ndarray], np.ndarray], level: float | None
+    mean: np.ndarray,
+    sd: np.ndarray,
+    inverse: Callable[[np.ndarray], np.ndarray],
+    level: float | None,
 ) -> Prediction:
     nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
     weights = weights / weights.sum()

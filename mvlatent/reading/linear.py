@@ -50,7 +50,7 @@ def decode(
 
 @torch.no_grad()
 def jacobian(latents: Latents, name: str, basis: Basis, block: str) -> Tensor:
-    """Derivative of a view's linear predictor by a block of latents, averaged over patients, (d, p).
+    """Derivative of a view's predictor by a block of latents, averaged over patients, (d, p).
 
     Exact for linear decoders, forward-mode derivatives at the posterior means for the others.
     """

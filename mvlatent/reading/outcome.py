@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
 from mvlatent.outcomes.head import BlockHead
-from mvlatent.outcomes.labels import Categorical
-from mvlatent.outcomes.survival import SURVIVAL
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick
+from mvlatent.reading.choice import AUTO, LabelOutcome, Outcome, SurvivalOutcome, choose_blocks
 from mvlatent.specs import Survival
 from mvlatent.vae.basis import Basis
 
@@ -36,11 +34,14 @@ class Reported:
         The two heads.
     horizon
         Last event time of the training patients; 0 for labels.
+    inner_scores
+        Held-out log-likelihood a patient of each candidate set of blocks, where inner folds chose.
     """
 
     full: BlockHead
     shared_only: BlockHead
     horizon: float = 0.0
+    inner_scores: dict[str, float] = field(default_factory=dict)
 
     def times(self, n: int) -> np.ndarray:
         """``n`` times from 0 to the last event of the training patients."""
@@ -58,9 +59,7 @@ class Reported:
             raise ValueError(f"blocks must be 'full' or 'shared', not {blocks!r}.")
         return self.full if blocks == "full" else self.shared_only
 
-    def predict(
-        self, latents: Latents, bases: dict[str, Basis], *, blocks: str = "full"
-    ) -> Tensor:
+    def predict(self, latents: Latents, bases: dict[str, Basis], *, blocks: str = "full") -> Tensor:
         """Linear predictors at the posterior mean, (n, C)."""
         head = self.head(blocks)
         return head.predict(_trim(head_blocks(latents, bases), head))[0]
@@ -99,9 +98,7 @@ class Reported:
         grid = torch.as_tensor(times, dtype=torch.float64)
         ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
         out = [np.empty((len(times), len(latents.cohort))) for _ in range(1 + len(ends))]
-        drawn = self.draws(
-            latents, bases, n_samples=n_samples, seed=seed, blocks=blocks
-        )
+        drawn = self.draws(latents, bases, n_samples=n_samples, seed=seed, blocks=blocks)
         for rows, head, features, generator in drawn:
             survival = head.survival_draws(grid, features, n_samples, generator)
             out[0][:, rows] = survival.mean(0).numpy()
@@ -123,7 +120,7 @@ class Reported:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON and arrays of both heads."""
-        json: dict[str, Any] = {"horizon": self.horizon}
+        json: dict[str, Any] = {"horizon": self.horizon, "inner_scores": self.inner_scores}
         arrays: dict[str, np.ndarray] = {}
         for name, head in (("full", self.full), ("shared_only", self.shared_only)):
             json[name], held = head.state()
@@ -136,11 +133,15 @@ class Reported:
         heads = {
             name: BlockHead.from_state(
                 json[name],
-                {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")},
+                {
+                    k.removeprefix(f"{name}/"): v
+                    for k, v in arrays.items()
+                    if k.startswith(f"{name}/")
+                },
             )
             for name in ("full", "shared_only")
         }
-        return cls(**heads, horizon=json["horizon"])
+        return cls(**heads, horizon=json["horizon"], inner_scores=json["inner_scores"])
 
 
 def _trim(blocks: dict[str, Tensor], head: BlockHead) -> dict[str, Tensor]:
@@ -148,39 +149,41 @@ def _trim(blocks: dict[str, Tensor], head: BlockHead) -> dict[str, Tensor]:
     return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
 
 
-def _fit_pair(blocks: dict[str, Tensor], target: Any, kinds: Sequence[str]) -> Reported:
-    full = BlockHead.fit(pick(blocks, kinds), target)
+def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str]) -> Reported:
+    chosen = tuple(kinds)
+    scores: dict[str, float] = {}
+    if chosen == AUTO:
+        chosen, scores = choose_blocks(blocks, outcome)
+    target = outcome.target()
+    full = BlockHead.fit(pick(blocks, chosen), target)
     shared = BlockHead.fit(pick(blocks, [k for k in SHARED_ONLY if k in blocks]), target)
-    return Reported(full, shared)
+    return Reported(full, shared, outcome.horizon, scores)
 
 
 def fit_survival(
-    latents: Latents, bases: dict[str, Basis], spec: Survival, *, kinds: Sequence[str]
+    latents: Latents, bases: dict[str, Basis], spec: Survival, *, kinds: Sequence[str] = AUTO
 ) -> Reported:
-    """Reported survival heads of the training patients; risk is the log hazard ratio."""
-    data = _survival(latents.cohort)
-    seen = data.observed
-    likelihood = SURVIVAL[spec.kind].from_data(data.time[seen], data.event[seen], spec)
-    target = likelihood.target(data.time, data.event, data.observed)
-    reported = _fit_pair(head_blocks(latents, bases), target, kinds)
-    reported.horizon = float(data.time[seen & (data.event > 0)].max())
-    return reported
+    """Reported survival heads of the training patients; risk is the log hazard ratio.
+
+    Parameters
+    ----------
+    latents, bases
+        Frozen posterior of the training patients, and the views' bases.
+    spec
+        The outcome.
+    kinds
+        Blocks of the head; ``("auto",)`` takes what inner folds prefer.
+    """
+    outcome = SurvivalOutcome(latents.cohort, spec)
+    return _fit_pair(head_blocks(latents, bases), outcome, kinds)
 
 
-def fit_labels(latents: Latents, bases: dict[str, Basis], *, kinds: Sequence[str]) -> Reported:
+def fit_labels(
+    latents: Latents, bases: dict[str, Basis], *, kinds: Sequence[str] = AUTO
+) -> Reported:
     """Reported label heads of the training patients."""
-    labels = latents.cohort.labels
-    if labels is None:
-        raise ValueError("the cohort has no labels.")
-    target = Categorical.from_data(labels.codes, len(labels.categories)).target(labels.codes)
     blocks = {
         name: x[:, :MAX_LABEL_SCORES] if name.startswith("scores:") else x
         for name, x in head_blocks(latents, bases).items()
     }
-    return _fit_pair(blocks, target, kinds)
-
-
-def _survival(cohort: Cohort) -> Any:
-    if cohort.survival is None:
-        raise ValueError("the cohort has no survival outcome.")
-    return cohort.survival
+    return _fit_pair(blocks, LabelOutcome(latents.cohort), kinds)

@@ -71,5 +71,7 @@ def _fit(trained: Trained) -> Iterator[str]:
             kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
             off = [block for block, sd in tau.items() if sd == 0]
             yield f"{name} head, prior sd a block: {kept or 'none'}"
+            for kinds, score in reported.inner_scores.items():
+                yield f"  inner folds, {kinds}: {score:.4f} nats a patient"
             if off:
                 yield f"  switched off: {', '.join(off)}"

@@ -22,13 +22,15 @@ class OutOfFold:
     ----------
     table
         One row a patient, in the order of the cohort: ``fold``, and as far as there are outcomes
-        ``risk``, ``risk_shared`` (the head on z and clinical covariates alone), ``time``, ``event``,
-        ``label``, ``predicted_label``.
+        ``risk``, ``risk_shared`` (the head on z and clinical covariates alone), ``time``,
+        ``event``, ``label``, ``predicted_label``.
     """
 
     table: pd.DataFrame
 
-    def concordance(self, column: str = "risk", *, level: float = 0.95) -> tuple[float, float, float]:
+    def concordance(
+        self, column: str = "risk", *, level: float = 0.95
+    ) -> tuple[float, float, float]:
         """Harrell's C, the mean over folds, with a bootstrap interval over patients.
 
         Pairs are formed within folds, as risks of different models share no scale.
@@ -43,9 +45,7 @@ class OutOfFold:
             return float(np.nanmean(values))
 
         rng = np.random.default_rng(0)
-        draws = [
-            mean([t.iloc[rng.integers(0, len(t), len(t))] for t in folds]) for _ in range(200)
-        ]
+        draws = [mean([t.iloc[rng.integers(0, len(t), len(t))] for t in folds]) for _ in range(200)]
         lower, upper = np.nanquantile(draws, [0.5 - level / 2, 0.5 + level / 2])
         return mean(folds), float(lower), float(upper)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DECODERS", "Additive", "Linear", "MLP", "residual_network"]
+from mvlatent.vae.affine import Affine
+
+__all__ = ["DECODERS", "MLP", "Additive", "Linear", "residual_network"]
 
 
 def residual_network(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
@@ -39,6 +41,7 @@ class Linear(nn.Module):
     """
 
     is_linear = True
+    is_affine = True  # in a function of z: what `affine` needs
 
     def __init__(
         self,
@@ -56,8 +59,20 @@ class Linear(nn.Module):
 
     def forward(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor) -> Tensor:
         """Linear predictor (..., n, p) for z (..., n, k), w (..., n, d), s (n, q), B (q, p)."""
-        predictor = torch.cat([z, w], -1) @ torch.cat([self.shared, self.private])
+        if z.dim() == 2:
+            return self.affine(z, w, technical, effect).dense()
+        predictor = torch.cat([self.warp(z), w], -1) @ torch.cat([self.shared, self.private])
         return predictor + self.offset(technical, effect)
+
+    def affine(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None) -> Affine:
+        """Return the same for z (n, k), not multiplied out."""
+        factors = torch.cat([self.warp(z), w, technical], -1)
+        loadings = [self.shared, self.private, *([] if effect is None else [effect])]
+        return Affine(factors, torch.cat(loadings), self.intercept)
+
+    def warp(self, z: Tensor) -> Tensor:
+        """Return what the shared loadings multiply, (..., n, k)."""
+        return z
 
     def offset(self, technical: Tensor, effect: Tensor) -> Tensor:
         """What does not depend on z and w: ``b + sB``, (n, p) or (p,)."""
@@ -88,14 +103,15 @@ class Additive(Linear):
         super().__init__(n_shared, n_private, n_technical, n_features)
         self.bend = residual_network(n_shared, n_hidden, n_shared)
 
-    def forward(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor) -> Tensor:
-        return super().forward(z + self.bend(z), w, technical, effect)
+    def warp(self, z: Tensor) -> Tensor:
+        return z + self.bend(z)
 
 
 class MLP(Linear):
     """The linear decoder plus a network on z, w and s that starts at zero."""
 
     is_linear = False
+    is_affine = False
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import Linear as LinearDecoder
 from mvlatent.vae.decoders import residual_network
 from mvlatent.vae.gaussian import PrecisionNormal
@@ -29,13 +30,14 @@ def _each(matrices: Tensor, vectors: Tensor) -> Tensor:
 class Seen:
     """What an expert may look at: its view's rows, the entries observed, and the technical part.
 
-    ``offset`` is ``b + E[sB]``, (n, p) or (p,): known before any latent is.
+    ``offset`` is ``b + E[sB]``, (n, p) or (p,): known before any latent is; an `Affine` where the
+    likelihood takes it so.
     """
 
     x: Tensor
     observed: Tensor | None
     technical: Tensor
-    offset: Tensor
+    offset: Tensor | Affine
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Tied(Expert):
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
         """Gram matrix (g, k+d, k+d) and projection (n, k+d) of the stacked loadings."""
         loadings = torch.cat([self.decoder.shared, self.decoder.private])
-        response, weight = self.likelihood.working(seen.x, seen.offset)
+        at = self.decoder.intercept
+        response, weight = self.likelihood.working(seen.x, seen.offset, at=at)
         weighted = loadings * weight
         if seen.observed is None:
             return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings
@@ -105,12 +108,14 @@ class Tied(Expert):
         eye = torch.eye(gram.shape[-1] - k, dtype=gram.dtype, device=gram.device)
         cross, private_precision = gram[:, :k, k:], gram[:, k:, k:] + eye
         # explain away what the private block can: Schur complement of the joint precision
-        gain = torch.cholesky_solve(cross.mT, torch.linalg.cholesky(private_precision)).mT
+        factor = torch.linalg.cholesky(private_precision)
+        gain = torch.cholesky_solve(cross.mT, factor).mT
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
 
         def private(z: Tensor) -> PrecisionNormal:
-            return PrecisionNormal(projection[:, k:] - _each(cross.mT, z), private_precision)
+            potential = projection[:, k:] - _each(cross.mT, z)
+            return PrecisionNormal(potential, private_precision, cholesky=factor)
 
         return Evidence(potential, precision, private)
 

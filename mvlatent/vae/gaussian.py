@@ -77,6 +77,8 @@ class PrecisionNormal(_Patients):
     group
         Index of each patient's precision, (n,), in ``0..g-1``; ``None`` means ``g == 1``
         (shared by all) or ``g == n`` (one each).
+    cholesky
+        Lower factor of ``Λ`` where it is known already.
 
     Examples
     --------
@@ -87,15 +89,21 @@ class PrecisionNormal(_Patients):
 
     support = constraints.real_vector
 
-    def __init__(self, potential: Tensor, precision: Tensor, group: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        potential: Tensor,
+        precision: Tensor,
+        group: Tensor | None = None,
+        *,
+        cholesky: Tensor | None = None,
+    ) -> None:
         self.precision, self.group = precision, group
-        self._cholesky = torch.linalg.cholesky(precision)
+        self._cholesky = torch.linalg.cholesky(precision) if cholesky is None else cholesky
         eye = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
         # Λ = LL' hence Λ⁻¹ = FF' with F = L^{-T}
         inverse = torch.linalg.solve_triangular(self._cholesky, eye, upper=False)
         self._factor = inverse.mT
-        self._inverse_factor = inverse
-        self._mean = self._times(self._factor, self._times(inverse, potential))
+        self._mean = self._times(self._factor @ inverse, potential)
         super().__init__(potential.shape[:-1], potential.shape[-1:], validate_args=False)
 
     def _times(self, matrices: Tensor, vectors: Tensor) -> Tensor:

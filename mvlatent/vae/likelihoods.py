@@ -11,6 +11,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 from torch.distributions import constraints
 
+from mvlatent.vae.affine import Affine, Residual
+
 __all__ = ["LIKELIHOODS", "Bernoulli", "Likelihood", "Normal", "StudentT"]
 
 SCALE_FLOOR = 0.02  # in units of a scaled feature's sd; keeps a constant-like feature from σ → 0
@@ -24,7 +26,7 @@ class Rows(TorchDistribution):
     likelihood
         The likelihood that knows the density of an entry.
     eta
-        Linear predictor, (..., n, p).
+        Linear predictor, (..., n, p); not multiplied out where the likelihood takes it so.
     observed
         Which entries were seen, (n, p) bool; ``None`` means all.
     """
@@ -33,7 +35,9 @@ class Rows(TorchDistribution):
     support = constraints.real_vector
     has_rsample = False
 
-    def __init__(self, likelihood: Likelihood, eta: Tensor, observed: Tensor | None = None) -> None:
+    def __init__(
+        self, likelihood: Likelihood, eta: Tensor | Affine, observed: Tensor | None = None
+    ) -> None:
         self.likelihood, self.eta, self.observed = likelihood, eta, observed
         super().__init__(eta.shape[:-1], eta.shape[-1:], validate_args=False)
 
@@ -46,8 +50,9 @@ class Rows(TorchDistribution):
         return self.likelihood.log_prob(value, self.eta, self.observed)
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+        eta = self.eta.dense() if isinstance(self.eta, Affine) else self.eta
         with torch.no_grad():
-            return self.likelihood.draw(self.eta.expand(self._extended_shape(sample_shape)))
+            return self.likelihood.draw(eta.expand(self._extended_shape(sample_shape)))
 
 
 class Likelihood(nn.Module):
@@ -61,11 +66,13 @@ class Likelihood(nn.Module):
         ``"feature"``: a scale a feature; ``"view"``: one scale for the view.
     """
 
+    takes_affine = False  # whether a complete view's predictor may stay an `Affine`
+
     def __init__(self, n_features: int, *, noise: str = "feature") -> None:
         super().__init__()
         self.n_features, self.noise = n_features, noise
 
-    def distribution(self, eta: Tensor, observed: Tensor | None = None) -> Rows:
+    def distribution(self, eta: Tensor | Affine, observed: Tensor | None = None) -> Rows:
         """Distribution of the rows of a view given the linear predictor ``eta``, (..., n, p)."""
         return Rows(self, eta, observed)
 
@@ -89,11 +96,14 @@ class Likelihood(nn.Module):
         """Derivative of the mean by the linear predictor at ``mean``, for starting values."""
         return torch.ones_like(mean)
 
-    def working(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+    def working(
+        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Fisher-scoring response ``r`` (n, p) around ``eta`` and its weight (p,).
 
         The quadratic ``-½ w (r - δ)²`` is the Gaussian that meets the log-likelihood of
-        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal.
+        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal. Patients whose
+        ``eta`` differ share the weight at ``at`` (p,), lest it depend on who else is read.
         """
         raise NotImplementedError
 
@@ -111,6 +121,8 @@ class Normal(Likelihood):
     torch.Size([2])
     """
 
+    takes_affine = True
+
     def __init__(self, n_features: int, *, noise: str = "feature") -> None:
         super().__init__(n_features, noise=noise)
         self.log_scale = nn.Parameter(torch.zeros(1 if noise == "view" else n_features))
@@ -120,11 +132,13 @@ class Normal(Likelihood):
         """Noise sd σ, (p,)."""
         return (SCALE_FLOOR + self.log_scale.exp()).expand(self.n_features)
 
-    def log_prob(self, x: Tensor, eta: Tensor, observed: Tensor | None) -> Tensor:
+    def log_prob(self, x: Tensor, eta: Tensor | Affine, observed: Tensor | None) -> Tensor:
         scale = self.scale
-        squared = (x - eta).square()
         constant = scale.log() + 0.5 * math.log(2 * math.pi)
         half_precision = 0.5 / scale.square()
+        if isinstance(eta, Affine) and observed is None:
+            return -Residual(x, eta).weighted_squares(half_precision) - constant.sum()
+        squared = (x - (eta.dense() if isinstance(eta, Affine) else eta)).square()
         if observed is None:
             return -(squared @ half_precision) - constant.sum()
         seen = observed.to(eta.dtype)
@@ -136,8 +150,11 @@ class Normal(Likelihood):
     def draw(self, eta: Tensor) -> Tensor:
         return eta + self.scale * torch.randn_like(eta)
 
-    def working(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
-        return x - eta, self.scale.square().reciprocal()
+    def working(
+        self, x: Tensor, eta: Tensor | Affine, *, at: Tensor | None = None
+    ) -> tuple[Tensor | Residual, Tensor]:
+        response = Residual(x, eta) if isinstance(eta, Affine) else x - eta
+        return response, self.scale.square().reciprocal()
 
     def start(self, residual_variance: Tensor) -> None:
         if self.noise == "view":
@@ -154,6 +171,8 @@ class StudentT(Normal):
     >>> bool(StudentT(3).df > 2)
     True
     """
+
+    takes_affine = False
 
     def __init__(self, n_features: int, *, noise: str = "feature") -> None:
         super().__init__(n_features, noise=noise)
@@ -174,7 +193,9 @@ class StudentT(Normal):
     def draw(self, eta: Tensor) -> Tensor:
         return self._distribution(eta).sample()
 
-    def working(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+    def working(
+        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         df, precision = self.df, self.scale.square().reciprocal()
         residual = x - eta
         score = (df + 1) * residual * precision / (df + residual.square() * precision)
@@ -211,12 +232,12 @@ class Bernoulli(Likelihood):
     def slope(self, mean: Tensor) -> Tensor:
         return (mean * (1 - mean)).clamp_min(0.05)  # rare features start at rest
 
-    def working(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+    def working(
+        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         mean = eta.sigmoid()
-        weight = mean * (1 - mean)
-        if weight.dim() > 1:  # patients differ by their technical effects: one weight a feature
-            weight = weight.mean(0)
-        weight = weight.clamp_min(1e-4)
+        centre = mean if at is None else at.sigmoid()
+        weight = (centre * (1 - centre)).reshape(-1, self.n_features).mean(0).clamp_min(1e-4)
         return (x - mean) / weight, weight
 
 

@@ -12,10 +12,11 @@ from mvlatent.vae.structured import StructuredVAE
 __all__ = ["STARTS", "shared_scores", "spectral_start"]
 
 STARTS = ("gcca", "svd", "random")
+EFFECT_SWEEPS = 2
 
 
 def _centred(view: CohortView, design: Tensor) -> Tensor:
-    """Rows of the present patients without technical means, unobserved entries at the centre; (n, p)."""
+    """Rows without their technical means, unobserved entries at the centre, (n, p)."""
     x, seen = view.x.clone(), view.present
     weights = seen[:, None].to(x.dtype)
     if view.observed is not None:
@@ -35,12 +36,13 @@ def _padded(design: Tensor) -> Tensor:
 
 
 def _thin(x: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Left singular vectors and singular values of the leading directions, from the smaller Gram."""
+    """Left singular vectors and values of the leading directions, from the smaller Gram."""
     n, p = x.shape
     rank = min(rank, n, p)
     if n <= p:
         values, vectors = torch.linalg.eigh((x @ x.T).double())
-        return vectors[:, -rank:].flip(1).float(), values[-rank:].flip(0).clamp_min(0).sqrt().float()
+        sd = values[-rank:].flip(0).clamp_min(0).sqrt()
+        return vectors[:, -rank:].flip(1).float(), sd.float()
     values, vectors = torch.linalg.eigh((x.T @ x).double())
     sd = values[-rank:].flip(0).clamp_min(1e-12).sqrt().float()
     return x @ vectors[:, -rank:].flip(1).float() / sd, sd
@@ -81,8 +83,8 @@ def shared_scores(
 def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") -> None:
     """Start every view's loadings, noise, intercept and technical effects from the data.
 
-    z and the loadings come from site-centred data, the technical effects from the site means of what
-    is left, so that the start holds no site in z.
+    z and the loadings come from site-centred data, the technical effects from the group means of
+    what the latents leave, in turn.
 
     Parameters
     ----------
@@ -95,12 +97,47 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
     """
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
-    n_components = max(2 * k, 3 * k // 2 + 8)
+    n_components = k + max(view.n_private for view in vae.design.views)
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
     for name in vae.names:
         _start_view(vae, name, cohort, centred[name], z, random=kind == "random")
+    for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
+        _start_effects(vae, cohort, latent=kind != "random")
+    for name in vae.names:
+        expert = vae.part(name).expert
+        if isinstance(expert, Amortised) and kind != "random":
+            expert.start(cohort.views[name].x)
+
+
+def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
+    """Give the technical effects what the latents leave of the group means.
+
+    In turn: latents given the effects so far (none at first), effects given the latents. What a
+    site has more of because of its patients' biology lies along the loadings and stays with z; an
+    effect on single features does not.
+    """
+    z = torch.zeros(len(cohort), vae.design.n_shared)
+    evidence = None
+    if latent and vae.design.encoder_kind == "exact":
+        q, evidence = vae.posterior(cohort)
+        z = q.mean
+    for name in vae.names:
+        part, view = vae.part(name), cohort.views[name]
+        if part.effects is None:
+            continue
+        seen = view.present
+        w = torch.zeros(len(cohort), part.design.n_private)
+        if evidence is not None:
+            w = evidence[name].private(z).mean
+        nothing = torch.zeros_like(part.effects.loc)
+        expected = part.likelihood.mean(part.decoder(z, w, cohort.technical, nothing))
+        slope = part.likelihood.slope(part.likelihood.mean(part.decoder.intercept))
+        residual = (view.x - expected) / slope
+        if view.observed is not None:
+            residual = residual * view.observed
+        part.effects.start(residual[seen], cohort.technical[seen], vae.groups)
 
 
 def _start_view(
@@ -129,9 +166,3 @@ def _start_view(
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope
         part.likelihood.start(noise)
-    if part.effects is not None:
-        raw = (view.x - mean)[seen] * (1.0 if view.observed is None else view.observed[seen])
-        part.effects.start(raw / slope, cohort.technical[seen], vae.groups)
-    if isinstance(part.expert, Amortised) and not random:
-        part.expert.start(view.x)
-

@@ -13,6 +13,7 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort, CohortView
+from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Seen
@@ -116,8 +117,24 @@ class ViewPart(nn.Module):
 
     def read(self, view: CohortView, technical: Tensor) -> Evidence:
         """What the view says of z and of w."""
-        offset = self.decoder.offset(technical, self.expected_effect())
+        effect, intercept = self.expected_effect(), self.decoder.intercept
+        if self.takes_affine(view):
+            offset: Tensor | Affine = Affine(technical, effect, intercept)
+        else:
+            offset = self.decoder.offset(technical, effect)
         return self.expert(Seen(view.x, view.observed, technical, offset))
+
+    def predictor(
+        self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
+    ) -> Tensor | Affine:
+        """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
+        decoder = self.decoder.affine if self.takes_affine(view) else self.decoder
+        return decoder(z, w, technical, effect)
+
+    def takes_affine(self, view: CohortView) -> bool:
+        """Whether decoder, likelihood and complete rows let the predictor stay in factors."""
+        complete = view.observed is None
+        return complete and self.decoder.is_affine and self.likelihood.takes_affine
 
     def outside(self, view: CohortView) -> Tensor:
         """Log density of what lies outside a rotated basis, (n,)."""
@@ -179,7 +196,7 @@ class StructuredVAE(nn.Module):
                         w = pyro.sample(
                             f"w:{name}", StandardNormal(n, part.design.n_private, like)
                         )
-                    eta = part.decoder(z, w, cohort.technical, effect)
+                    eta = part.predictor(view, z, w, cohort.technical, effect)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
                         pyro.sample(f"x:{name}", x, obs=view.x)
@@ -221,7 +238,7 @@ class StructuredVAE(nn.Module):
             potential = potential + torch.where(seen[:, None], evidence[name].potential, 0.0)
         precisions = [evidence[name].precision for name in self.names]
         if all(len(p) == 1 for p in precisions):
-            patterns, group = torch.unique(presence, dim=0, return_inverse=True)
+            patterns, group = _patterns(presence)
             stacked = torch.stack([p[0] for p in precisions])
             precision = eye + torch.einsum("gm,mkl->gkl", patterns.to(stacked.dtype), stacked)
             return PrecisionNormal(potential, precision, group)
@@ -234,3 +251,12 @@ class StructuredVAE(nn.Module):
         """``q(z | x_O)`` of every patient and the evidence it was made of."""
         evidence = self.evidence(cohort)
         return self.product(evidence, cohort.presence), evidence
+
+
+def _patterns(presence: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Distinct rows of ``presence``, (g, M), and which of them each patient has (None: the one)."""
+    if bool(presence.all()):
+        return presence[:1], None
+    bits = 2 ** torch.arange(presence.shape[1], device=presence.device)
+    codes, group = torch.unique(presence.long() @ bits, return_inverse=True)
+    return (codes[:, None] & bits) > 0, group

@@ -1,0 +1,189 @@
+"""Scores of out-of-fold predictions, and the tables that compare the arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from _results import Results, time_grid
+
+from mvlatent.tl import (
+    PairedDifference,
+    concordance,
+    d_calibration,
+    integrated_brier,
+    paired_difference,
+)
+
+__all__ = ["NAMES", "RIDGES", "calibration", "fold_scores", "markdown"]
+
+NAMES = {
+    "km": "Kaplan–Meier",
+    "clinical": "clinical Cox",
+    "ridge": "ridge Cox, one penalty",
+    "ridge_views": "ridge Cox, a penalty a view",
+    "forest": "random survival forest",
+    "ours": "ours",
+    "ours_z": "ours, z only",
+    "ours_zw": "ours, [z, w]",
+}
+RIDGES = ("ridge", "ridge_views")
+ONE_SIDED = 0.8  # level of the two-sided interval whose lower end is the one-sided 90 % bound
+LEGEND = """\
+Means over the folds; Harrell's C up to the end of follow-up, Uno's C and the integrated Brier score
+up to the 90 % quantile of the training times with censoring learnt on the training fold. D-cal: p
+value of D-calibration of the pooled out-of-fold predictions (small = not calibrated). Differences
+in Harrell's C are paired over folds, their standard error that of Nadeau and Bengio for 5-fold
+cross-validation. Seconds: CPU time of one fit with its tuning and the arm's predictions, one
+thread; our arms share one fit, whose time is in each.
+"""
+
+
+def fold_scores(results: Results, cohorts: Iterable[str]) -> pd.DataFrame:
+    """Scores by cohort, fold and arm: ``c``, ``uno``, ``ibs``, ``seconds``."""
+    rows = []
+    for cohort in cohorts:
+        table = results.outcomes(cohort)
+        for fold in sorted(table["fold"].unique()):
+            test, train = table[table["fold"] == fold], table[table["fold"] != fold]
+            known = (train["time"].to_numpy(), train["event"].to_numpy())
+            tau = float(time_grid(known[0])[-1])
+            time, event = test["time"].to_numpy(), test["event"].to_numpy()
+            for arm in results.arms(cohort, fold):
+                found = results.load(cohort, fold, arm)
+                risk = found.risk.loc[test.index].to_numpy()
+                curves = found.curves[test.index]
+                rows.append(
+                    {
+                        "cohort": cohort,
+                        "fold": fold,
+                        "arm": arm,
+                        "c": concordance(time, event, risk),
+                        "uno": concordance(time, event, risk, kind="uno", train=known, tau=tau),
+                        "ibs": integrated_brier(time, event, curves, train=known),
+                        "seconds": found.seconds,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def calibration(results: Results, cohort: str, arm: str) -> float:
+    """P value of D-calibration of an arm's pooled out-of-fold predictions."""
+    table = results.outcomes(cohort)
+    own = pd.concat([results.load(cohort, fold, arm).own for fold in table["fold"].unique()])
+    return d_calibration(table["time"], table["event"], own.loc[table.index]).p_value
+
+
+def name_of(arm: str) -> str:
+    """Name of an arm in the tables."""
+    arm, _, tag = arm.partition("@")
+    views = arm.removeprefix("ours_given_")
+    name = NAMES.get(arm, arm) if views == arm else f"ours, given {views} only"
+    return f"{name} ({tag})" if tag else name
+
+
+def _order(arms: Iterable[str]) -> list[str]:
+    """Arms in the order of the tables: opponents, ours, ours under other options."""
+    place = {arm: i for i, arm in enumerate(NAMES)}
+
+    def key(arm: str) -> tuple[str, int, str]:
+        base, _, tag = arm.partition("@")
+        return tag, place.get(base, len(place)), base
+
+    return sorted(arms, key=key)
+
+
+def _difference(
+    scores: pd.DataFrame, arm: str, other: str, *, ratio: float = 0.0, level: float = 0.95
+) -> PairedDifference | None:
+    """Paired difference in C of two arms, rows their pairs; None where there is none."""
+    if arm == other or arm not in scores or other not in scores:
+        return None
+    pairs = scores[[arm, other]].dropna()
+    if len(pairs) < 2:
+        return None
+    return paired_difference(pairs[arm], pairs[other], level=level, test_train_ratio=ratio)
+
+
+def _signed(difference: PairedDifference | None, *, bound: bool = False) -> str:
+    if difference is None:
+        return ""
+    text = f"{difference.mean:+.3f} ± {difference.se:.3f}"
+    return f"{text} (> {difference.lower:+.3f})" if bound else text
+
+
+def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
+
+
+def cohort_table(results: Results, scores: pd.DataFrame, cohort: str) -> list[str]:
+    """Lines of the table of one cohort."""
+    part = scores[scores["cohort"] == cohort]
+    n_folds = results.outcomes(cohort)["fold"].nunique()
+    by_fold = part.pivot(index="fold", columns="arm", values="c")
+    means = part.groupby("arm")[["c", "uno", "ibs", "seconds"]].mean()
+    rows = []
+    for arm in _order(means.index):
+        m, done = means.loc[arm], int(by_fold[arm].notna().sum())
+        complete = done == n_folds
+        name = name_of(arm) if complete else f"{name_of(arm)} ({done} of {n_folds} folds)"
+        p_value = f"{calibration(results, cohort, arm):.3f}" if complete else ""
+        differences = [
+            _signed(_difference(by_fold, arm, other, ratio=1 / (n_folds - 1))) for other in RIDGES
+        ]
+        scored = [f"{m['c']:.3f}", f"{m['uno']:.3f}", f"{m['ibs']:.3f}", p_value]
+        rows.append([name, *scored, *differences, f"{m['seconds']:.1f}"])
+    heads = [f"ΔC to {name_of(r)}" for r in RIDGES]
+    return _lines(["arm", "C", "Uno's C", "IBS", "D-cal p", *heads, "seconds"], rows)
+
+
+def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]) -> list[str]:
+    """Lines of the table over the cohorts, for arms that are complete in all of them."""
+    folds = {c: results.outcomes(c)["fold"].nunique() for c in cohorts}
+    counts = scores.groupby(["arm", "cohort"]).size()
+    complete = [
+        arm
+        for arm in scores["arm"].unique()
+        if all(counts.get((arm, c), 0) == n for c, n in folds.items())
+    ]
+    means = scores.groupby(["arm", "cohort"])[["c", "uno", "ibs", "seconds"]].mean()
+    by_cohort = means["c"].unstack("arm")
+    rows = []
+    for arm in _order(complete):
+        m = means.loc[arm].loc[list(cohorts)].mean()
+        off = sum(calibration(results, c, arm) < 0.05 for c in cohorts)
+        differences = [
+            _signed(_difference(by_cohort, arm, other, level=ONE_SIDED), bound=True)
+            for other in RIDGES
+        ]
+        scored = [f"{m['c']:.3f}", f"{m['uno']:.3f}", f"{m['ibs']:.3f}", f"{off} of {len(cohorts)}"]
+        rows.append([name_of(arm), *scored, *differences, f"{m['seconds']:.1f}"])
+    heads = [f"ΔC to {name_of(r)} (one-sided 90 % bound)" for r in RIDGES]
+    return _lines(["arm", "C", "Uno's C", "IBS", "D-cal p < .05", *heads, "seconds"], rows)
+
+
+def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str]) -> str:
+    """All tables, with what kept an arm from running."""
+    scores = fold_scores(results, cohorts)
+    lines = ["# TCGA, out of fold", "", LEGEND]
+    if len(cohorts) > 1 and len(scores):
+        lines += ["## Mean of the cohorts", "", "Standard errors are over the cohort means.", ""]
+        lines += [*overall_table(results, scores, cohorts), ""]
+    for cohort in cohorts:
+        table = results.outcomes(cohort)
+        events, folds = int(table["event"].sum()), table["fold"].nunique()
+        lines += [f"## {cohort.upper()}: {len(table)} patients, {events} events, {folds} folds", ""]
+        if len(scores) and (scores["cohort"] == cohort).any():
+            lines += [*cohort_table(results, scores, cohort), ""]
+    lines += [f"- {name_of(arm)}: {remark}" for arm, remark in remarks.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def mean_c(results: Results, cohort: str, fold: int, arm: str) -> float:
+    """Harrell's C of one arm on one fold."""
+    table = results.outcomes(cohort)
+    test = table[table["fold"] == fold]
+    risk = results.load(cohort, fold, arm).risk.loc[test.index]
+    return float(np.asarray(concordance(test["time"], test["event"], risk)))

@@ -1,0 +1,215 @@
+"""Whether the posterior widens when views are taken away, and whether its intervals hold.
+
+``python benchmarks/posterior.py --data FOLDER`` fits LUAD (site as batch) on four fifths of the
+patients and reads the others: the sd of z given every subset of views, the coverage of 90 %
+predictive intervals of a view given the others (all, two, one, none), and, in a second fit, the
+coverage of a tenth of the entries that no one saw. Writes ``results/posterior.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from _folds import BATCH, BINARY, read
+from scipy.stats import norm
+
+import mvlatent as mv
+from mvlatent.data.tables import Tables
+from mvlatent.tl import coverage
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+LEVEL = 0.9
+SHARE = 0.1  # of the entries held out
+RESULT = Path(__file__).parent / "results" / "posterior.md"
+
+
+def fit(mdata: MuData, seed: int, **options: Any) -> Any:
+    """Fit a cohort's views with the site as batch and no outcome."""
+    views = {name: "bernoulli" if name in BINARY else "normal" for name in mdata.mod}
+    return mv.fit(mdata, views=views, batch=BATCH, seed=seed, progress=False, **options)
+
+
+def truth(model: Any, mdata: MuData) -> dict[str, np.ndarray]:
+    """Return scaled values by view, (n, p); NaN where they were not measured."""
+    preparation = model.trained.preparation
+    tables = Tables.from_mudata(mdata, preparation.roles, reference=preparation)
+    scaled = {}
+    for name, view in preparation.transform(tables).views.items():
+        seen = view.present[:, None] if view.observed is None else view.observed
+        scaled[name] = torch.where(seen, view.x, torch.nan).numpy()
+    return scaled
+
+
+def subsets(views: list[str]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Yield how many views may be looked at, and which those are."""
+    yield "all", [tuple(views)]
+    for n, name in ((2, "two"), (1, "one"), (0, "none")):
+        if n < len(views):
+            yield name, list(combinations(views, n))
+
+
+def widths(model: Any, mdata: MuData) -> list[str]:
+    """Return rows: sd of z, and its range over the subsets, of patients that have every view."""
+    names = list(mdata.mod)
+    complete = model.cohort(mdata).presence.all(1).numpy()
+    rows = []
+    for label, given in subsets(names):
+        sds = [model.posterior(mdata, given=g).sd[complete].mean() for g in given]
+        rows.append(f"| {label} | {np.mean(sds):.3f} | {min(sds):.3f}–{max(sds):.3f} |")
+    return rows
+
+
+def covered(model: Any, mdata: MuData) -> list[str]:
+    """Return rows: coverage of whole views of new patients, by how much else is seen."""
+    true = truth(model, mdata)
+    rows = []
+    for view in mdata.mod:
+        if view in BINARY:
+            continue
+        others = [name for name in mdata.mod if name != view]
+        cells, r2 = [], 0.0
+        for label, given in subsets(others):
+            found = []
+            for g in given:
+                held = model.impute(view, mdata, given=list(g), interval=LEVEL, units="scaled")
+                found.append(coverage(held.lower, held.upper, true[view]))
+                if label == "all":
+                    r2 = explained(held.mean.to_numpy(), true[view])
+            cells.append(f"{np.mean(found):.3f}")
+        rows.append(f"| {view} | {true[view].shape[1]} | {' | '.join(cells)} | {r2:.3f} |")
+    return rows
+
+
+def explained(mean: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of the sum of squares around 0 (the training mean) that is explained."""
+    return float(1 - np.nansum((true - mean) ** 2) / np.nansum(true**2))
+
+
+def calibrated_mutations(model: Any, mdata: MuData) -> list[str]:
+    """Return rows: predicted and observed frequency of binary views, by predicted probability."""
+    rows = []
+    for view in BINARY:
+        if view not in mdata.mod:
+            continue
+        true = truth(model, mdata)[view]
+        mean = model.impute(view, mdata).to_numpy()[:, : true.shape[1]]
+        for low, high in ((0, 0.02), (0.02, 0.05), (0.05, 0.1), (0.1, 0.3), (0.3, 1.01)):
+            chosen = (mean >= low) & (mean < high) & np.isfinite(true)
+            if chosen.sum() > 50:
+                rows.append(
+                    f"| {view} | {low:g}–{min(high, 1):g} | {chosen.sum():,} | "
+                    f"{mean[chosen].mean():.3f} | {true[chosen].mean():.3f} |"
+                )
+    return rows
+
+
+def hide_entries(mdata: MuData, seed: int) -> tuple[MuData, dict[str, np.ndarray]]:
+    """Return a copy without a tenth of the entries of each continuous view, and which those are."""
+    rng = np.random.default_rng(seed)
+    hidden = {}
+    mdata = mdata.copy()
+    for name, part in mdata.mod.items():
+        if name in BINARY:
+            continue
+        part.X = np.asarray(part.X, dtype=np.float32).copy()
+        hidden[name] = (rng.random(part.shape) < SHARE) & np.isfinite(part.X)
+        part.X[hidden[name]] = np.nan
+    return mdata, hidden
+
+
+def entries(mdata: MuData, seed: int) -> list[str]:
+    """Return rows: coverage of entries that were hidden from the fit and from the posterior."""
+    partial, hidden = hide_entries(mdata, seed)
+    model = fit(partial, seed)
+    true = truth(model, mdata)
+    rows = []
+    for view, mask in hidden.items():
+        held = model.impute(view, given=list(mdata.mod), interval=LEVEL, units="scaled")
+        part = mdata.mod[view]
+        kept = part.var_names.get_indexer(model.trained.preparation.features(view))
+        chosen = np.zeros(true[view].shape, dtype=bool)
+        chosen[mdata.obs_names.get_indexer(part.obs_names)] = mask[:, kept]
+        target = np.where(chosen, true[view], np.nan)
+        inside = coverage(held.lower, held.upper, target)
+        r2 = explained(held.mean.to_numpy(), target)
+        rows.append(f"| {view} | {chosen.sum():,} | {inside:.3f} | {r2:.3f} |")
+    return rows
+
+
+def standardised(model: Any, train: MuData, test: MuData) -> list[str]:
+    """Return rows: spread of (x − mean) / sd of training and new patients, and noise scales."""
+    z90 = norm.ppf(0.5 + LEVEL / 2)
+    rows = []
+    for view in train.mod:
+        if view in BINARY:
+            continue
+        cells = []
+        for mdata in (train, test):
+            true = truth(model, mdata)[view]
+            held = model.impute(view, mdata, given=list(mdata.mod), interval=LEVEL, units="scaled")
+            sd = (held.upper - held.lower).to_numpy() / (2 * z90)
+            cells.append(f"{np.nanmean(((true - held.mean.to_numpy()) / sd) ** 2):.2f}")
+            cells.append(f"{coverage(held.lower, held.upper, true):.3f}")
+        scale = model.trained.vae.part(view).likelihood.scale.detach().numpy()
+        low = np.mean(scale < 0.1)
+        rows.append(f"| {view} | {' | '.join(cells)} | {np.median(scale):.2f} | {low:.3f} |")
+    return rows
+
+
+def main() -> None:
+    """Fit, read, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("MVLATENT_DATA"))
+    parser.add_argument("--cohort", default="luad")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("give --data or set MVLATENT_DATA")
+    torch.set_num_threads(arguments.threads)
+    warnings.simplefilter("ignore")
+    mdata = read(Path(arguments.data), arguments.cohort)
+    order = np.random.default_rng(arguments.seed).permutation(mdata.n_obs)
+    cut = mdata.n_obs // 5
+    test, train = mdata[np.sort(order[:cut])].copy(), mdata[np.sort(order[cut:])].copy()
+    model = fit(train, arguments.seed)
+    lines = [
+        f"{arguments.cohort}: fitted on {train.n_obs} patients, read on {test.n_obs} others; "
+        f"{arguments.threads} thread(s).",
+        "\nMean sd of z of the patients with every view, over the subsets of that size (range):",
+        "\n| views seen | sd | range |\n|---|---|---|",
+        *widths(model, test),
+        f"\nCoverage of {LEVEL:.0%} predictive intervals of a whole view of new patients, given "
+        "the others (mean over the subsets of that size), and R² given all others:",
+        "\n| view | features | all | two | one | none | R² |\n|---|---|---|---|---|---|---|",
+        *covered(model, test),
+        "\nBinary views of new patients given the others: predicted and observed frequency:",
+        "\n| view | predicted | entries | mean | observed |\n|---|---|---|---|---|",
+        *calibrated_mutations(model, test),
+        "\nA view given every view, itself included: mean square of (x − mean) / sd and coverage, "
+        "of training and of new patients; median noise sd and share of noise sds below 0.1:",
+        "\n| view | train | | new | | noise sd | < 0.1 |\n|---|---|---|---|---|---|---|",
+        *standardised(model, train, test),
+        f"\nCoverage of {SHARE:.0%} of all entries, hidden from a second fit on all patients, "
+        "given everything else:",
+        "\n| view | entries | coverage | R² |\n|---|---|---|---|",
+        *entries(mdata, arguments.seed),
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text("# Posterior\n\n" + text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Which blocks a reported head takes: what inner folds prefer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.outcomes.cox import efron_log_likelihood
+from mvlatent.outcomes.head import BlockHead
+from mvlatent.outcomes.labels import Categorical
+from mvlatent.outcomes.survival import SURVIVAL
+from mvlatent.reading.blocks import pick
+from mvlatent.specs import Survival
+
+__all__ = ["AUTO", "CANDIDATES", "LabelOutcome", "Outcome", "SurvivalOutcome", "choose_blocks"]
+
+AUTO = ("auto",)
+CANDIDATES: tuple[tuple[str, ...], ...] = (
+    ("shared", "clinical", "technical"),
+    ("shared", "private", "clinical", "technical"),
+    ("scores", "clinical", "technical"),
+    ("shared", "private", "scores", "clinical", "technical"),
+)
+MIN_A_FOLD = 5  # events (or labelled patients) that an inner fold needs on average
+
+
+class Outcome(Protocol):
+    """An outcome that can be fitted on some patients and scored on others."""
+
+    horizon: float
+    candidates: tuple[tuple[str, ...], ...]
+    n_folds: int
+
+    def target(self, rows: np.ndarray | None = None) -> Any:
+        """Likelihood bound to the outcomes of the rows (all by default)."""
+        ...
+
+    def score(self, eta: Tensor, rows: np.ndarray) -> float:
+        """Log-likelihood of held-out rows for their linear predictors."""
+        ...
+
+    def strata(self) -> np.ndarray:
+        """What the folds are balanced by, (N,) int; -1 where there is no outcome."""
+        ...
+
+
+class SurvivalOutcome:
+    """Survival of a cohort; held-out rows are scored by their own partial likelihood."""
+
+    candidates: tuple[tuple[str, ...], ...] = CANDIDATES
+    n_folds = 5
+
+    def __init__(self, cohort: Cohort, spec: Survival) -> None:
+        if cohort.survival is None:
+            raise ValueError("the cohort has no survival outcome.")
+        self.data, self.spec = cohort.survival, spec
+        seen = self.data.observed & (self.data.event > 0)
+        self.horizon = float(self.data.time[seen].max())
+
+    def target(self, rows: np.ndarray | None = None) -> Any:
+        data = self.data
+        index = slice(None) if rows is None else torch.as_tensor(rows)
+        time, event, seen = data.time[index], data.event[index], data.observed[index]
+        likelihood = SURVIVAL[self.spec.kind].from_data(time[seen], event[seen], self.spec)
+        return likelihood.target(time, event, seen)
+
+    def score(self, eta: Tensor, rows: np.ndarray) -> float:
+        index = torch.as_tensor(rows)[self.data.observed[rows]]
+        kept = eta[self.data.observed[rows], 0]
+        return float(efron_log_likelihood(kept, self.data.time[index], self.data.event[index]))
+
+    def strata(self) -> np.ndarray:
+        return np.where(self.data.observed.numpy(), self.data.event.numpy(), -1).astype(int)
+
+
+class LabelOutcome:
+    """Classes of a cohort: fewer candidates and folds, as its head is the slower one."""
+
+    horizon: float = 0.0
+    candidates: tuple[tuple[str, ...], ...] = (CANDIDATES[0], CANDIDATES[-1])
+    n_folds = 3
+
+    def __init__(self, cohort: Cohort) -> None:
+        if cohort.labels is None:
+            raise ValueError("the cohort has no labels.")
+        self.codes, self.n_classes = cohort.labels.codes, len(cohort.labels.categories)
+
+    def target(self, rows: np.ndarray | None = None) -> Any:
+        codes = self.codes if rows is None else self.codes[torch.as_tensor(rows)]
+        return Categorical.from_data(codes, self.n_classes).target(codes)
+
+    def score(self, eta: Tensor, rows: np.ndarray) -> float:
+        codes = self.codes[torch.as_tensor(rows)]
+        seen = codes >= 0
+        log_probability = eta.log_softmax(-1)[seen]
+        return float(log_probability.gather(1, codes[seen, None]).sum())
+
+    def strata(self) -> np.ndarray:
+        return self.codes.numpy()
+
+
+def choose_blocks(
+    blocks: Mapping[str, Tensor], outcome: Outcome, *, seed: int = 0
+) -> tuple[tuple[str, ...], dict[str, float]]:
+    """The candidate set of blocks with the best held-out likelihood over inner folds.
+
+    Parameters
+    ----------
+    blocks
+        All blocks of the training patients.
+    outcome
+        Their outcome.
+    seed
+        Seed of the folds.
+
+    Returns
+    -------
+    tuple
+        Kinds of the chosen blocks, and each candidate's held-out log-likelihood a patient. With too
+        few events for folds the largest candidate is taken and nothing is scored.
+
+    References
+    ----------
+    van Houwelingen et al. (2006), Cross-validated Cox regression on microarray data.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    strata = outcome.strata()
+    rows = np.flatnonzero(strata >= 0)
+    counts, folds = np.bincount(strata[rows]), outcome.n_folds
+    if counts[counts > 0].min() < folds or counts[1:].sum() < folds * MIN_A_FOLD:
+        return CANDIDATES[-1], {}
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    scores = dict.fromkeys(outcome.candidates, 0.0)
+    for train, test in splitter.split(rows, strata[rows]):
+        target = outcome.target(rows[train])
+        for kinds in outcome.candidates:
+            chosen = pick(blocks, kinds)
+            head = BlockHead.fit({k: x[rows[train]] for k, x in chosen.items()}, target)
+            eta = head.predict({k: x[rows[test]] for k, x in chosen.items()})[0]
+            scores[kinds] += outcome.score(eta, rows[test]) / len(rows)
+    best = max(scores, key=lambda kinds: scores[kinds])
+    return best, {" + ".join(kinds): score for kinds, score in scores.items()}

@@ -1,0 +1,132 @@
+"""The command line, called in this process, gives what the library gives."""
+
+import warnings
+
+import mudata
+import numpy as np
+import pytest
+
+import mvlatent as mv
+from mvlatent import cli
+
+ROLES = ["--batch", "site", "--survival", "survival_months", "event", "--labels", "subtype"]
+QUICK = ["--n-shared", "2", "--n-private", "1", "--max-epochs", "2"]
+
+
+def run(*arguments) -> None:
+    """Run a command; its exit status must be 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            cli.main([str(a) for a in arguments])
+        except SystemExit as end:
+            assert not end.code, end
+
+
+@pytest.fixture(scope="module")
+def place(small_cohort, tmp_path_factory):
+    """A folder with a cohort, a model and the cohort with predictions."""
+    folder = tmp_path_factory.mktemp("cli")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small_cohort(n=70).write(folder / "cohort.h5mu")
+    run("fit", folder / "cohort.h5mu", *ROLES, "--clinical", "age", "is_female", *QUICK,
+        "--out", folder / "model", "--out-data", folder / "annotated.h5mu")  # fmt: skip
+    return folder
+
+
+def read(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mudata.read(path)
+
+
+def test_transform_gives_what_fit_gave(place):
+    run("transform", place / "model", place / "cohort.h5mu", "--out", place / "again.h5mu")
+    one, other = read(place / "annotated.h5mu"), read(place / "again.h5mu")
+    assert list(one.obs_names) == list(other.obs_names)
+    for key in ("X_mvlatent", "X_mvlatent_sd", "X_mvlatent_private_rna"):
+        np.testing.assert_allclose(one.obsm[key], other.obsm[key], atol=1e-5)
+    np.testing.assert_allclose(one.obs["mvlatent_risk"], other.obs["mvlatent_risk"], atol=1e-5)
+    shares = [c for c in other.obs if c.startswith("mvlatent_probability_")]
+    np.testing.assert_allclose(other.obs[shares].sum(axis=1), 1.0, rtol=1e-5)
+    assert other.obs["mvlatent_label"].isin(["A", "B", "C", "D"]).all()
+
+
+def test_the_files_hold_what_the_library_says(place):
+    model, data = mv.MVLatent.load(place / "model"), read(place / "cohort.h5mu")
+    assert model.roles.clinical == ("age", "is_female")
+    assert model.options.n_shared == 2 and model.trained.plan.max_epochs == 2
+    found = read(place / "annotated.h5mu")
+    known = dict(zip(data.obs_names, model.transform(data), strict=True))
+    np.testing.assert_allclose(
+        found.obsm["X_mvlatent"], [known[name] for name in found.obs_names], atol=1e-5
+    )
+    risk = model.predict_risk(data)[found.obs_names]
+    np.testing.assert_allclose(found.obs["mvlatent_risk"], risk, atol=1e-5)
+
+
+def test_folds_add_estimates(place, tmp_path, capsys):
+    run("fit", place / "cohort.h5mu", *ROLES, *QUICK, "--folds", "2", "--out", tmp_path / "m")
+    said = capsys.readouterr().out
+    assert "Harrell's C, all blocks" in said and "accuracy of subtype" in said
+    assert "variance explained" in said and str(tmp_path / "m") in said
+
+
+def test_without_folds_it_says_so(place, tmp_path, capsys):
+    run("fit", place / "cohort.h5mu", "--views", "rna", "mut=bernoulli", *QUICK,
+        "--out", tmp_path / "m")  # fmt: skip
+    assert "no out-of-fold estimate" in capsys.readouterr().out
+    views = mv.MVLatent.load(tmp_path / "m").roles.views
+    assert {k: v.likelihood for k, v in views.items()} == {"rna": "normal", "mut": "bernoulli"}
+
+
+MISTAKES = {
+    "no file": (["fit", "nowhere.h5mu", "--out", "M"], "nowhere.h5mu"),
+    "no column": (["fit", "COHORT", "--batch", "hospital", "--out", "M"], "hospital"),
+    "no view": (["fit", "COHORT", "--views", "dna", "--out", "M"], "dna"),
+    "no likelihood": (["fit", "COHORT", "--views", "rna=gauss", "--out", "M"], "gauss"),
+    "a model is there": (["fit", "COHORT", "--out", "MODEL"], "--overwrite"),
+    "no model": (["transform", "nothing", "COHORT", "--out", "x.h5mu"], "spec.json"),
+    "wrong suffix": (["transform", "MODEL", "COHORT", "--out", "x.csv"], "x.csv"),
+    "file is there": (["transform", "MODEL", "COHORT", "--out", "COHORT"], "--overwrite"),
+    "no folder": (["transform", "MODEL", "COHORT", "--out", "no/x.h5mu"], "no folder"),
+    "no survival kind": (
+        ["fit", "COHORT", "--survival", "a", "b", "--survival-kind", "aft", "--out", "M"],
+        "aft",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.filterwarnings("ignore")
+def test_mistakes_are_one_line(place, tmp_path, monkeypatch, capsys, mistake):
+    monkeypatch.chdir(tmp_path)
+    arguments, said = MISTAKES[mistake]
+    named = {"COHORT": place / "cohort.h5mu", "MODEL": place / "model"}
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(named.get(a, a)) for a in arguments])
+    assert end.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("mvlatent: ") and said in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        cli.main(["fit", str(tmp_path / "none.h5mu"), "--out", str(tmp_path / "m"), "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "spread"),
+    [
+        ("--clinical a b --out M", "--clinical a --clinical b --out M"),
+        ("--views x y c.h5mu", "--views x --views y c.h5mu"),
+        ("--survival t e c.h5mu", "--survival t e c.h5mu"),
+        ("--technical a --clinical b c", "--technical a --clinical b --clinical c"),
+        ("c.h5mu --clinical a", "c.h5mu --clinical a"),
+    ],
+)
+def test_spreading(typed, spread):
+    assert cli.spread(typed.split()) == spread.split()
