@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,32 +45,28 @@ def audit(latent: np.ndarray, obs: pd.DataFrame) -> tuple[str, str]:
     return f"{plain.accuracy:.3f}", excess
 
 
-def raw(model: Any, obs: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows: leading components of each scaled view, of the patients that have it."""
-    rows = []
+def raw(model: Any, obs: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Yield the same for the leading components of each scaled view, where it is present."""
     cohort = model.trained.preparation.transform(model._tables)
     for name, view in cohort.views.items():
         x, present = view.x.numpy(), view.present.numpy()
         n = min(N_COMPONENTS, *x[present].shape)
         scores = PCA(n, random_state=0).fit_transform(x[present])
-        rows.append((f"raw {name}, {n} components", *audit(scores, obs[present])))
-    return rows
+        yield (f"raw {name}, {n} components", *audit(scores, obs[present]))
 
 
-def probe(mdata: Any, cohort: str, seeds: int) -> list[str]:
-    """Return the rows of one cohort."""
+def probe(mdata: Any, seeds: int) -> Iterator[tuple[str, str, str]]:
+    """Yield what is read from, accuracy and excess: the raw views, then z of each fit."""
     views = {name: "bernoulli" if name in BINARY else "normal" for name in mdata.mod}
-    rows: list[tuple[str, str, str]] = []
+    first = True
     for kind in ("none", "random", "free"):
         for seed in range(seeds):
-            model = mv.fit(
-                mdata, views=views, batch=BATCH, effects=kind, seed=seed, progress=False
-            )
-            if not rows:
-                rows += raw(model, mdata.obs)
+            model = mv.fit(mdata, views=views, batch=BATCH, effects=kind, seed=seed, progress=False)
+            if first:
+                yield from raw(model, mdata.obs)
+            first = False
             suffix = f", seed {seed}" if seeds > 1 else ""
-            rows.append((f"z, effects {kind}{suffix}", *audit(model.transform(), mdata.obs)))
-    return [f"| {cohort} | {name} | {accuracy} | {excess} |" for name, accuracy, excess in rows]
+            yield (f"z, effects {kind}{suffix}", *audit(model.transform(), mdata.obs))
 
 
 def main() -> None:
@@ -90,12 +87,13 @@ def main() -> None:
         f"that took part); {arguments.threads} thread(s).",
         "\n| cohort | read from | accuracy | excess |\n|---|---|---|---|",
     ]
-    for cohort in arguments.cohorts:
-        lines += probe(read(Path(arguments.data), cohort), cohort, arguments.seeds)
-    text = "\n".join(lines) + "\n"
-    print(text)
+    print("\n".join(lines))
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("# Site\n\n" + text)
+    for cohort in arguments.cohorts:
+        for row in probe(read(Path(arguments.data), cohort), arguments.seeds):
+            lines.append(f"| {cohort} | {' | '.join(row)} |")
+            print(lines[-1], flush=True)
+            RESULT.write_text("# Site\n\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def simulate(n_features: int, noise: str = "feature", *, n: int = N, seed: int =
     for name, share in (("a", 2), ("b", 4), ("c", 4)):
         p = n_features // share
         x = torch.addmm(
-            torch.randn(n, p, generator=rng), torch.cat([z, site], 1),
+            torch.randn(n, p, generator=rng),
+            torch.cat([z, site], 1),
             0.3 * torch.randn(10 + N_SITES, p, generator=rng),
         )
         x = (x - x.mean(0)) / x.std(0)

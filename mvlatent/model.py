@@ -33,7 +33,8 @@ from mvlatent.reading.outcome import Reported
 from mvlatent.reading.summary import summarise
 from mvlatent.reading.variance import variance_explained
 from mvlatent.specs import Labels, Roles, Survival, View
-from mvlatent.trained import Options, Trained, train
+from mvlatent.trained import Options, Trained
+from mvlatent.training import train
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
@@ -207,13 +208,16 @@ class MVLatent(BaseModelClass):
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(self, *, validation_size: float = 0.1, progress: bool = True, **plan: Any) -> MVLatent:
+    def fit(
+        self, *, validation_size: float | None = None, progress: bool = True, **plan: Any
+    ) -> MVLatent:
         """Fit the model and the reported heads.
 
         Parameters
         ----------
         validation_size
-            Share of the patients held out to choose the epoch.
+            Share of the patients held out to choose the epoch; by default a tenth, or none of a
+            cohort so small that a tenth would be fewer than 5.
         progress
             Show a progress bar with the terms of the objective.
         **plan
@@ -383,9 +387,9 @@ class MVLatent(BaseModelClass):
     def loadings(self, view: str, *, block: str = "shared") -> pd.DataFrame:
         """Loadings of a view on a block, features × factors, in scaled units."""
         self._view(view)
+        if block not in ("shared", "private", f"private:{view}"):
+            raise KeyError(f"no block {block!r} of view {view!r}; the blocks are shared, private.")
         block = block.partition(":")[0]
-        if block not in ("shared", "private"):
-            raise KeyError(f"no block {block!r} of loadings; the blocks are shared, private.")
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
         columns = [f"{block}_{j}" for j in range(values.shape[1])]
@@ -424,8 +428,8 @@ class MVLatent(BaseModelClass):
 
     def predict_survival(
         self,
-        mdata: MuData | AnnData | None = None,
-        times: Sequence[float] | np.ndarray | None = None,
+        mdata: MuData | AnnData | Sequence[float] | np.ndarray | None = None,
+        times: Sequence[float] | np.ndarray | MuData | AnnData | None = None,
         *,
         interval: float | None = None,
         given: Sequence[str] | str | None = None,
@@ -441,6 +445,7 @@ class MVLatent(BaseModelClass):
             Patients; the fitted ones by default.
         times
             Times in the unit of the training times; 100 up to the last training event by default.
+            Times may also come first: ``predict_survival([12, 24])``.
         interval
             Level of a band that carries the uncertainty of z, of the head and of the baseline.
         given
@@ -457,6 +462,8 @@ class MVLatent(BaseModelClass):
         """
         if interval is not None and not 0 < interval < 1:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
+        if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
+            mdata, times = times, mdata
         reported = self._survival()
         grid = reported.times(N_TIMES) if times is None else np.asarray(times, dtype=float)
         latents = self.latents(mdata, given=given)

@@ -39,7 +39,15 @@ def make_cohort():
     from mvlatent.data.cohort import Cohort, CohortView, Group
 
     def make(
-        sizes=None, *, n=40, n_sites=0, likelihoods=None, noise="feature", absent=0.0, holes=(), seed=0
+        sizes=None,
+        *,
+        n=40,
+        n_sites=0,
+        likelihoods=None,
+        noise="feature",
+        absent=0.0,
+        holes=(),
+        seed=0,
     ):
         generator = torch.Generator().manual_seed(seed)
         sizes = sizes or {"a": 7, "b": 5, "c": 4}
@@ -163,6 +171,7 @@ def small_fit(roles):
 
     def fit(mdata, **options):
         quick = {"n_shared": 3, "n_private": 2, "max_epochs": 12, "accelerator": "cpu"}
+        quick["head_blocks"] = ("shared", "scores", "clinical")  # no inner folds
         return mv.fit(mdata, **{"progress": False, **roles, **quick, **options})
 
     return fit

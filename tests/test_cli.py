@@ -29,7 +29,7 @@ def place(small_cohort, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        small_cohort(n=70).write(folder / "cohort.h5mu")
+        small_cohort(n=120).write(folder / "cohort.h5mu")
     run("fit", folder / "cohort.h5mu", *ROLES, "--clinical", "age", "is_female", *QUICK,
         "--out", folder / "model", "--out-data", folder / "annotated.h5mu")  # fmt: skip
     return folder

@@ -7,7 +7,7 @@ import pytest
 
 import mvlatent as mv
 
-HEAVY = ("torch", "scvi", "mudata", "anndata", "scanpy", "lifelines", "matplotlib", "pyro", "pandas")
+HEAVY = ["torch", "scvi", "mudata", "anndata", "scanpy", "lifelines", "matplotlib", "pyro"]
 
 
 def imported(code: str) -> set[str]:

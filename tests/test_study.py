@@ -8,6 +8,7 @@ import mvlatent as mv
 from mvlatent.study import OutOfFold, out_of_fold
 
 QUICK = {"n_shared": 2, "n_private": 1, "max_epochs": 2, "accelerator": "cpu"}
+QUICK |= {"head_blocks": ("shared", "clinical"), "validation_size": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,10 @@ def test_folds_of_a_column(small_cohort, roles):
 
 
 @pytest.mark.parametrize(
-    ("folds", "error"), [(1, ValueError), (60, ValueError), ("nowhere", KeyError), ("is_female", None)]
+    ("folds", "error"),
+    [(1, ValueError), (60, ValueError), ("nowhere", KeyError), ("is_female", None)],
 )
-def test_impossible_folds(cohort, folds, error, monkeypatch):
+def test_impossible_folds(cohort, folds, error):
     from mvlatent.study.folds import _folds
 
     if error is None:

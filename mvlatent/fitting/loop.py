@@ -93,7 +93,8 @@ class _Run:
         optimizer = torch.optim.AdamW(_groups(objective, plan, steps), lr=plan.lr, fused=True)
         self.module, self.optimizer = fabric.setup(objective, optimizer)
         self.result = Fitted()
-        self.best_loss, self.best_weights = float("inf"), None
+        self.best_loss = float("inf")
+        self.best_weights: dict[str, Any] | None = None
         self.step = 0
         self.hiding = torch.Generator().manual_seed(plan.seed + 1 + fabric.global_rank)
 
@@ -141,7 +142,7 @@ class _Run:
         row = dict(zip(total, (torch.stack(list(total.values())) / count).tolist(), strict=True))
         _check_finite(row)
         return {"epoch": epoch, "kl_weight": kl_weight, "elbo": sum(row.values()), **row} | {
-            f"weight:{head.site}": float(head.weight) for head in self.objective.vae.heads
+            f"weight:{head.site}": float(head.weight) for head in self.objective.heads
         }
 
     def batches(self, train: Cohort, generator: torch.Generator) -> Iterator[Cohort]:
@@ -179,7 +180,7 @@ class _Run:
             _, terms = self.module(validation, len(validation), 1.0)
         held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
-        for head in self.objective.vae.heads:
+        for head in self.objective.heads:
             row[f"validation:{head.site}"] = float(terms[head.site] / head.weight)
         return row
 
@@ -206,7 +207,8 @@ class _Run:
 
 def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
     """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not."""
-    decayed, free = [], []
+    decayed: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
     for name, parameter in objective.vae.named_parameters():
         shrinks = parameter.dim() > 1 and not name.endswith("effects.loc")
         (decayed if shrinks and not name.startswith("heads.") else free).append(parameter)
@@ -237,5 +239,3 @@ def _postfix(row: dict[str, float]) -> dict[str, str]:
     shown = {"elbo": row["elbo"], "val": row.get("validation_elbo"), "kl z": row.get("kl:z")}
     shown |= {k: v for k, v in row.items() if k.startswith("outcome:")}
     return {k: f"{v:.1f}" for k, v in shown.items() if v is not None}
-
-

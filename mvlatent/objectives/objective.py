@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +58,12 @@ class Objective(nn.Module):
     @property
     def vae(self) -> StructuredVAE:
         """The model that is trained."""
-        return self.bound.model.vae
+        return cast(StructuredVAE, self.bound.model.vae)
+
+    @property
+    def heads(self) -> list[Any]:
+        """The in-training heads."""
+        return list(self.vae.heads)
 
     def forward(
         self, cohort: Cohort, n_total: int, kl_weight: float = 1.0, *, rebalance: bool = False
@@ -65,7 +72,7 @@ class Objective(nn.Module):
         terms: Terms = self.bound(cohort, n_total, kl_weight)
         if rebalance and self.rho > 0:
             self._rebalance(terms)
-        for head in self.vae.heads:
+        for head in self.heads:
             terms = head.add_prior(terms)
         loss = -torch.stack(list(terms.values())).sum() / n_total
         return loss, {name: term.detach() / n_total for name, term in terms.items()}
@@ -77,7 +84,7 @@ class Objective(nn.Module):
         if not z.requires_grad:
             return
         (data,) = torch.autograd.grad(torch.stack(views).sum(), z, retain_graph=True)
-        for head in self.vae.heads:
+        for head in self.heads:
             term = terms[head.site]
             if not term.requires_grad:
                 continue

@@ -81,7 +81,8 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
     linear = linear_view(latents.vae, name, basis)
     mean = linear.intercept + latents.z.mean @ linear.shared + cohort.technical @ linear.effects
     mean = mean + latents.private_means[name] @ linear.private
-    variance = part.likelihood.scale.square()[:1] if basis.rotated else part.likelihood.scale**2
+    noise = part.noise_variance()
+    variance = noise[:1] if basis.rotated else noise
     loadings, covariance = _joint(latents, name, linear.shared, linear.private)
     spread = _quadratic(covariance, loadings)
     variance = variance + spread

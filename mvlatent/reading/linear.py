@@ -68,6 +68,6 @@ def jacobian(latents: Latents, name: str, basis: Basis, block: str) -> Tensor:
     rows = []
     at = at.detach()
     for axis in torch.eye(at.shape[1]):
-        _, slope = torch.func.jvp(eta, (at,), (axis.expand_as(at),))
+        slope = torch.func.jvp(eta, (at,), (axis.expand_as(at),))[1]
         rows.append(slope.mean(0))
     return basis.lift(torch.stack(rows)).detach()

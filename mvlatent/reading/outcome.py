@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mvlatent.data.cohort import Cohort
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick
@@ -161,29 +162,30 @@ def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str])
 
 
 def fit_survival(
-    latents: Latents, bases: dict[str, Basis], spec: Survival, *, kinds: Sequence[str] = AUTO
+    blocks: dict[str, Tensor], cohort: Cohort, spec: Survival, *, kinds: Sequence[str] = AUTO
 ) -> Reported:
     """Reported survival heads of the training patients; risk is the log hazard ratio.
 
     Parameters
     ----------
-    latents, bases
-        Frozen posterior of the training patients, and the views' bases.
+    blocks
+        Their blocks, see `mvlatent.reading.blocks.head_blocks`.
+    cohort
+        The patients.
     spec
         The outcome.
     kinds
         Blocks of the head; ``("auto",)`` takes what inner folds prefer.
     """
-    outcome = SurvivalOutcome(latents.cohort, spec)
-    return _fit_pair(head_blocks(latents, bases), outcome, kinds)
+    return _fit_pair(blocks, SurvivalOutcome(cohort, spec), kinds)
 
 
 def fit_labels(
-    latents: Latents, bases: dict[str, Basis], *, kinds: Sequence[str] = AUTO
+    blocks: dict[str, Tensor], cohort: Cohort, *, kinds: Sequence[str] = AUTO
 ) -> Reported:
-    """Reported label heads of the training patients."""
-    blocks = {
+    """Reported label heads of the training patients, as `fit_survival`."""
+    leading = {
         name: x[:, :MAX_LABEL_SCORES] if name.startswith("scores:") else x
-        for name, x in head_blocks(latents, bases).items()
+        for name, x in blocks.items()
     }
-    return _fit_pair(blocks, LabelOutcome(latents.cohort), kinds)
+    return _fit_pair(leading, LabelOutcome(cohort), kinds)

@@ -18,8 +18,8 @@ def variance_explained(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     :math:`1 - \lVert x - \hat x_b\rVert^2 / \lVert x - \hat x_0\rVert^2` over the entries observed,
     where :math:`\hat x_b` is decoded from one block (or factor) at its posterior mean with all
-    others at 0, and :math:`\hat x_0` from none. Blocks are not orthogonal: shares need not add up to
-    the share of all of them.
+    others at 0, and :math:`\hat x_0` from none. Blocks are not orthogonal: shares need not add up
+    to the share of all of them.
 
     Returns
     -------

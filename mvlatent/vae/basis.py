@@ -95,9 +95,7 @@ def can_rotate(view: CohortView) -> bool:
 
 def fit_bases(cohort: Cohort) -> dict[str, Basis]:
     """Bases of all views, learnt on the training patients."""
-    return {
-        name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.views.items()
-    }
+    return {name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.views.items()}
 
 
 def rotate(cohort: Cohort, bases: dict[str, Basis]) -> Cohort:

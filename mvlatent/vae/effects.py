@@ -54,7 +54,9 @@ class TechnicalEffects(nn.Module):
 
     def sd(self, weight: Tensor) -> Tensor:
         """Posterior sd of B, (q, p), for the working weights (p,) of the view's features."""
-        precision = self.energy.unsqueeze(-1) * weight + self.prior_sd.square().reciprocal()[:, None]
+        precision = (
+            self.energy.unsqueeze(-1) * weight + self.prior_sd.square().reciprocal()[:, None]
+        )
         return precision.rsqrt()
 
     def posterior(self, weight: Tensor) -> dist.Independent:
@@ -73,7 +75,9 @@ class TechnicalEffects(nn.Module):
         return variance
 
     @torch.no_grad()
-    def start(self, residual: Tensor, design: Tensor, groups: Sequence[slice]) -> None:
+    def start(
+        self, residual: Tensor, design: Tensor, groups: Sequence[slice], *, n_features: int = 0
+    ) -> None:
         """Set ω by moments and B by shrunken group means.
 
         Parameters
@@ -84,17 +88,21 @@ class TechnicalEffects(nn.Module):
             Technical design matrix, (n, q).
         groups
             Columns of the design that share one ω.
+        n_features
+            Features over which variances are averaged, where a rotated view has more of them than
+            columns; the columns by default.
         """
+        share = residual.shape[1] / max(n_features, residual.shape[1])
         self.energy.copy_(design.square().sum(0).clamp_min(1e-6))
         estimate = design.T @ residual / self.energy[:, None]  # means of levels, or slopes
-        noise = (residual - design @ estimate).square().mean(0)  # (p,)
+        noise = share * (residual - design @ estimate).square().mean(0)  # (p,)
         for columns in groups:
             if self.kind == "free":
                 omega2 = torch.tensor(FREE_SD**2)
             else:
                 seen = self.energy[columns] > 1
                 sampling = noise.mean() / self.energy[columns]
-                between = estimate[columns].square().mean(1)
+                between = share * estimate[columns].square().mean(1)
                 weight = self.energy[columns] * seen
                 omega2 = ((between - sampling) * weight).sum() / weight.sum().clamp_min(1e-6)
             self.prior_sd[columns] = omega2.clamp_min(MIN_SD**2).sqrt()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,8 @@ class Tied(Expert):
         """Gram matrix (g, k+d, k+d) and projection (n, k+d) of the stacked loadings."""
         loadings = torch.cat([self.decoder.shared, self.decoder.private])
         at = self.decoder.intercept
-        response, weight = self.likelihood.working(seen.x, seen.offset, at=at)
+        offset: Any = seen.offset
+        response, weight = self.likelihood.working(seen.x, offset, at=at)
         weighted = loadings * weight
         if seen.observed is None:
             return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings

@@ -53,7 +53,7 @@ class StandardNormal(_Patients):
     def mean(self) -> Tensor:
         return self._like.new_zeros(self.batch_shape + self.event_shape)
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         shape = self._extended_shape(sample_shape)
         return torch.randn(shape, dtype=self._like.dtype, device=self._like.device)
 
@@ -139,7 +139,7 @@ class PrecisionNormal(_Patients):
         """Marginal standard deviations, (..., n, k)."""
         return self.variance.sqrt()
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         noise = torch.randn(
             self._extended_shape(sample_shape), dtype=self.mean.dtype, device=self.mean.device
         )

@@ -42,14 +42,17 @@ class Rows(TorchDistribution):
         super().__init__(eta.shape[:-1], eta.shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Rows:
-        return self if torch.Size(batch_shape) == self.batch_shape else Rows(
-            self.likelihood, self.eta.expand(*batch_shape, -1), self.observed
+        return (
+            self
+            if torch.Size(batch_shape) == self.batch_shape
+            else Rows(self.likelihood, self.eta.expand(*batch_shape, -1), self.observed)
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.likelihood.log_prob(value, self.eta, self.observed)
+        eta: Any = self.eta  # only a likelihood that takes an `Affine` is given one
+        return self.likelihood.log_prob(value, eta, self.observed)
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         eta = self.eta.dense() if isinstance(self.eta, Affine) else self.eta
         with torch.no_grad():
             return self.likelihood.draw(eta.expand(self._extended_shape(sample_shape)))
@@ -96,14 +99,12 @@ class Likelihood(nn.Module):
         """Derivative of the mean by the linear predictor at ``mean``, for starting values."""
         return torch.ones_like(mean)
 
-    def working(
-        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def working(self, x: Tensor, eta: Tensor, *, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Fisher-scoring response ``r`` (n, p) around ``eta`` and its weight (p,).
 
         The quadratic ``-½ w (r - δ)²`` is the Gaussian that meets the log-likelihood of
-        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal. Patients whose
-        ``eta`` differ share the weight at ``at`` (p,), lest it depend on who else is read.
+        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal. Patients
+        whose ``eta`` differ share the weight at ``at`` (p,), lest it depend on who else is read.
         """
         raise NotImplementedError
 
@@ -141,7 +142,7 @@ class Normal(Likelihood):
         squared = (x - (eta.dense() if isinstance(eta, Affine) else eta)).square()
         if observed is None:
             return -(squared @ half_precision) - constant.sum()
-        seen = observed.to(eta.dtype)
+        seen = observed.to(x.dtype)
         return -((squared * seen) @ half_precision) - seen @ constant
 
     def mean(self, eta: Tensor) -> Tensor:
@@ -152,7 +153,7 @@ class Normal(Likelihood):
 
     def working(
         self, x: Tensor, eta: Tensor | Affine, *, at: Tensor | None = None
-    ) -> tuple[Tensor | Residual, Tensor]:
+    ) -> tuple[Any, Tensor]:
         response = Residual(x, eta) if isinstance(eta, Affine) else x - eta
         return response, self.scale.square().reciprocal()
 
@@ -186,16 +187,14 @@ class StudentT(Normal):
     def _distribution(self, eta: Tensor) -> torch.distributions.StudentT:
         return torch.distributions.StudentT(self.df, eta, self.scale, validate_args=False)
 
-    def log_prob(self, x: Tensor, eta: Tensor, observed: Tensor | None) -> Tensor:
+    def log_prob(self, x: Tensor, eta: Any, observed: Tensor | None) -> Tensor:
         entries = self._distribution(eta).log_prob(x)
         return (entries if observed is None else entries * observed).sum(-1)
 
     def draw(self, eta: Tensor) -> Tensor:
         return self._distribution(eta).sample()
 
-    def working(
-        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def working(self, x: Tensor, eta: Any, *, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
         df, precision = self.df, self.scale.square().reciprocal()
         residual = x - eta
         score = (df + 1) * residual * precision / (df + residual.square() * precision)
@@ -232,9 +231,7 @@ class Bernoulli(Likelihood):
     def slope(self, mean: Tensor) -> Tensor:
         return (mean * (1 - mean)).clamp_min(0.05)  # rare features start at rest
 
-    def working(
-        self, x: Tensor, eta: Tensor, *, at: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def working(self, x: Tensor, eta: Tensor, *, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
         mean = eta.sigmoid()
         centre = mean if at is None else at.sigmoid()
         weight = (centre * (1 - centre)).reshape(-1, self.n_features).mean(0).clamp_min(1e-4)

@@ -137,7 +137,8 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         residual = (view.x - expected) / slope
         if view.observed is not None:
             residual = residual * view.observed
-        part.effects.start(residual[seen], cohort.technical[seen], vae.groups)
+        width = view.x.shape[1] + view.n_hidden
+        part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
 
 
 def _start_view(
@@ -147,22 +148,23 @@ def _start_view(
     seen, d = view.present, part.design.n_private
     x, z = x[seen], z[seen]
     n = max(int(seen.sum()), 1)
+    share = x.shape[1] / (x.shape[1] + view.n_hidden)  # of a rotated view's features
     weights = seen[:, None] if view.observed is None else view.observed & seen[:, None]
     mean = (view.x * weights).sum(0) / weights.sum(0).clamp_min(1)
     part.decoder.intercept.copy_(part.likelihood.link(mean))
     slope = part.likelihood.slope(mean)
     if random:
-        part.likelihood.start(x.square().sum(0) / n)
+        part.likelihood.start(share * x.square().sum(0) / n)
     else:
         loadings = torch.linalg.solve(z.T @ z + torch.eye(z.shape[1]), z.T @ x)
         residual = x - z @ loadings
         left, values = _thin(residual, d)
         fitted = left * values @ torch.linalg.lstsq(left * values, residual).solution
         noise = (residual - fitted).square().sum(0) / max(n - z.shape[1] - d, 1)
-        scale = (values.square() / n - noise.mean()).clamp_min(1e-4).sqrt()
+        scale = (values.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
         directions = left.T @ residual / values.clamp_min(1e-6)[:, None]
         private = directions * scale[:, None]
         part.decoder.shared.copy_(loadings / slope)
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope
-        part.likelihood.start(noise)
+        part.likelihood.start(noise * share)

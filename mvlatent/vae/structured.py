@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pyro
 import torch
@@ -18,7 +18,7 @@ from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Seen
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
-from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 
 __all__ = ["Design", "StructuredVAE", "ViewDesign"]
 
@@ -96,9 +96,7 @@ class ViewPart(nn.Module):
             design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
         )
         self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
-        self.effects = (
-            TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
-        )
+        self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
             self.decoder, self.likelihood, n_technical=q, n_hidden=design.n_hidden
         )
@@ -108,6 +106,10 @@ class ViewPart(nn.Module):
         """Working weight of each feature at the intercept, (p,)."""
         at = self.decoder.intercept
         return self.likelihood.working(at[None], at)[1]
+
+    def noise_variance(self) -> Tensor:
+        """Noise variance of each feature of a normal view, (p,)."""
+        return cast(Normal, self.likelihood).scale.square()
 
     def expected_effect(self) -> Tensor:
         """Posterior mean of the technical effects, (q, p)."""
@@ -138,9 +140,9 @@ class ViewPart(nn.Module):
 
     def outside(self, view: CohortView) -> Tensor:
         """Log density of what lies outside a rotated basis, (n,)."""
-        scale = self.likelihood.scale[0]  # type: ignore[attr-defined, unused-ignore]
-        constant = self.design.n_hidden * (scale.log() + 0.5 * math.log(2 * math.pi))
-        return -constant - 0.5 * view.residual / scale.square()
+        variance = self.noise_variance()[0]
+        constant = 0.5 * self.design.n_hidden * (variance.log() + math.log(2 * math.pi))
+        return -constant - 0.5 * cast(Tensor, view.residual) / variance
 
 
 class StructuredVAE(nn.Module):
@@ -172,6 +174,11 @@ class StructuredVAE(nn.Module):
         return self.parts[self.names.index(name)]  # type: ignore[return-value]
 
     @property
+    def items(self) -> list[tuple[str, ViewPart]]:
+        """Views and their parts, in the order of the design."""
+        return [(name, self.part(name)) for name in self.names]
+
+    @property
     def groups(self) -> Sequence[slice]:
         """Technical columns that share one effect variance."""
         return [slice(a, b) for a, b in self.design.technical_groups]
@@ -184,18 +191,16 @@ class StructuredVAE(nn.Module):
         like = cohort.technical
         effects = [
             None if part.effects is None else pyro.sample(f"effect:{name}", part.effects.prior())
-            for name, part in zip(self.names, self.parts, strict=True)
+            for name, part in self.items
         ]
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=like.device)):
             with poutine.scale(scale=kl_weight):
                 z = pyro.sample("z", StandardNormal(n, self.design.n_shared, like))
-            for name, part, effect in zip(self.names, self.parts, effects, strict=True):
+            for (name, part), effect in zip(self.items, effects, strict=True):
                 view = cohort.views[name]
-                with poutine.mask(mask=view.present):
+                with poutine.mask(mask=cast(Any, view.present)):
                     with poutine.scale(scale=kl_weight):
-                        w = pyro.sample(
-                            f"w:{name}", StandardNormal(n, part.design.n_private, like)
-                        )
+                        w = pyro.sample(f"w:{name}", StandardNormal(n, part.design.n_private, like))
                     eta = part.predictor(view, z, w, cohort.technical, effect)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
@@ -211,7 +216,7 @@ class StructuredVAE(nn.Module):
         """``q(B) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at."""
         n = len(cohort)
         evidence = self.evidence(cohort)
-        for name, part in zip(self.names, self.parts, strict=True):
+        for name, part in self.items:
             if part.effects is not None:
                 pyro.sample(f"effect:{name}", part.effects.posterior(part.weight()))
         device = cohort.technical.device
@@ -219,15 +224,13 @@ class StructuredVAE(nn.Module):
             with poutine.scale(scale=kl_weight):
                 z = pyro.sample("z", self.product(evidence, cohort.presence))
             for name in self.names:
-                with poutine.mask(mask=cohort.views[name].present), poutine.scale(scale=kl_weight):
+                present = cast(Any, cohort.views[name].present)
+                with poutine.mask(mask=present), poutine.scale(scale=kl_weight):
                     pyro.sample(f"w:{name}", evidence[name].private(z))
 
     def evidence(self, cohort: Cohort) -> dict[str, Evidence]:
         """What each view says of z, and of its w given z."""
-        return {
-            name: part.read(cohort.views[name], cohort.technical)
-            for name, part in zip(self.names, self.parts, strict=True)
-        }
+        return {name: part.read(cohort.views[name], cohort.technical) for name, part in self.items}
 
     def product(self, evidence: dict[str, Evidence], presence: Tensor) -> PrecisionNormal:
         """Product of the prior and of the experts of the views that are present."""

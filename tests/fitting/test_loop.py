@@ -32,7 +32,10 @@ def weights(vae) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in vae.parameters()])
 
 
-@pytest.mark.parametrize("plan", [{}, {"batch_size": 16, "view_dropout": 0.3}], ids=["whole", "mini"])
+MINI = {"batch_size": 16, "view_dropout": 0.3}
+
+
+@pytest.mark.parametrize("plan", [{}, MINI], ids=["whole", "mini"])
 def test_a_seed_is_a_result(make_cohort, make_vae, plan):
     first, fitted, *_ = run(make_cohort, make_vae, seed=3, **plan)
     again, refitted, *_ = run(make_cohort, make_vae, seed=3, **plan)

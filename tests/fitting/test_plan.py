@@ -33,7 +33,8 @@ def test_an_unknown_option_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "n", "expected"), [(None, 1024, 1024), (None, 1025, 512), (64, 30, 30), (64, 99, 64)]
+    ("batch_size", "n", "expected"),
+    [(None, 1024, 1024), (None, 1025, 512), (64, 30, 30), (64, 99, 64)],
 )
 def test_batch_size(batch_size, n, expected):
     assert Plan(batch_size=batch_size).batch_of(n) == expected

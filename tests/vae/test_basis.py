@@ -22,9 +22,7 @@ def test_scores_keep_all_of_the_training_rows(wide):
     torch.testing.assert_close(gram, torch.eye(rank), atol=1e-5, rtol=0)
     scores = basis.scores(view)
     rebuilt = scores @ basis.directions.T + basis.centre
-    torch.testing.assert_close(
-        rebuilt[view.present], view.x[view.present], atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(rebuilt[view.present], view.x[view.present], atol=1e-4, rtol=1e-4)
     assert bool((scores[~view.present] == 0).all())
 
 

@@ -171,9 +171,7 @@ def test_amortised_experts_start_at_the_tied_one(double, make_cohort, make_vae, 
     fresh.start(view.x)
     ours, exact = fresh(seen), tied(seen)
     torch.testing.assert_close(ours.potential, exact.potential)
-    torch.testing.assert_close(
-        ours.precision[0].diagonal(), exact.precision[0].diagonal()
-    )
+    torch.testing.assert_close(ours.precision[0].diagonal(), exact.precision[0].diagonal())
     z = torch.randn(4, 9, 3)
     torch.testing.assert_close(ours.private(z).mean, exact.private(z).mean)
 

@@ -28,8 +28,10 @@ def reference(likelihood, eta: np.ndarray):
 
 
 def log_density(frozen, x: np.ndarray) -> np.ndarray:
-    return frozen.logpmf(x) if hasattr(frozen, "pmf") and frozen.dist.name == "bernoulli" else (
-        frozen.logpdf(x)
+    return (
+        frozen.logpmf(x)
+        if hasattr(frozen, "pmf") and frozen.dist.name == "bernoulli"
+        else (frozen.logpdf(x))
     )
 
 

@@ -1,0 +1,173 @@
+"""From raw tables to a fitted model with its reported heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.data.preparation import Preparation
+from mvlatent.data.tables import Tables
+from mvlatent.fitting.loop import fit
+from mvlatent.fitting.plan import Plan
+from mvlatent.objectives.objective import Objective
+from mvlatent.outcomes.training import LabelHead, SurvivalHead, TrainingHead
+from mvlatent.posterior import Latents
+from mvlatent.reading.blocks import head_blocks
+from mvlatent.reading.outcome import fit_labels, fit_survival
+from mvlatent.specs import Roles
+from mvlatent.trained import Options, Trained, without_technical
+from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.start import spectral_start
+from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
+
+__all__ = ["train"]
+
+MIN_VALIDATION = 5
+VALIDATION = 0.1
+CROSS_FITS = 3
+
+
+def train(
+    tables: Tables,
+    roles: Roles,
+    options: Options,
+    plan: Plan,
+    *,
+    validation_size: float | None = None,
+    notes: Sequence[str] = (),
+    progress: bool = True,
+) -> Trained:
+    """Prepare, start, fit and report: the whole way from raw tables.
+
+    Scaling, bases and the spectral start are learnt on the training rows only; the reported heads
+    take all rows (nothing is validated on them).
+
+    Parameters
+    ----------
+    tables
+        Raw data of all patients.
+    roles, options, plan
+        What is what, the model's shape and the loop's options.
+    validation_size
+        Share of the patients held out for early stopping; ``None`` is a tenth, if that is enough.
+    notes
+        What was guessed before.
+    progress
+        Show a progress bar.
+    """
+    held_out = _validation_rows(len(tables), validation_size, plan.seed)
+    rows = np.setdiff1d(np.arange(len(tables)), held_out)
+    preparation = Preparation.fit(tables, roles, rows, notes=notes)
+    everyone = without_technical(preparation.transform(tables), options)
+    bases = fit_bases(everyone.subset(rows))
+    everyone = rotate(everyone, bases)
+    training = everyone.subset(rows)
+    vae = _started(training, roles, options, plan.seed)
+    objective = Objective(vae, rho=options.rho)
+    validation = everyone.subset(held_out) if len(held_out) else None
+    fitted = fit(objective, training, plan, validation=validation, progress=progress)
+    if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
+        again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
+        fitted.history += fit(objective, everyone, again, progress=progress).history
+    trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
+    _report(trained, everyone)
+    return trained
+
+
+def _report(trained: Trained, cohort: Cohort) -> None:
+    """Fit the reported heads on the frozen posterior."""
+    blocks = head_blocks(trained.latents(cohort), trained.bases)
+    if trained.options.rho > 0:
+        blocks |= _cross_fitted(trained, cohort)
+    kinds = trained.options.head_blocks
+    roles = trained.roles
+    if roles.survival is not None:
+        trained.survival = fit_survival(blocks, cohort, roles.survival, kinds=kinds)
+    if roles.labels is not None:
+        trained.labels = fit_labels(blocks, cohort, kinds=kinds)
+
+
+def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
+    """Latent blocks of each patient from a model that never saw that patient's outcome.
+
+    With ``rho > 0`` the training latents know the outcome, and a head fitted on them would trust
+    them too much. Each fold's model is aligned to the reported one by least squares on the patients
+    it was fitted to.
+    """
+    own = _latent_blocks(trained.latents(cohort))
+    out = {name: torch.empty_like(x) for name, x in own.items()}
+    plan = replace(trained.plan, max_epochs=max(1, trained.fitted.best_epoch + 1))
+    order = np.random.default_rng(plan.seed).permutation(len(cohort))
+    for held_out in np.array_split(order, CROSS_FITS):
+        rows = np.setdiff1d(order, held_out)
+        part = cohort.subset(rows)
+        vae = _started(part, trained.roles, trained.options, plan.seed)
+        fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
+        for name, x in _latent_blocks(Latents(vae, cohort)).items():
+            aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
+            out[name][held_out] = x[held_out] @ aligned
+    return out
+
+
+def _latent_blocks(latents: Latents) -> dict[str, Tensor]:
+    private = {f"private:{name}": w for name, w in latents.private_means.items()}
+    return {"shared": latents.z.mean, **private}
+
+
+def _validation_rows(n: int, size: float | None, seed: int) -> np.ndarray:
+    if size is None:
+        size = VALIDATION if round(n * VALIDATION) >= MIN_VALIDATION else 0.0
+    if not 0 <= size < 1:
+        raise ValueError(f"validation_size must be in [0, 1), not {size!r}.")
+    count = round(n * size)
+    if count and count < MIN_VALIDATION:
+        raise ValueError(
+            f"validation_size={size} of {n} patients is {count}; take 0, or at least "
+            f"{MIN_VALIDATION} patients."
+        )
+    return np.sort(np.random.default_rng(seed).permutation(n)[:count])
+
+
+def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
+    """A model of the cohort's shape at its spectral start."""
+    vae = _build(cohort, roles, options, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        spectral_start(vae, cohort, kind=options.start)
+    return vae
+
+
+def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
+    """An unfitted model of the cohort's shape, with its in-training heads."""
+    heads: list[TrainingHead] = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if options.rho > 0:
+            if roles.survival is not None:
+                heads.append(SurvivalHead(options.n_shared, cohort, roles.survival))
+            if roles.labels is not None:
+                heads.append(LabelHead(options.n_shared, cohort))
+        return StructuredVAE(_design(cohort, options), heads)
+
+
+def _design(cohort: Cohort, options: Options) -> Design:
+    views = tuple(
+        ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, options.n_private)
+        for name, v in cohort.views.items()
+    )
+    return Design(
+        views,
+        n_shared=options.n_shared,
+        technical_groups=tuple((g.columns.start, g.columns.stop) for g in cohort.technical_groups),
+        n_technical=cohort.technical.shape[1],
+        decoder=options.decoder,
+        encoder=options.encoder,
+        effects=options.effects,
+        n_hidden=options.n_hidden,
+        powers=dict(options.likelihood_power or {}),
+    )
