@@ -208,16 +208,15 @@ class MVLatent(BaseModelClass):
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(
-        self, *, validation_size: float | None = None, progress: bool = True, **plan: Any
-    ) -> MVLatent:
+    def fit(self, *, validation_size: float = 0.0, progress: bool = True, **plan: Any) -> MVLatent:
         """Fit the model and the reported heads.
 
         Parameters
         ----------
         validation_size
-            Share of the patients held out to choose the epoch; by default a tenth, or none of a
-            cohort so small that a tenth would be fewer than 5.
+            Share of the patients held out to choose the epoch, e.g. 0.1. By default none: a small
+            cohort has no patient to spare, and a fixed number of epochs from the spectral start did
+            as well (see ``max_epochs``).
         progress
             Show a progress bar with the terms of the objective.
         **plan

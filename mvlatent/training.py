@@ -22,13 +22,13 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.rescale import rescale_latents
 from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 __all__ = ["train"]
 
 MIN_VALIDATION = 5
-VALIDATION = 0.1
 CROSS_FITS = 3
 
 
@@ -38,7 +38,7 @@ def train(
     options: Options,
     plan: Plan,
     *,
-    validation_size: float | None = None,
+    validation_size: float = 0.0,
     notes: Sequence[str] = (),
     progress: bool = True,
 ) -> Trained:
@@ -54,12 +54,13 @@ def train(
     roles, options, plan
         What is what, the model's shape and the loop's options.
     validation_size
-        Share of the patients held out for early stopping; ``None`` is a tenth, if that is enough.
+        Share of the patients held out for early stopping.
     notes
         What was guessed before.
     progress
         Show a progress bar.
     """
+    plan = plan.resolved(validated=validation_size > 0)
     held_out = _validation_rows(len(tables), validation_size, plan.seed)
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
@@ -74,6 +75,7 @@ def train(
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
         fitted.history += fit(objective, everyone, again, progress=progress).history
+    rescale_latents(vae, training)
     trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
     _report(trained, everyone)
     return trained
@@ -108,6 +110,7 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
         part = cohort.subset(rows)
         vae = _started(part, trained.roles, trained.options, plan.seed)
         fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
+        rescale_latents(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
             aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
             out[name][held_out] = x[held_out] @ aligned
@@ -119,9 +122,7 @@ def _latent_blocks(latents: Latents) -> dict[str, Tensor]:
     return {"shared": latents.z.mean, **private}
 
 
-def _validation_rows(n: int, size: float | None, seed: int) -> np.ndarray:
-    if size is None:
-        size = VALIDATION if round(n * VALIDATION) >= MIN_VALIDATION else 0.0
+def _validation_rows(n: int, size: float, seed: int) -> np.ndarray:
     if not 0 <= size < 1:
         raise ValueError(f"validation_size must be in [0, 1), not {size!r}.")
     count = round(n * size)

@@ -103,11 +103,11 @@ class _Run:
         train = train.to(self.fabric.device)
         validation = None if validation is None else validation.to(self.fabric.device)
         generator = torch.Generator().manual_seed(plan.seed)  # processes share the shuffle
-        bar = _bar(plan.max_epochs, progress and self.fabric.global_rank == 0)
+        bar = _bar(plan.epochs, progress and self.fabric.global_rank == 0)
         with torch.random.fork_rng(), pyro.validation_enabled(False), bar:
             torch.manual_seed(plan.seed + self.fabric.global_rank)
             try:
-                for epoch in range(plan.max_epochs):
+                for epoch in range(plan.epochs):
                     row = self.epoch(train, epoch, generator)
                     if validation is not None:
                         row |= self.validate(validation)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 __all__ = ["Plan"]
+
+EPOCHS = 60
+EPOCHS_VALIDATED = 200  # at most: early stopping ends it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,7 @@ class Plan:
     Parameters
     ----------
     max_epochs
-        Passes over the training patients.
+        Passes over the training patients; ``None`` is 60 without validation, at most 200 with.
     batch_size
         Patients a step; ``None`` is the whole cohort up to 1,024 patients, else 512.
     lr
@@ -51,7 +54,7 @@ class Plan:
     400
     """
 
-    max_epochs: int = 200
+    max_epochs: int | None = None
     batch_size: int | None = None
     lr: float = 1e-2
     weight_decay: float = 1.0
@@ -70,7 +73,7 @@ class Plan:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in ("max_epochs", "patience", "num_nodes"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}.")
         if self.refit_epochs < 0:
             raise ValueError(f"refit_epochs must not be negative, not {self.refit_epochs!r}.")
@@ -82,6 +85,17 @@ class Plan:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
 
+    @property
+    def epochs(self) -> int:
+        """Epochs of the run."""
+        return EPOCHS if self.max_epochs is None else self.max_epochs
+
+    def resolved(self, *, validated: bool) -> Plan:
+        """The plan with its number of epochs settled."""
+        if self.max_epochs is not None:
+            return self
+        return replace(self, max_epochs=EPOCHS_VALIDATED if validated else EPOCHS)
+
     def batch_of(self, n: int) -> int:
         """Batch size for ``n`` training patients."""
         if self.batch_size is not None:
@@ -90,7 +104,7 @@ class Plan:
 
     def kl_weight(self, epoch: int) -> float:
         """KL weight of an epoch, in (0, 1]."""
-        rise = self.warmup * self.max_epochs
+        rise = self.warmup * self.epochs
         return 1.0 if rise < 1 else min(1.0, (epoch + 1) / rise)
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
-from mvlatent.outcomes.cox import efron_log_likelihood
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.labels import Categorical
 from mvlatent.outcomes.survival import SURVIVAL
@@ -41,7 +40,7 @@ class Outcome(Protocol):
         ...
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
-        """Log-likelihood of held-out rows for their linear predictors."""
+        """Score of held-out rows for their linear predictors, summed over patients."""
         ...
 
     def strata(self) -> np.ndarray:
@@ -50,7 +49,10 @@ class Outcome(Protocol):
 
 
 class SurvivalOutcome:
-    """Survival of a cohort; held-out rows are scored by their own partial likelihood."""
+    """Survival of a cohort; held-out rows are scored by their concordance.
+
+    The partial likelihood would punish a head for its slope, which a small fold hardly knows.
+    """
 
     candidates: tuple[tuple[str, ...], ...] = CANDIDATES
     n_folds = 5
@@ -72,7 +74,10 @@ class SurvivalOutcome:
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         index = torch.as_tensor(rows)[self.data.observed[rows]]
         kept = eta[self.data.observed[rows], 0]
-        return float(efron_log_likelihood(kept, self.data.time[index], self.data.event[index]))
+        from lifelines.utils import concordance_index
+
+        time, event = self.data.time[index].numpy(), self.data.event[index].numpy()
+        return len(index) * float(concordance_index(time, -kept.numpy(), event))
 
     def strata(self) -> np.ndarray:
         return np.where(self.data.observed.numpy(), self.data.event.numpy(), -1).astype(int)
@@ -107,7 +112,9 @@ class LabelOutcome:
 def choose_blocks(
     blocks: Mapping[str, Tensor], outcome: Outcome, *, seed: int = 0
 ) -> tuple[tuple[str, ...], dict[str, float]]:
-    """The candidate set of blocks with the best held-out likelihood over inner folds.
+    """The candidate set of blocks that predicts best over inner folds.
+
+    Survival is scored by Harrell's C, labels by their log-likelihood a patient.
 
     Parameters
     ----------
@@ -121,12 +128,8 @@ def choose_blocks(
     Returns
     -------
     tuple
-        Kinds of the chosen blocks, and each candidate's held-out log-likelihood a patient. With too
-        few events for folds the largest candidate is taken and nothing is scored.
-
-    References
-    ----------
-    van Houwelingen et al. (2006), Cross-validated Cox regression on microarray data.
+        Kinds of the chosen blocks, and each candidate's held-out score. With too few events
+        for folds the largest candidate is taken and nothing is scored.
     """
     from sklearn.model_selection import StratifiedKFold
 

@@ -21,13 +21,13 @@ from mvlatent.vae.basis import Basis
 __all__ = ["Reported", "fit_labels", "fit_survival"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
-SHARED_ONLY = ("shared", "clinical")
+SHARED_ONLY = ("shared", "clinical", "technical")
 MAX_LABEL_SCORES = 64  # leading scores a view: a class is not hidden in hundreds of directions
 
 
 @dataclass
 class Reported:
-    """A reported head and, beside it, the head that sees only z and the clinical covariates.
+    """A reported head and, beside it, the head that sees only z, the clinical columns and the site.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Reported:
     horizon
         Last event time of the training patients; 0 for labels.
     inner_scores
-        Held-out log-likelihood a patient of each candidate set of blocks, where inner folds chose.
+        Held-out score of each candidate set of blocks, where inner folds chose.
     """
 
     full: BlockHead

@@ -72,6 +72,6 @@ def _fit(trained: Trained) -> Iterator[str]:
             off = [block for block, sd in tau.items() if sd == 0]
             yield f"{name} head, prior sd a block: {kept or 'none'}"
             for kinds, score in reported.inner_scores.items():
-                yield f"  inner folds, {kinds}: {score:.4f} nats a patient"
+                yield f"  inner folds, {kinds}: {score:.3f}"
             if off:
                 yield f"  switched off: {', '.join(off)}"
