@@ -81,7 +81,7 @@ def test_weights_hold_no_patient(fitted, fitted_mdata, folder):
         assert n not in array.shape, name
         for view in cohort.views.values():
             x = view.x[view.present].numpy()
-            if x.shape[1] < 8:
+            if x.shape[1] < 20:  # any direction of few features resembles one of many patients
                 continue
             for matrix in (array, array.T) if array.ndim == 2 else ():
                 matrix = matrix.astype(float)
