@@ -20,9 +20,9 @@ _PLACES = {
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
     "fit": "mvlatent.model",
-    "Imputation": "mvlatent.model",
+    "Imputation": "mvlatent.reader",
     "Posterior": "mvlatent.posterior",
-    "SurvivalCurves": "mvlatent.model",
+    "SurvivalCurves": "mvlatent.reader",
 }
 _FOLDERS = ("datasets", "pl", "sim", "study", "tl")
 
@@ -44,8 +44,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from mvlatent import datasets, pl, sim, study, tl
-    from mvlatent.model import Imputation, MVLatent, SurvivalCurves, fit
+    from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
+    from mvlatent.reader import Imputation, SurvivalCurves
     from mvlatent.specs import Labels, Survival, View
 
 

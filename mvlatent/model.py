@@ -1,9 +1,8 @@
-"""`MVLatent`: set up, fit, read, save. Every method is a few lines that call a stage."""
+"""`MVLatent`: set up, fit, save, load; what is read from it is in `mvlatent.reader`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +22,10 @@ from mvlatent.data.register import (
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.plan import Plan
 from mvlatent.io import load_trained, save_trained
-from mvlatent.posterior import Latents, Posterior
-from mvlatent.reading.annotate import annotate
+from mvlatent.reader import Reader
 from mvlatent.reading.blocks import BLOCK_KINDS
 from mvlatent.reading.choice import AUTO
-from mvlatent.reading.impute import predict_view
-from mvlatent.reading.linear import jacobian
-from mvlatent.reading.outcome import Reported
 from mvlatent.reading.summary import summarise
-from mvlatent.reading.variance import variance_explained
 from mvlatent.specs import Labels, Roles, Survival, View
 from mvlatent.trained import Options, Trained
 from mvlatent.training import train
@@ -39,28 +33,7 @@ from mvlatent.training import train
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
 
-__all__ = ["Imputation", "MVLatent", "SurvivalCurves", "fit"]
-
-N_TIMES = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Imputation:
-    """Imputed entries of a view: DataFrames patients × features in the user's units."""
-
-    mean: pd.DataFrame
-    sd: pd.DataFrame
-    lower: pd.DataFrame
-    upper: pd.DataFrame
-
-
-@dataclass(frozen=True, eq=False)
-class SurvivalCurves:
-    """Survival curves with a band: DataFrames times × patients."""
-
-    mean: pd.DataFrame
-    lower: pd.DataFrame
-    upper: pd.DataFrame
+__all__ = ["MVLatent", "fit"]
 
 
 def _roles(
@@ -105,7 +78,7 @@ def _history(trained: Trained) -> pd.DataFrame:
     return pd.DataFrame(trained.fitted.history).set_index("epoch")
 
 
-class MVLatent(BaseModelClass):
+class MVLatent(Reader, BaseModelClass):
     """Structured variational autoencoder of a multi-view cohort.
 
     A shared latent z and one private latent a view, a product-of-experts posterior for any subset
@@ -251,264 +224,14 @@ class MVLatent(BaseModelClass):
 
     train = fit
 
-    @property
-    def history(self) -> pd.DataFrame | None:
-        """One row an epoch, one column a term of the objective (nats a patient)."""
-        return self.history_
-
-    @property
-    def trained(self) -> Trained:
-        """The fitted parts.
-
-        Raises
-        ------
-        ValueError
-            If the model is not fitted.
-        """
-        if self._trained is None:
-            raise ValueError("the model is not fitted yet; call fit() first.")
-        return self._trained
-
-    # --- reading ------------------------------------------------------------------------------
-
-    def cohort(self, mdata: MuData | AnnData | None = None) -> Cohort:
-        """Tensors of the patients (the fitted ones by default), as the model sees them.
-
-        Raises
-        ------
-        KeyError
-            If new patients lack features that the model was fitted on.
-        ValueError
-            If the model was loaded without data and none is given.
-        """
-        if mdata is None:
-            if self._cohort is None:
-                raise ValueError("this model was loaded without data; pass mdata.")
-            return self._cohort
-        if isinstance(mdata, AnnData):
-            mdata = mudata_from_anndata(mdata, self.roles.views, allow_missing=True)
-        preparation = self.trained.preparation
-        tables = Tables.from_mudata(mdata, preparation.roles, reference=preparation)
-        return self.trained.cohort(tables)
-
-    def latents(
-        self, mdata: MuData | AnnData | None = None, *, given: Sequence[str] | str | None = None
-    ) -> Latents:
-        """Posterior of every latent, looking at the views ``given``."""
-        return self.trained.latents(self.cohort(mdata), given)
-
-    def posterior(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        block: str = "shared",
-        given: Sequence[str] | str | None = None,
-    ) -> Posterior:
-        """Posterior of a block of latents: ``"shared"``, ``"private:<view>"`` or ``"all"``."""
-        return self.latents(mdata, given=given).posterior(block)
-
-    def transform(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        block: str = "shared",
-        given: Sequence[str] | str | None = None,
-    ) -> np.ndarray:
-        """Posterior means of a block, (patients, d)."""
-        return self.posterior(mdata, block=block, given=given).mean
-
-    get_latent_representation = transform
-
     def fit_transform(self, *, block: str = "shared", **fit: Any) -> np.ndarray:
         """Fit, then the posterior means of a block."""
         return self.fit(**fit).transform(block=block)
 
-    def annotate(self, mdata: MuData | AnnData) -> None:
-        """Write ``obsm["X_mvlatent"]``, its sd, the private latents and ``uns["mvlatent"]``."""
-        annotate(mdata, self.trained, self.latents(mdata))
-
-    def impute(
-        self,
-        view: str,
-        mdata: MuData | AnnData | None = None,
-        *,
-        given: Sequence[str] | str | None = None,
-        interval: float | None = None,
-        n_samples: int = 200,
-        seed: int = 0,
-        units: str = "original",
-    ) -> pd.DataFrame | Imputation:
-        """Predict a view from others.
-
-        Parameters
-        ----------
-        view
-            View to predict.
-        mdata
-            Patients; the fitted ones by default.
-        given
-            Views to look at; by default every other one.
-        interval
-            Level of a predictive interval, e.g. 0.9.
-        n_samples, seed
-            Draws, where the prediction has no closed form.
-        units
-            ``"original"``, or ``"scaled"`` for the model's own.
-
-        Returns
-        -------
-        DataFrame or Imputation
-            Means, patients × features; with ``interval`` also sd and bounds.
-        """
-        self._view(view)
-        if units not in ("original", "scaled"):
-            raise ValueError(f"units must be 'original' or 'scaled', not {units!r}.")
-        if interval is not None and not 0 < interval < 1:
-            raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
-        given = [name for name in self.roles.views if name != view] if given is None else given
-        latents = self.latents(mdata, given=given)
-        preparation = self.trained.preparation
-
-        def inverse(x: np.ndarray) -> np.ndarray:
-            return preparation.inverse(view, x) if units == "original" else x
-
-        basis = self.trained.bases[view]
-        found = predict_view(
-            latents, view, basis, inverse, level=interval, n_samples=n_samples, seed=seed
-        )
-        columns = preparation.features(view)
-        frames = [
-            None if x is None else pd.DataFrame(x, list(latents.cohort.obs_names), columns)
-            for x in (found.mean, found.sd, found.lower, found.upper)
-        ]
-        return frames[0] if interval is None else Imputation(*frames)  # type: ignore[return-value, arg-type]
-
-    def loadings(self, view: str, *, block: str = "shared") -> pd.DataFrame:
-        """Loadings of a view on a block, features × factors, in scaled units."""
-        self._view(view)
-        if block not in ("shared", "private", f"private:{view}"):
-            raise KeyError(f"no block {block!r} of view {view!r}; the blocks are shared, private.")
-        block = block.partition(":")[0]
-        latents = self.latents() if self._cohort is not None else self._prior_latents()
-        values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
-        columns = [f"{block}_{j}" for j in range(values.shape[1])]
-        return pd.DataFrame(values, self.trained.preparation.features(view), columns)
-
-    def _prior_latents(self) -> Latents:
-        """Latents of one patient without a view: the prior."""
-        nobody = Tables.empty(self.trained.preparation)
-        return self.trained.latents(self.trained.cohort(nobody))
-
-    def variance_explained(
-        self, mdata: MuData | AnnData | None = None, *, by: str = "block"
-    ) -> pd.DataFrame:
-        """Share of each view's variance, block × view or (``by="factor"``) factor × view."""
-        if by not in ("block", "factor"):
-            raise ValueError(f"by must be 'block' or 'factor', not {by!r}.")
-        blocks, factors = variance_explained(self.latents(mdata))
-        return blocks if by == "block" else factors
-
-    # --- outcomes -----------------------------------------------------------------------------
-
-    def predict_risk(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        given: Sequence[str] | str | None = None,
-        blocks: str = "full",
-    ) -> pd.Series:
-        """Posterior mean log hazard, relative to an average patient.
-
-        ``blocks="shared"`` takes the head on z and the clinical covariates alone.
-        """
-        latents = self.latents(mdata, given=given)
-        eta = self._survival().predict(latents, self.trained.bases, blocks=blocks)[:, 0]
-        return pd.Series(eta.numpy(), list(latents.cohort.obs_names), name="risk")
-
-    def predict_survival(
-        self,
-        mdata: MuData | AnnData | Sequence[float] | np.ndarray | None = None,
-        times: Sequence[float] | np.ndarray | MuData | AnnData | None = None,
-        *,
-        interval: float | None = None,
-        given: Sequence[str] | str | None = None,
-        n_samples: int = 200,
-        seed: int = 0,
-        blocks: str = "full",
-    ) -> pd.DataFrame | SurvivalCurves:
-        """Survival probabilities, times × patients.
-
-        Parameters
-        ----------
-        mdata
-            Patients; the fitted ones by default.
-        times
-            Times in the unit of the training times; 100 up to the last training event by default.
-            Times may also come first: ``predict_survival([12, 24])``.
-        interval
-            Level of a band that carries the uncertainty of z, of the head and of the baseline.
-        given
-            Views to look at.
-        n_samples, seed
-            Posterior draws.
-        blocks
-            ``"full"`` or ``"shared"``, as in `predict_risk`.
-
-        Returns
-        -------
-        DataFrame or SurvivalCurves
-            Posterior mean curves; with ``interval`` also the band's bounds.
-        """
-        if interval is not None and not 0 < interval < 1:
-            raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
-        if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
-            mdata, times = times, mdata
-        reported = self._survival()
-        grid = reported.times(N_TIMES) if times is None else np.asarray(times, dtype=float)
-        latents = self.latents(mdata, given=given)
-        curves = reported.curves(
-            latents,
-            self.trained.bases,
-            grid,
-            level=interval,
-            n_samples=n_samples,
-            seed=seed,
-            blocks=blocks,
-        )
-        columns = list(latents.cohort.obs_names)
-        index = pd.Index(grid, name="time")
-        frames = [pd.DataFrame(x, index, columns) for x in curves]
-        return frames[0] if interval is None else SurvivalCurves(*frames)
-
-    def predict_labels(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        proba: bool = False,
-        given: Sequence[str] | str | None = None,
-        n_samples: int = 200,
-        seed: int = 0,
-        blocks: str = "full",
-    ) -> pd.Series | pd.DataFrame:
-        """Most probable class, or (``proba=True``) mean probabilities, patients × classes."""
-        if self.trained.labels is None:
-            raise ValueError("the model was fitted without labels.")
-        latents = self.latents(mdata, given=given)
-        probabilities = self.trained.labels.probabilities(
-            latents, self.trained.bases, n_samples=n_samples, seed=seed, blocks=blocks
-        )
-        classes = list(self.trained.preparation.categories or ())
-        frame = pd.DataFrame(probabilities, list(latents.cohort.obs_names), classes)
-        return frame if proba else frame.idxmax(axis=1).rename("label")
-
-    def _survival(self) -> Reported:
-        if self.trained.survival is None:
-            raise ValueError("the model was fitted without a survival outcome.")
-        return self.trained.survival
-
-    def _view(self, view: str) -> None:
-        if view not in self.roles.views:
-            raise KeyError(f"no view {view!r}; the views are {', '.join(self.roles.views)}.")
+    @property
+    def history(self) -> pd.DataFrame | None:
+        """One row an epoch, one column a term of the objective (nats a patient)."""
+        return self.history_
 
     # --- keeping ------------------------------------------------------------------------------
 

@@ -57,13 +57,13 @@ def run_demo(out: Path, *, n: int, seed: int) -> None:
         out / "report.html",
         title="mvlatent: a simulated cohort",
         sections=[
-            Section("What this is", INTRODUCTION, tables=[tables["estimates"]]),
+            Section("What this is", INTRODUCTION.replace("\n", " "), tables=[tables["estimates"]]),
             Section("Latent space", figures=[figures["latent"]]),
             Section("Survival", figures=[figures["survival"]]),
             Section(
                 "Variance explained", tables=[tables["variance"]], figures=[figures["variance"]]
             ),
-            Section("The fit", model.summary().replace("\n", "\n\n"), figures=[figures["history"]]),
+            Section("The fit", model.summary(), figures=[figures["history"]]),
         ],
     )
     _close(model, tables, out, report, time.perf_counter() - begun)
@@ -89,7 +89,10 @@ def _tables(model: Any, estimates: Any, truth: Any) -> dict[str, pd.DataFrame]:
     audit = tl.site_audit(z[known], np.asarray(truth.site)[known], np.asarray(truth.subtype)[known])
     rows = {
         "Harrell's C, out of fold": (c, f"{lower:.3f} to {upper:.3f}"),
-        "Harrell's C, z and clinical only": (z_only[0], f"{z_only[1]:.3f} to {z_only[2]:.3f}"),
+        "Harrell's C from z, clinical columns and site": (
+            z_only[0],
+            f"{z_only[1]:.3f} to {z_only[2]:.3f}",
+        ),
         "Harrell's C of the true hazard": (truth.concordance(), "the best anyone could do"),
         "accuracy of the subtype, out of fold": (estimates.accuracy(), ""),
         "true shared factors read from z (R²)": (_recovery(z, truth), "1 is all of them"),

@@ -101,7 +101,10 @@ def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any])
     )
     lines = []
     if "risk" in found.table:
-        for column, name in (("risk", "all blocks"), ("risk_shared", "z and clinical only")):
+        for column, name in (
+            ("risk", "all blocks"),
+            ("risk_shared", "z, clinical columns and site only"),
+        ):
             c, lower, upper = found.concordance(column)
             lines.append(f"Harrell's C, {name}: {c:.3f} (95 % interval {lower:.3f}-{upper:.3f})")
     if "label" in found.table:

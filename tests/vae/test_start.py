@@ -53,3 +53,22 @@ def test_more_factors_than_the_data_have(make_cohort, make_vae):
     vae = make_vae(cohort, n_shared=10, n_private=6)
     spectral_start(vae, cohort)
     assert all(bool(p.isfinite().all()) for p in vae.parameters())
+
+
+def test_a_rotated_view_starts_with_the_same_site_variance_and_noise(make_cohort, make_vae):
+    from mvlatent.vae.basis import fit_bases, rotate
+
+    cohort = make_cohort({"a": 120, "b": 90}, n=60, n_sites=3, noise="view")
+    turned = rotate(cohort, fit_bases(cohort))
+    assert turned.views["a"].n_hidden > 0
+    plain, rotated = make_vae(cohort), make_vae(turned)
+    for vae, seen in ((plain, cohort), (rotated, turned)):
+        spectral_start(vae, seen, kind="svd")
+    for name in ("a", "b"):
+        one, other = plain.part(name), rotated.part(name)
+        torch.testing.assert_close(
+            one.effects.prior_sd, other.effects.prior_sd, rtol=0.05, atol=1e-3
+        )
+        torch.testing.assert_close(
+            one.likelihood.scale[0], other.likelihood.scale[0], rtol=0.05, atol=0
+        )
