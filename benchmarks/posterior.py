@@ -8,9 +8,6 @@ coverage of a tenth of the entries that no one saw. Writes ``results/posterior.m
 
 from __future__ import annotations
 
-import argparse
-import os
-import warnings
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from _arguments import parse, parser
 from _folds import BATCH, BINARY, read
 from scipy.stats import norm
 
@@ -168,16 +166,10 @@ def standardised(model: Any, train: MuData, test: MuData) -> list[str]:
 
 def main() -> None:
     """Fit, read, print and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=os.environ.get("MVLATENT_DATA"))
-    parser.add_argument("--cohort", default="luad")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("give --data or set MVLATENT_DATA")
-    torch.set_num_threads(arguments.threads)
-    warnings.simplefilter("ignore")
+    command_line = parser(__doc__)
+    command_line.add_argument("--cohort", default="luad")
+    command_line.add_argument("--seed", type=int, default=0)
+    arguments = parse(command_line)
     mdata = read(Path(arguments.data), arguments.cohort)
     order = np.random.default_rng(arguments.seed).permutation(mdata.n_obs)
     cut = mdata.n_obs // 5

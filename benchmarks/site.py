@@ -8,16 +8,13 @@ patients whose subtype is known. Writes ``results/site.md``.
 
 from __future__ import annotations
 
-import argparse
-import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from _arguments import parse, parser
 from _folds import BATCH, BINARY, read
 from sklearn.decomposition import PCA
 
@@ -71,16 +68,10 @@ def probe(mdata: Any, seeds: int) -> Iterator[tuple[str, str, str]]:
 
 def main() -> None:
     """Fit, probe, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=os.environ.get("MVLATENT_DATA"))
-    parser.add_argument("--cohorts", nargs="+", default=COHORTS)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("give --data or set MVLATENT_DATA")
-    torch.set_num_threads(arguments.threads)
-    warnings.simplefilter("ignore")
+    command_line = parser(__doc__)
+    command_line.add_argument("--cohorts", nargs="+", default=COHORTS)
+    command_line.add_argument("--seeds", type=int, default=1)
+    arguments = parse(command_line)
     lines = [
         f"Balanced accuracy of a linear probe for the {N_SITES} largest sites (chance "
         f"{1 / N_SITES:g}), and its excess given {BIOLOGY} (± sd by chance; patients and sites "

@@ -26,10 +26,11 @@ def run_transform(model: Path, cohort: Path, out: Path, *, overwrite: bool) -> N
 
 def write_predictions(model: Any, data: Any, out: Path) -> None:
     """Annotate ``data`` with latents and predicted outcomes and write it."""
-    from mvlatent.reading.annotate import outcome_columns
+    from mvlatent.reading.annotate import annotate, outcome_columns
 
-    model.annotate(data)
-    predicted = outcome_columns(model.trained, model.latents(data))
+    latents = model.latents(data)
+    annotate(data, model.trained, latents)
+    predicted = outcome_columns(model.trained, latents)
     for name, column in predicted.items():
         data.obs[name] = column.to_numpy()
     write_cohort(data, out)

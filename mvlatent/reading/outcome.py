@@ -156,8 +156,10 @@ def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str])
     if chosen == AUTO:
         chosen, scores = choose_blocks(blocks, outcome)
     target = outcome.target()
-    full = BlockHead.fit(pick(blocks, chosen), target)
-    shared = BlockHead.fit(pick(blocks, [k for k in SHARED_ONLY if k in blocks]), target)
+    wide = pick(blocks, chosen)
+    narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
+    full = BlockHead.fit(wide, target)
+    shared = full if list(wide) == list(narrow) else BlockHead.fit(narrow, target)
     return Reported(full, shared, outcome.horizon, scores)
 
 
