@@ -46,9 +46,10 @@ def cohort(
     ----------
     preset
         ``"easy"``: three normal views, linear mixing, site shifts, nothing missing. Others change
-        one thing of it: ``"nonlinear"`` (MLP mixing), ``"confounded"`` (sites entangled with
-        subtype, and strong), ``"missing50"`` (half of all patient-view pairs), ``"weak_survival"``,
-        ``"null"`` (outcomes and labels say nothing of the views), ``"private_dominates"``.
+        one thing of it: ``"nonlinear"`` (MLP mixing), ``"confounded"`` (six strong sites, entangled
+        with subtype; harder yet with ``mixing="mlp"``), ``"missing50"`` (half of all patient-view
+        pairs), ``"weak_survival"``, ``"null"`` (outcomes and labels say nothing of the views),
+        ``"private_dominates"``.
         ``"demo"`` looks like a small bladder-cancer cohort: expression, copy number, mutations,
         image features, six sites, gaps.
     n
@@ -205,11 +206,10 @@ def _to_mudata(truth: Truth, obs: pd.DataFrame) -> "MuData":
     modalities = {}
     for column, (view, x) in enumerate(truth.complete.items()):
         rows = truth.present[:, column]
-        features = [f"{view}_{j:03d}" for j in range(1, x.shape[1] + 1)]
         modalities[view] = AnnData(
             csr_matrix(x[rows]) if truth.spec.views[view].sparse else x[rows],
             obs=pd.DataFrame(index=truth.obs_names[rows]),
-            var=pd.DataFrame(index=features),
+            var=pd.DataFrame(index=truth.features(view)),
         )
     with set_options(pull_on_update=False):
         mdata = MuData(modalities)

@@ -12,6 +12,7 @@ _THREE_VIEWS = {
     "cnv": ViewSpec(n_features=100),
     "img": ViewSpec(n_features=60),
 }
+_SIX_SITES = tuple(f"site{i}" for i in range(1, 7))
 _EASY = CohortSpec(views=_THREE_VIEWS)
 _DEMO = CohortSpec(
     views={
@@ -46,7 +47,9 @@ _DEMO = CohortSpec(
 PRESETS: dict[str, CohortSpec] = {
     "easy": _EASY,
     "nonlinear": replace(_EASY, mixing="mlp"),
-    "confounded": replace(_EASY, confounding=0.8, site_sd=1.0),
+    # Latents that keep the site show it at an excess of about +0.6, site-centred ones at −0.2; four
+    # sites for four subtypes would leave no room for that.
+    "confounded": replace(_EASY, sites=_SIX_SITES, confounding=0.65, site_sd=1.0),
     "missing50": replace(_EASY, missing=0.5),
     "weak_survival": replace(_EASY, hazard_sd=0.3, age_effect=0.1, censoring=0.7),
     "null": replace(_EASY, separation=0.0, hazard_sd=0.0, age_effect=0.0),

@@ -111,6 +111,10 @@ class Truth:
         """Position of each patient's site in ``spec.sites``, (N,)."""
         return pd.Categorical(self.site, categories=list(self.spec.sites)).codes.astype(int)
 
+    def features(self, view: str) -> pd.Index:
+        """Names of a view's features, as in the MuData."""
+        return pd.Index([f"{view}_{j:03d}" for j in range(1, self.complete[view].shape[1] + 1)])
+
     def new_patients(self, n: int, seed: int = 1) -> "tuple[MuData, Truth]":
         """Draw further patients of the same world: a test set, or a cohort of another size.
 
