@@ -150,7 +150,8 @@ def _splines(predicted: np.ndarray, knots: int) -> np.ndarray:
             cubic -= np.maximum(x - before, 0) ** 3 * (last - knot) / (last - before)
             cubic += np.maximum(x - last, 0) ** 3 * (before - knot) / (last - before)
             columns.append(cubic / (last - first) ** 2)
-    return np.column_stack(columns)
+    n_levels = len(np.unique(x))  # so many levels bear one column less
+    return np.column_stack(columns[: n_levels - 1])
 
 
 def _regress(
