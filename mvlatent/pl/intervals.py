@@ -151,15 +151,15 @@ def _checked(table: pd.DataFrame, estimate: str) -> tuple[np.ndarray, np.ndarray
 
 def _ratio_ticks(ax: "Axes", low: float, high: float) -> None:
     """Round ratios rather than powers of ten, which a narrow range may not hold."""
-    from matplotlib.ticker import NullFormatter, NullLocator
+    from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
     span = high / low
+    margin = span**0.05
     choices = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
     if span < 3:
-        choices = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5]
+        choices = [float(tick) for tick in MaxNLocator(6).tick_values(low, high)]
     elif span < 12:
         choices = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10]
-    margin = span**0.05
     ax.set_xlim(low / margin, high * margin)
     ticks = [tick for tick in choices if low / margin <= tick <= high * margin]
     if len(ticks) >= 2:

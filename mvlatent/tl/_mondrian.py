@@ -23,7 +23,7 @@ class Mondrian(Generic[T]):
     n
         Number of calibration patients.
     group
-        Group of each, (n,), or None.
+        Group of each, (n,), or None. Patients without one count for the pooled value only.
     """
 
     def __init__(self, calibrate: Callable[[np.ndarray], T], n: int, group: Any = None) -> None:
@@ -31,8 +31,6 @@ class Mondrian(Generic[T]):
         self.by_group: dict[Any, T] | None = None
         if group is not None:
             codes, names = checked_groups(group, n, "group")
-            if (codes < 0).any():
-                raise ValueError("a calibration patient has no group; leave such patients out")
             self.by_group = {
                 name: calibrate(np.flatnonzero(codes == code)) for code, name in enumerate(names)
             }

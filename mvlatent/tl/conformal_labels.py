@@ -106,7 +106,7 @@ def conformal_labels(
     group
         Site (or another group) of each patient: calibrated within each, so that the level holds
         within each ("Mondrian"). A group with fewer than about level / (1 − level) patients gets
-        all classes.
+        all classes. Patients without a group count only for groups that are not here.
     seed
         Seed of the randomised scores (``"aps"``).
 

@@ -123,10 +123,10 @@ def conformal_survival(
     group
         Site (or another group) of each patient, (n,): calibrated within each, so that the level
         holds within each ("Mondrian"). A group with fewer than about level / (1 − level) patients
-        gets the bound 0.
+        gets the bound 0. Patients without a group count only for groups that are not here.
     cutoff
         Largest bound to be given, with censoring below certainty there. ``None``: the last time
-        with G ≥ 0.1 (in each group).
+        with G ≥ 0.1 (in each group; also where the given one lies beyond a group's follow-up).
     train
         ``(time, event)`` that G is learnt on; ``None``: the calibration patients (of the group).
 
@@ -169,6 +169,8 @@ def conformal_survival(
         raise ValueError(f"level must lie within (0, 1), got {level}")
     times, events = checked_outcome(time, event)
     at, curves = checked_curves(survival, len(times))
+    if cutoff is not None and not cutoff > 0:
+        raise ValueError(f"the cutoff must be positive, got {cutoff}")
 
     def calibrate(rows: np.ndarray) -> _Scores:
         outcome = (times[rows], events[rows])
@@ -176,6 +178,8 @@ def conformal_survival(
         return _calibrate(*outcome, at, curves[:, rows], censoring, cutoff)
 
     scores = Mondrian(calibrate, len(times), group)
+    if cutoff is not None and scores.pooled.cutoff != cutoff:
+        raise ValueError(f"everybody is censored before the cutoff {cutoff:g}; take an earlier one")
     if not (events & (times < scores.pooled.cutoff)).any():
         raise ValueError(
             f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to calibrate on"
@@ -191,11 +195,9 @@ def _calibrate(
     censoring: Censoring,
     cutoff: float | None,
 ) -> _Scores:
-    if cutoff is None:
+    if cutoff is None or censoring.before(np.array([cutoff]))[0] <= 0:
         reached = times[censoring.before(times) >= LEAST_UNCENSORED]
         cutoff = float(reached.max()) if len(reached) else 0.0
-    elif not cutoff > 0 or censoring.before(np.array([cutoff]))[0] <= 0:
-        raise ValueError(f"everybody is censored before the cutoff {cutoff:g}; take an earlier one")
     known = events | (times >= cutoff)
     capped = np.minimum(times, cutoff)[known]
     own = curves_at_own(at, curves[:, known], capped)

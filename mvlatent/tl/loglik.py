@@ -42,7 +42,7 @@ def log_likelihood(
     ------
     ValueError
         If shapes differ, curves rise or are no probabilities, no patient dies within the times, or
-        a patient has a likelihood of 0 and there is no ``floor``.
+        a patient has a likelihood of 0 and there is no ``floor``, or it is not within (0, 1).
 
     Examples
     --------
@@ -50,6 +50,8 @@ def log_likelihood(
     >>> round(float(log_likelihood([2.0], [1], curves).iloc[0]), 6)  # log 0.5 − 0.5 · 2
     -1.693147
     """
+    if floor is not None and not 0 < floor < 1:
+        raise ValueError(f"floor must lie within (0, 1), got {floor}")
     times, events = checked_outcome(time, event)
     at, curves = checked_curves(survival, len(times))
     edges, log_survival = _log_curves(at, curves)

@@ -50,7 +50,9 @@ def test_truth_beats_curves_that_are_too_bright_or_say_nothing():
     same = pd.DataFrame(
         np.tile(right.mean(axis=1).to_numpy()[:, None], (1, 600)), right.index, right.columns
     )
-    score = [tl.log_likelihood(truth.time, truth.event, s).mean() for s in (right, right**0.5, same)]
+    score = [
+        tl.log_likelihood(truth.time, truth.event, s).mean() for s in (right, right**0.5, same)
+    ]
     assert score[0] > max(score[1:]) + 0.05
 
 
@@ -77,5 +79,7 @@ def test_bad_input_is_named():
         tl.log_likelihood([1.0], [1], pd.DataFrame([[0.5], [0.6]], index=[1.0, 2.0]))
     with pytest.raises(ValueError, match="no patient dies"):
         tl.log_likelihood([5.0], [1], _exponential([1.0], np.array([1.0, 2.0])))
+    with pytest.raises(ValueError, match="floor"):
+        tl.log_likelihood([1.0], [1], _exponential([1.0], np.array([1.0, 2.0])), floor=0.0)
     with pytest.raises(ValueError, match="no time after 0"):
         tl.log_likelihood([5.0], [1], pd.DataFrame([[1.0]], index=[0.0]))

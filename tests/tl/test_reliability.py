@@ -22,9 +22,7 @@ def test_reliability_equals_scikit_learn():
     labels, p = _drawn(300, 0)
     for strategy in ("uniform", "quantile"):
         found = tl.reliability(labels, p, of="b", bins=7, strategy=strategy)
-        observed, predicted = calibration_curve(
-            labels == "b", p["b"], n_bins=7, strategy=strategy
-        )
+        observed, predicted = calibration_curve(labels == "b", p["b"], n_bins=7, strategy=strategy)
         np.testing.assert_allclose(found["observed"], observed)
         np.testing.assert_allclose(found["predicted"], predicted)
         assert found["n"].sum() == 300
@@ -58,9 +56,7 @@ def test_unlabelled_patients_are_left_out():
     labels, p = _drawn(50, 3)
     held = labels.astype(object)
     held[:20] = None
-    pd.testing.assert_frame_equal(
-        tl.reliability(held, p), tl.reliability(labels[20:], p.iloc[20:])
-    )
+    pd.testing.assert_frame_equal(tl.reliability(held, p), tl.reliability(labels[20:], p.iloc[20:]))
 
 
 def test_risk_falls_with_certainty_and_ends_at_the_error():
