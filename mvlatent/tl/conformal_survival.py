@@ -22,7 +22,7 @@ LEAST_UNCENSORED = 0.1  # of G at the default cutoff: no weight is above ten
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """Scores F(T ∧ cutoff) of those whose T ∧ cutoff is known, falling, with summed weights."""
+    """Scores F(T), ∞ from the cutoff on, of those where it is known; falling, summed weights."""
 
     score: np.ndarray
     summed: np.ndarray
@@ -103,13 +103,13 @@ def conformal_survival(
 ) -> ConformalSurvival:
     """Calibrate lower bounds L of event times T so that P(T ≥ L) is at least the level.
 
-    The score of a calibration patient is F(T) = 1 − S(T) under the patient's own curve: the
-    share of like patients who should have died by then. Deaths before the cutoff and everybody
-    still followed at the cutoff are scored (at min(T, cutoff)) and weighted by 1 / G(T−), G being
-    the Kaplan–Meier curve of censoring, which undoes the censoring; the censored stand in through
-    those weights. The bound is where F first reaches the weighted quantile of the scores, the new
-    patient's own weight counted as if it spoke against the bound (split conformal under a change
-    of measure). Good curves give long bounds, bad ones short ones; the level holds for both.
+    The score of a calibration patient who dies before the cutoff is F(T) = 1 − S(T) under the
+    patient's own curve: the share of like patients who should have died by then. Who is still
+    followed at the cutoff scores ∞, since no bound lies beyond it. Both are weighted by
+    1 / G(min(T, cutoff)−), G being the Kaplan–Meier curve of censoring: so they stand in for those
+    censored before. The bound is where F first reaches the weighted quantile of the scores, the
+    new patient's own weight counted as if it spoke against the bound (split conformal under a
+    change of measure). Good curves give long bounds, bad ones short ones; the level holds for both.
 
     Parameters
     ----------
@@ -127,6 +127,7 @@ def conformal_survival(
     cutoff
         Largest bound to be given, with censoring below certainty there. ``None``: the last time
         with G ≥ 0.1 (in each group; also where the given one lies beyond a group's follow-up).
+        Never beyond the last time of the curves.
     train
         ``(time, event)`` that G is learnt on; ``None``: the calibration patients (of the group).
 
@@ -171,6 +172,7 @@ def conformal_survival(
     at, curves = checked_curves(survival, len(times))
     if cutoff is not None and not cutoff > 0:
         raise ValueError(f"the cutoff must be positive, got {cutoff}")
+    cutoff = None if cutoff is None else min(cutoff, float(at[-1]))
 
     def calibrate(rows: np.ndarray) -> _Scores:
         outcome = (times[rows], events[rows])
@@ -197,11 +199,12 @@ def _calibrate(
 ) -> _Scores:
     if cutoff is None or censoring.before(np.array([cutoff]))[0] <= 0:
         reached = times[censoring.before(times) >= LEAST_UNCENSORED]
-        cutoff = float(reached.max()) if len(reached) else 0.0
+        cutoff = min(float(reached.max()), float(at[-1])) if len(reached) else 0.0
     known = events | (times >= cutoff)
     capped = np.minimum(times, cutoff)[known]
-    own = curves_at_own(at, curves[:, known], capped)
-    score, weight = 1 - own, 1 / censoring.before(capped)
+    # No bound lies beyond the cutoff, so who is still followed there cannot die too early.
+    score = np.where(capped < cutoff, 1 - curves_at_own(at, curves[:, known], capped), np.inf)
+    weight = 1 / censoring.before(capped)
     order = np.argsort(-score)
     return _Scores(score[order], weight[order].cumsum(), cutoff, censoring)
 

@@ -34,13 +34,25 @@ def _coverage(repeats, n, **options):
     return np.mean(held), np.std(held) / np.sqrt(repeats), np.mean(censored)
 
 
-@pytest.mark.parametrize("wrong", [1.0, 0.0, 0.4])
+@pytest.mark.parametrize("wrong", [1.0, 0.0, 0.4, 2.0])
 @pytest.mark.parametrize("censoring", ["none", "exponential", "accrual"])
 def test_lower_bounds_hold_as_often_as_they_say_whatever_the_model(censoring, wrong):
     share, error, censored = _coverage(80, 150, censoring=censoring, wrong=wrong)
     assert share > LEVEL - 3 * error
     assert share < LEVEL + 3 * error + 0.012  # 1 / (n + 1), and the bounds capped at the cutoff
     assert censored == 0 if censoring == "none" else 0.5 < censored < 0.7
+
+
+def test_curves_that_end_early_cost_no_level():
+    rng = np.random.default_rng(15)
+    held = []
+    for _ in range(60):
+        _, time, event, curves = _cohort(200, rng, censoring="exponential")
+        found = tl.conformal_survival(time, event, curves[curves.index < 0.25])
+        assert found.cutoff < 0.25
+        true, _, _, new = _cohort(200, rng)
+        held.append(np.mean(true >= found.lower(new).to_numpy()))
+    assert np.mean(held) == pytest.approx(LEVEL, abs=3 * np.std(held) / np.sqrt(60) + 0.006)
 
 
 def test_bounds_hold_in_a_small_calibration_cohort():
@@ -55,7 +67,7 @@ def test_without_censoring_the_bound_is_split_conformal():
     threshold = score[int(np.floor(0.1 * 60)) - 1]  # the 6th smallest of 59
     new = curves.iloc[:, :5]
     expected = [np.interp(threshold, 1 - new[i], AT) for i in new]
-    found = tl.conformal_survival(time, event, curves, cutoff=50.0)
+    found = tl.conformal_survival(time, event, curves, cutoff=6.0)
     np.testing.assert_allclose(found.lower(new), expected)
 
 
