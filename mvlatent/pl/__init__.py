@@ -2,8 +2,8 @@
 
 from mvlatent.pl.calibration import d_calibration, horizon_calibration
 from mvlatent.pl.curves import cumulative_incidence, survival_curves, time_dependent_auc
+from mvlatent.pl.forest import forest, ledger
 from mvlatent.pl.history import history
-from mvlatent.pl.intervals import forest, ledger
 from mvlatent.pl.labels import reliability, risk_coverage
 from mvlatent.pl.latent import latent
 from mvlatent.pl.survival import kaplan_meier

@@ -1,4 +1,4 @@
-"""Estimates with their intervals, one row each."""
+"""Hazard ratios and shares with their intervals, one row each."""
 
 from typing import TYPE_CHECKING, Any
 
