@@ -41,7 +41,7 @@ def conformalize(
     mdata
         Calibration cohort, with the outcome's columns; patients without the outcome are left out.
     outcome
-        ``"survival"`` or ``"labels"``.
+        ``"survival"`` (of competing causes: the first event of any) or ``"labels"``.
     level
         Probability that a bound or set holds.
     by
@@ -65,7 +65,8 @@ def conformalize(
     KeyError
         If ``by`` is no column.
     ValueError
-        If the outcome is unknown, or the model or cohort does not have it.
+        If the outcome is unknown, the model or cohort does not have it, or patients come under
+        observation late (an entry column).
 
     Warns
     -----
@@ -95,6 +96,12 @@ def conformalize(
             names[held.codes.numpy()], probabilities, level=level, group=group, **options
         )
     seen = held.observed.numpy()
+    if not seen.any():
+        raise ValueError("no patient of the calibration cohort has a known time and event")
+    if getattr(held, "entry", None) is not None:
+        raise ValueError(
+            "patients enter late: the bounds count from time 0 and need everybody from there on"
+        )
     curves = model.predict_survival(mdata, times, given=given).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
     inside = None if group is None else group[seen]

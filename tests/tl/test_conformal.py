@@ -270,6 +270,9 @@ def test_a_fitted_model_is_corrected_on_patients_it_has_not_seen(fitted, small_c
     )
     assert sets.index.equals(new.obs_names)
     assert sets.any(axis=1).all()
+    calibration.obs[["survival_months", "event"]] = np.nan
+    with pytest.raises(ValueError, match=r"no patient of|no survival"):
+        tl.conformalize(fitted, calibration)
     with pytest.raises(KeyError, match="hospital"):
         tl.conformalize(fitted, calibration, by="hospital")
     with pytest.raises(ValueError, match="survival, labels"):
