@@ -48,9 +48,31 @@ def latent_blocks(
     return blocks
 
 
-def true_blocks(truth: Any) -> Mapping[str, Any]:
-    """The blocks of a simulated cohort's truth, or the mapping of blocks itself."""
-    return truth if isinstance(truth, Mapping) else truth.blocks
+def true_blocks(truth: Any, patients: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The blocks of a simulated cohort's truth, or those of a mapping.
+
+    Parameters
+    ----------
+    truth
+        Name to n × k, or an object with such ``blocks`` and ``obs_names``.
+    patients
+        Names of the rows wanted, for a truth that has names: slicing a MuData with gaps may
+        reorder its patients.
+
+    Raises
+    ------
+    KeyError
+        If the truth lacks one of the patients.
+    """
+    if isinstance(truth, Mapping):
+        return {name: np.asarray(values, float) for name, values in truth.items()}
+    rows: Any = slice(None)
+    if patients is not None:
+        rows = pd.Index(truth.obs_names).get_indexer(list(patients))
+        if (rows < 0).any():
+            unknown = [name for name, row in zip(patients, rows, strict=True) if row < 0]
+            raise KeyError(f"the truth lacks {len(unknown)} patients, the first is {unknown[0]!r}.")
+    return {name: np.asarray(values, float)[rows] for name, values in truth.blocks.items()}
 
 
 def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:

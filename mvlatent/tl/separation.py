@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._model import true_blocks
+from mvlatent.tl._model import latent_blocks, true_blocks
 from mvlatent.tl.recovery import Reading, read_targets
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def leakage_matrix(
     blocks: Any,
     truth: Any,
     *,
+    mdata: Any = None,
     probe: "str | Probe" = "ridge",
     n_splits: int = 5,
     seed: int = 0,
@@ -90,11 +91,14 @@ def leakage_matrix(
     Parameters
     ----------
     blocks
-        Name of a latent block (``"shared"``, ``"private:rna"``, ...) to n × d, or a fitted model
-        (then ``truth`` is of the fitted patients). Rows with a NaN take no part in that block.
+        Name of a latent block (``"shared"``, ``"private:rna"``, ...) to n × d, or a fitted model.
+        Rows with a NaN take no part in that block.
     truth
-        Name of a true block to n × k, or the truth of a simulated cohort. ``"shared:rna+img"``,
-        shared by some views only, belongs to ``"shared"``.
+        Name of a true block to n × k, rows as in the blocks; or the truth of a simulated cohort
+        (beside a model, its rows are found by the patients' names). ``"shared:rna+img"``, shared
+        by some views only, belongs to ``"shared"``.
+    mdata
+        With a model: patients; the fitted ones by default.
     probe
         ``"ridge"`` or ``"kernel"``, as in :func:`block_recovery`.
     n_splits, seed
@@ -109,6 +113,8 @@ def leakage_matrix(
     ------
     ValueError
         If the numbers of rows differ or the probe is unknown.
+    KeyError
+        If the truth lacks a patient of the model.
 
     Notes
     -----
@@ -127,11 +133,11 @@ def leakage_matrix(
     >>> mixed.leak_max > 0.3
     True
     """
-    if not isinstance(blocks, Mapping):
-        from mvlatent.tl._model import latent_blocks
-
-        blocks = latent_blocks(blocks)
-    known = {name: np.asarray(values, float) for name, values in true_blocks(truth).items()}
+    if isinstance(blocks, Mapping):
+        known = true_blocks(truth)
+    else:
+        known = true_blocks(truth, blocks.cohort(mdata).obs_names)
+        blocks = latent_blocks(blocks, mdata)
     options: dict[str, Any] = {"probe": probe, "n_splits": n_splits, "seed": seed}
     table, beyond = {}, {}
     residuals: dict[str, dict[str, np.ndarray]] = {}
