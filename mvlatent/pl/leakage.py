@@ -80,7 +80,10 @@ def view_leakage(
     table = result.beyond.copy()
     table.loc["shared"] = result.alone.loc["shared"]
     framed = pd.DataFrame(
-        [[block in ("shared", f"private:{view}") for view in table.columns] for block in table.index],
+        [
+            [block in ("shared", f"private:{view}") for view in table.columns]
+            for block in table.index
+        ],
         table.index,
         table.columns,
     )

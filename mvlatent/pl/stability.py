@@ -21,9 +21,7 @@ SHOWN = {
 }
 
 
-def stability(
-    result: "Stability", *, title: str | None = None, ax: "Axes | None" = None
-) -> "Axes":
+def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None" = None) -> "Axes":
     """Draw :func:`mvlatent.tl.stability`: one point a pair of fits, 1 is the same latents.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["factor_table", "information", "indicator_columns", "latent_table"]
+__all__ = ["factor_table", "indicator_columns", "information", "latent_table"]
 
 
 def latent_table(latent: Any) -> np.ndarray:

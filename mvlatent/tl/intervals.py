@@ -167,9 +167,7 @@ def latent_calibration(
         train = np.setdiff1d(np.arange(len(known)), test)
         centre, offset = mean[train].mean(0), true[train].mean(0)
         x = mean[train] - centre
-        slope = np.linalg.solve(
-            x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ (true[train] - offset)
-        )
+        slope = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ (true[train] - offset))
         mapped[:, test] = (draws[:, test] - centre) @ slope + offset
     return interval_calibration(mapped, true, levels=levels)
 

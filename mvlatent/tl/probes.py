@@ -1,6 +1,7 @@
-"""Probes: out-of-fold predictions of target blocks from a block of latents, many targets at once."""
+"""Probes: out-of-fold predictions of target blocks from a block of latents, all at once."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -85,7 +86,7 @@ class _Choice:
 
     def __init__(self, targets: Sequence[np.ndarray], folds: Sequence[np.ndarray]) -> None:
         edges = np.cumsum([0, *(t.shape[1] for t in targets)])
-        self.blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.blocks = [slice(a, b) for a, b in pairwise(edges)]
         self.y = np.hstack(targets)
         self.folds = folds
         spread = self.y.var(0)
@@ -119,7 +120,8 @@ class RidgeProbe:
     --------
     >>> rng = np.random.default_rng(0)
     >>> x = rng.standard_normal((60, 3))
-    >>> [found] = RidgeProbe().out_of_fold(x, [x @ rng.standard_normal((3, 2))], make_folds(60, 5, 0))
+    >>> y = x @ rng.standard_normal((3, 2))
+    >>> [found] = RidgeProbe().out_of_fold(x, [y], make_folds(60, 5, 0))
     >>> found.shape
     (60, 2)
     """
@@ -185,7 +187,9 @@ class KernelProbe:
     name: ClassVar[str] = "kernel"
     intercept: ClassVar[float] = 100.0  # prior variance of the intercept, against 1 of the function
 
-    def __init__(self, alphas: Any = (0.03, 0.3, 3.0, 30.0), gammas: Any = (0.01, 0.03, 0.1)) -> None:
+    def __init__(
+        self, alphas: Any = (0.03, 0.3, 3.0, 30.0), gammas: Any = (0.01, 0.03, 0.1)
+    ) -> None:
         self.alphas, self.gammas = np.asarray(alphas, float), np.asarray(gammas, float)
 
     def out_of_fold(

@@ -73,7 +73,9 @@ def read_targets(
     found: dict[str, Reading] = {}
     for key, names in alike.items():
         rows = np.frombuffer(key, bool)
-        found |= _read_alike(x[rows], {n: blocks[n][rows] for n in names}, rows, reader, n_splits, seed)
+        found |= _read_alike(
+            x[rows], {n: blocks[n][rows] for n in names}, rows, reader, n_splits, seed
+        )
     return {name: found[name] for name in blocks}
 
 
@@ -98,8 +100,7 @@ def _read_alike(
         predicted = probe.out_of_fold(x, truths, folds)
     where = np.flatnonzero(rows)
     return {
-        name: Reading(where, y, p)
-        for (name, y), p in zip(targets.items(), predicted, strict=True)
+        name: Reading(where, y, p) for (name, y), p in zip(targets.items(), predicted, strict=True)
     }
 
 

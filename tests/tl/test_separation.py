@@ -42,13 +42,15 @@ def test_a_known_mixture_leaks_its_share():
     # two of three shared factors are read with R² 1/2
     assert found.leak_max == pytest.approx(1 / 3, abs=0.02)
     assert found.table.loc["private:rna", "private:rna"] == pytest.approx(1 / 2, abs=0.03)
-    turned = {k: z @ np.linalg.qr(rng.standard_normal((z.shape[1],) * 2))[0] for k, z in latents.items()}
+    turned = {
+        k: z @ np.linalg.qr(rng.standard_normal((z.shape[1],) * 2))[0] for k, z in latents.items()
+    }
     np.testing.assert_allclose(tl.leakage_matrix(turned, truth).table, found.table, atol=1e-3)
 
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_correlated_truths_are_no_leak_but_what_is_read_beyond_them_is(probe):
-    truth, rng = _truth(400)
+    truth, _ = _truth(400)
     truth["private:cnv"] = 0.6 * truth["shared"][:, :2] + 0.8 * truth["private:cnv"]
     latents = _latents(truth)
     clean = tl.leakage_matrix(latents, truth, probe=probe)
@@ -64,7 +66,9 @@ def test_correlated_truths_are_no_leak_but_what_is_read_beyond_them_is(probe):
 def test_independent_truths_make_both_tables_agree():
     truth, _ = _truth(1000)
     latents = _latents(truth)
-    latents["shared"] = latents["shared"] + 0.5 * np.random.default_rng(1).standard_normal((1000, 5))
+    latents["shared"] = latents["shared"] + 0.5 * np.random.default_rng(1).standard_normal(
+        (1000, 5)
+    )
     latents["private:img"] = truth["private:img"] + truth["private:rna"]
     found = tl.leakage_matrix(latents, truth)
     np.testing.assert_allclose(found.beyond, found.table, atol=0.03)
@@ -86,7 +90,10 @@ def test_a_model_is_read_against_the_truth_by_names_of_patients(fitted, fitted_m
     rng = np.random.default_rng(0)
     z = pd.DataFrame(fitted.transform(), names)
     order = rng.permutation(names)
-    blocks = {"shared": z.loc[order].to_numpy(), "private:rna": rng.standard_normal((len(names), 1))}
+    blocks = {
+        "shared": z.loc[order].to_numpy(),
+        "private:rna": rng.standard_normal((len(names), 1)),
+    }
     truth = SimpleNamespace(obs_names=order, blocks=blocks)
     found = tl.leakage_matrix(fitted, truth)
     assert found.table.loc["shared", "shared"] > 0.99
@@ -137,7 +144,9 @@ def test_view_leakage_scores_measured_entries_only():
     gaps["img"][1000:1500, 0] = np.nan
     found = tl.view_leakage(blocks, gaps)
     np.testing.assert_allclose(found.alone["rna"], whole.alone["rna"])
-    assert found.alone.loc["shared", "img"] == pytest.approx(whole.alone.loc["shared", "img"], abs=0.06)
+    assert found.alone.loc["shared", "img"] == pytest.approx(
+        whole.alone.loc["shared", "img"], abs=0.06
+    )
 
 
 def test_view_leakage_of_a_model_does_not_look_at_the_view(fitted):
