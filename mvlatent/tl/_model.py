@@ -99,8 +99,9 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     views = {}
     for name, view in cohort.views.items():
         seen = view.present[:, None] if view.observed is None else view.observed
-        x = np.where(seen.numpy(), view.x.to_dense().numpy(), np.nan)
-        views[name] = pd.DataFrame(x, list(cohort.obs_names), preparation.features(name))
+        values = getattr(view, "values", view.x)  # dense, where rows may be kept sparse
+        x = np.where(seen.numpy(), values.numpy(), np.nan)
+        views[name] = pd.DataFrame(x, list(cohort.obs_names), list(view.features))
     return views
 
 

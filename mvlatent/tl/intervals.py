@@ -12,6 +12,7 @@ from mvlatent.tl.probes import make_folds
 
 __all__ = ["imputation_calibration", "interval_calibration", "latent_calibration"]
 
+CATEGORIES = ("bernoulli", "categorical")
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 RIDGE = 1.0  # keeps axes without signal, whose posterior is the prior, out of the map to the truth
 
@@ -189,7 +190,9 @@ def imputation_calibration(
     model
         A fitted :class:`mvlatent.MVLatent`.
     view
-        View to predict, of a likelihood whose interval holds a measurement (not Bernoulli).
+        View to predict, of a likelihood whose interval holds a measurement (not Bernoulli or
+        categorical). Intervals of counts and levels end on counts and levels: they may cover more
+        than their level.
     mdata
         Patients, best ones that the model was not fitted to; the fitted ones by default.
     given
@@ -209,7 +212,7 @@ def imputation_calibration(
     KeyError
         If there is no such view.
     ValueError
-        If the view is Bernoulli.
+        If the view is Bernoulli or categorical.
 
     Examples
     --------
@@ -217,8 +220,9 @@ def imputation_calibration(
     """
     if view not in model.roles.views:
         raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")
-    if model.roles.views[view].likelihood == "bernoulli":
-        raise ValueError(f"view {view!r} is bernoulli: an interval of 0 and 1 has no level.")
+    likelihood = model.roles.views[view].likelihood
+    if likelihood in CATEGORIES:
+        raise ValueError(f"view {view!r} is {likelihood}: an interval of categories has no level.")
     views = scaled_views(model, mdata)
     given = [name for name in views if name != view] if given is None else given
     looked_at = [given] if isinstance(given, str) else list(given)

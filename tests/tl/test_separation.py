@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mvlatent import tl
+from mvlatent import sim, tl
 from mvlatent.tl.probes import PROBES
 
 
@@ -91,7 +91,7 @@ def test_a_model_is_read_against_the_truth_by_names_of_patients(fitted, fitted_m
     z = pd.DataFrame(fitted.transform(), names)
     order = rng.permutation(names)
     blocks = {
-        "shared": z.loc[order].to_numpy(),
+        "shared": z.loc[order].sum(axis=1).to_numpy(),
         "private:rna": rng.standard_normal((len(names), 1)),
     }
     truth = SimpleNamespace(obs_names=order, blocks=blocks)
@@ -166,3 +166,19 @@ def test_view_leakage_says_what_it_needs():
         tl.view_leakage({"shared": np.eye(4)})
     with pytest.raises(KeyError, match="no block 'shared'"):
         tl.view_leakage({"private:a": np.eye(4)}, {"a": np.eye(4)})
+
+
+def test_what_two_views_share_belongs_to_z_in_a_simulated_cohort():
+    _, truth = sim.cohort("easy", n=400, pairwise={("rna", "img"): 2})
+    blocks = dict(truth.blocks)
+    pairwise = [name for name in blocks if name.startswith("shared:")]
+    assert pairwise == ["shared:rna+img"]
+    z = np.hstack([blocks["shared"], blocks["shared:rna+img"]])
+    private = {name: w for name, w in blocks.items() if name.startswith("private")}
+    found = tl.leakage_matrix({"shared": z} | private, truth)
+    assert found.diagonal_mean > 0.99
+    assert found.leak_max < 0.02
+    hidden = private | {"private:img": np.hstack([private["private:img"], z[:, -2:]])}
+    leaking = tl.leakage_matrix({"shared": blocks["shared"]} | hidden, truth)
+    assert leaking.worst == ("private:img", "shared:rna+img")
+    assert leaking.leak_max > 0.95
