@@ -65,14 +65,19 @@ def true_blocks(truth: Any, patients: Sequence[str] | None = None) -> dict[str, 
         If the truth lacks one of the patients.
     """
     if isinstance(truth, Mapping):
-        return {name: np.asarray(values, float) for name, values in truth.items()}
+        return {name: _as_block(values) for name, values in truth.items()}
     rows: Any = slice(None)
     if patients is not None:
         rows = pd.Index(truth.obs_names).get_indexer(list(patients))
         if (rows < 0).any():
             unknown = [name for name, row in zip(patients, rows, strict=True) if row < 0]
             raise KeyError(f"the truth lacks {len(unknown)} patients, the first is {unknown[0]!r}.")
-    return {name: np.asarray(values, float)[rows] for name, values in truth.blocks.items()}
+    return {name: _as_block(values)[rows] for name, values in truth.blocks.items()}
+
+
+def _as_block(values: Any) -> np.ndarray:
+    block = np.asarray(values, float)
+    return block[:, None] if block.ndim == 1 else block
 
 
 def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
