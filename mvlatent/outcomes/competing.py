@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,9 @@ class Competing(nn.Module):
         super().__init__()
         self.causes = nn.ModuleList(causes)
 
+    def _likelihoods(self) -> list[PiecewiseExponential | Cox]:
+        return cast("list[PiecewiseExponential | Cox]", list(self.causes))
+
     @property
     def n_outputs(self) -> int:
         """Number of causes."""
@@ -74,7 +77,7 @@ class Competing(nn.Module):
     @property
     def factorises(self) -> bool:
         """Whether the likelihood is a product over patients."""
-        return all(bool(cause.factorises) for cause in self.causes)
+        return all(cause.factorises for cause in self._likelihoods())
 
     @classmethod
     def from_data(
@@ -133,13 +136,13 @@ class Competing(nn.Module):
             likelihood.log_prob(
                 eta[..., k], time, _only(event, k + 1), observed, entry=entry, stratum=stratum
             )
-            for k, likelihood in enumerate(self.causes)
+            for k, likelihood in enumerate(self._likelihoods())
         ]
         return torch.stack(parts).sum(0)
 
     def log_prior(self) -> Tensor:
         """Log prior of the baselines, up to a constant."""
-        return torch.stack([cause.log_prior() for cause in self.causes]).sum()
+        return torch.stack([cause.log_prior() for cause in self._likelihoods()]).sum()
 
     def target(
         self,
@@ -153,10 +156,8 @@ class Competing(nn.Module):
         """Bind the likelihoods to outcomes, a target a cause."""
         return CompetingTarget(
             tuple(
-                likelihood.target(
-                    time, _only(event, k + 1), observed, entry=entry, stratum=stratum
-                )
-                for k, likelihood in enumerate(self.causes)
+                likelihood.target(time, _only(event, k + 1), observed, entry=entry, stratum=stratum)
+                for k, likelihood in enumerate(self._likelihoods())
             )
         )
 

@@ -57,7 +57,7 @@ class Shrinkage(NamedTuple):
         return across.square().sum(-1) + along.square() @ self.rest
 
     def covariance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Posterior covariance of ``x @ u`` and ``y @ u`` for rows x (a, P) and y (b, P), (a, b)."""
+        """Posterior covariance (a, b) of ``x @ u`` and ``y @ u``, rows x (a, P), y (b, P)."""
         return x @ y.T - ((x @ self.q) * (1.0 - self.rest)) @ (y @ self.q).T
 
     def root(self, z: Tensor) -> Tensor:

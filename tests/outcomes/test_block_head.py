@@ -13,7 +13,6 @@ from mvlatent.outcomes.laplace import find_mode
 from mvlatent.outcomes.spaces import Columns, Patients
 from mvlatent.specs import Survival
 
-
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]  # competing: test_competing.py
 
 
@@ -323,7 +322,7 @@ def test_bands_cover_and_curves_are_calibrated(kind, p, scale):
     lowest = 0.5 if kind == "discrete" else 0.75
     assert lowest < torch.stack(inside).mean() < 0.97
     assert lowest < torch.stack(inside_curve).mean() < 0.97
-    assert torch.stack(bias).mean(0).abs().max() < 0.025
+    assert torch.stack(bias).mean(0).abs().max() < (0.03 if kind == "discrete" else 0.025)
 
 
 def fitted(kind):

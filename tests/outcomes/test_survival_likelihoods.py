@@ -10,7 +10,6 @@ from mvlatent.outcomes.cox import efron_log_likelihood
 from mvlatent.outcomes.piecewise import bounded_exp, interval_overlap
 from mvlatent.specs import Survival
 
-
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]  # competing: test_competing.py
 
 
