@@ -31,6 +31,7 @@ __all__ = [
 SMOOTHNESS = 0.5  # sd of one step of the random walk of the log hazard
 LOG_RATE_LIMIT = 20.0
 MAX_STEPS = 100
+SETTLED = 1e-13  # of the objective, gained by a last Newton step
 
 
 def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
@@ -218,14 +219,13 @@ class PiecewiseTarget:
             expected = (alpha + exposure).exp()
             grad = self._counts - expected - self._precision @ alpha
             step = torch.linalg.solve(expected.diag() + self._precision, grad)
+            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
+                alpha, value = alpha + step, self._objective(alpha + step, exposure)
+                break
             size = 1.0
             while (new := self._objective(alpha + size * step, exposure)) < value and size > 1e-8:
                 size /= 2
-            if new < value:
-                break
             alpha, value = alpha + size * step, new
-            if grad @ step < 1e-18 * (1 + value.abs()):
-                break
         self._alpha = alpha
         return alpha, exposure, value
 
