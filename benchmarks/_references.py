@@ -141,6 +141,21 @@ def cox_lifelines(*, entry: bool = False, strata: bool = False) -> list[Comparis
     return out
 
 
+def cox_nelson_aalen() -> list[Comparison]:
+    """Breslow's baseline with entry times and without predictors, no ties."""
+    from lifelines import NelsonAalenFitter
+
+    data = simulate(ties=False)
+    likelihood, found = _likelihood(data, kind="cox", entry=True)
+    target = likelihood.target(data.time, data.event, **found)
+    head = BlockHead.fit({"x": data.x}, target, fixed_sd={"x": 0.0})
+    fitter = NelsonAalenFitter(nelson_aalen_smoothing=False)
+    fitter.fit(data.time, data.event, entry=data.entry)
+    times = data.time[data.event > 0].sort().values
+    ours = -head.survival(times, {"x": data.x[:1]})[:, 0].log()
+    return [Comparison("cumulative hazard", ours, fitter.predict(times.numpy()).to_numpy())]
+
+
 def cox_torchsurv() -> list[Comparison]:
     """Breslow's partial likelihood and its gradient."""
     from torchsurv.loss.cox import neg_partial_log_likelihood
@@ -328,6 +343,7 @@ REFERENCES: dict[tuple[str, str], Callable[[], list[Comparison]]] = {
     ("cox, Efron", "lifelines CoxPHFitter"): _quiet(cox_lifelines),
     ("cox, Efron, strata", "lifelines CoxPHFitter"): _quiet(cox_lifelines, strata=True),
     ("cox, Efron, entry", "lifelines CoxPHFitter"): _quiet(cox_lifelines, entry=True),
+    ("cox, entry, no predictor", "lifelines NelsonAalenFitter"): _quiet(cox_nelson_aalen),
     ("cox, Breslow", "torchsurv"): _quiet(cox_torchsurv),
     ("piecewise", "statsmodels Poisson GLM"): _quiet(piecewise_poisson),
     ("piecewise, strata, entry", "statsmodels Poisson GLM"): _quiet(

@@ -129,8 +129,8 @@ class Survival:
     ties
         Treatment of tied events where the hazard is Cox: one of `TIES`.
     strata
-        Column of strata: each has a baseline of its own (kinds of `STRATIFIED_KINDS`). It may be
-        the batch or another covariate as well.
+        Column of strata: each has a baseline of its own (kinds of `STRATIFIED_KINDS`). Those with
+        fewer than 20 events are pooled. It may be the batch or another covariate as well.
     entry
         Column of the times at which patients came under observation (left truncation), before
         ``time``.

@@ -72,10 +72,10 @@ class DiscreteHazard(nn.Module):
     --------
     >>> import torch
     >>> from mvlatent.specs import Survival
-    >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.0, 1.0, 0.0, 1.0])
+    >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4)
     >>> spec = Survival("t", "e", kind="discrete", n_intervals=2)
     >>> DiscreteHazard.from_data(time, event, spec).ends
-    tensor([2., 4.])
+    tensor([2.5000, 4.0000])
     """
 
     factorises: ClassVar[bool] = True

@@ -1,5 +1,6 @@
 """What every survival kind keeps: the truth recovered, references, strata, entry, extremes."""
 
+import doctest
 import importlib
 import json
 import sys
@@ -10,8 +11,14 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import Cohort, SurvivalData
-from mvlatent.outcomes import SURVIVAL, fit_head, head_from_state, survival_likelihood
-from mvlatent.outcomes.survival import survival_target
+from mvlatent.outcomes import (
+    SURVIVAL,
+    CauseHeads,
+    fit_head,
+    head_from_state,
+    survival_likelihood,
+    survival_target,
+)
 from mvlatent.outcomes.training import SurvivalHead
 from mvlatent.specs import STRATIFIED_KINDS, SURVIVAL_KINDS, Survival
 
@@ -72,6 +79,12 @@ def truth(times, x, stratum=0):
 def fitted(spec, **options):
     x, data = simulate(causes=spec.kind == "competing", **options)
     return x, data, fit_head({"x": x}, survival_target(data, spec), fixed_sd={"x": 10.0})
+
+
+@pytest.mark.parametrize("cls", [*SURVIVAL.values(), CauseHeads])
+def test_the_example_runs(cls):
+    found = doctest.testmod(sys.modules[cls.__module__])
+    assert found.attempted > 0 and found.failed == 0
 
 
 def test_the_registry_has_the_kinds_of_the_specs():
