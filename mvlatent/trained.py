@@ -18,7 +18,8 @@ from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
-from mvlatent.vae.start import RANKS, STARTS
+from mvlatent.vae.rank import RANKS
+from mvlatent.vae.start import STARTS
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Options", "Trained", "without_technical"]
