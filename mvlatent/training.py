@@ -22,6 +22,7 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import rescale_latents
 from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
@@ -66,6 +67,8 @@ def train(
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
     bases = fit_bases(everyone.subset(rows))
+    if options.loadings != "point":  # their priors are of features, not of directions
+        bases = {name: replace(basis, rotated=False) for name, basis in bases.items()}
     everyone = rotate(everyone, bases)
     training = everyone.subset(rows)
     vae = _started(training, roles, options, plan.seed)
@@ -140,6 +143,7 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         spectral_start(vae, cohort, kind=options.start)
+    refine_start(vae, cohort, seed=seed)
     return vae
 
 
@@ -171,4 +175,7 @@ def _design(cohort: Cohort, options: Options) -> Design:
         effects=options.effects,
         n_hidden=options.n_hidden,
         powers=dict(options.likelihood_power or {}),
+        prior=options.prior,
+        n_components=options.n_components,
+        loadings=options.loadings,
     )
