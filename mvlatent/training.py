@@ -24,6 +24,7 @@ from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
@@ -31,6 +32,7 @@ __all__ = ["train"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
+LAST_SWEEPS = 10  # of random loadings: the last steps of the optimiser leave noise in them
 
 
 def train(
@@ -78,10 +80,17 @@ def train(
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
         fitted.history += fit(objective, everyone, again, progress=progress).history
-    rescale_latents(vae, training)
+    _finish(vae, training)
     trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
     _report(trained, everyone)
     return trained
+
+
+def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Closed-form steps after the loop: the scale of latents, the posterior of random loadings."""
+    rescale_latents(vae, cohort)
+    if not len(vae.heads):  # a supervised fit knows of loadings that the views alone would undo
+        settle_loadings(vae, cohort, sweeps=LAST_SWEEPS)
 
 
 def _report(trained: Trained, cohort: Cohort) -> None:
@@ -113,7 +122,7 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
         part = cohort.subset(rows)
         vae = _started(part, trained.roles, trained.options, plan.seed)
         fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
-        rescale_latents(vae, part)
+        _finish(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
             aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
             out[name][held_out] = x[held_out] @ aligned

@@ -63,7 +63,8 @@ def predict_view(
     -----
     With a linear decoder and normal noise the predictive distribution is Gaussian in scaled units:
     its quantiles go through the inverse transform, and its moments are integrated by Gauss-Hermite
-    quadrature. Where a patient has no view and the prior of z is not normal, draws take over. A Bernoulli interval is that of the probability.
+    quadrature. Where a patient has no view and the prior of z is learnt, draws take over. A
+    Bernoulli interval is that of the probability.
     """
     part = latents.vae.part(name)
     gaussian = part.decoder.is_linear and part.design.likelihood == "normal"

@@ -14,6 +14,7 @@ from mvlatent.trained import Trained
 __all__ = ["Loadings", "active_factors", "credible_loadings"]
 
 DETERMINED = 0.5  # of a factor's squared loadings: more signal than uncertainty
+EVIDENCE = 0.1  # of a view on a factor, in units of its prior: less is the optimiser's noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,9 @@ def active_factors(trained: Trained, *, sd: bool = False) -> pd.DataFrame:
     r"""Which factors a view has: factors × views, private ones where they belong.
 
     A factor is active in a view if the squared posterior means of its loadings outweigh their
-    posterior variances, :math:`\sum_f m_{jf}^2 > \sum_f s_{jf}^2`.
+    posterior variances, :math:`\sum_f m_{jf}^2 > \sum_f s_{jf}^2`, and say anything of it: with
+    working weights :math:`\omega_f`, :math:`\sum_f \omega_f m_{jf}^2 > 0.1`. A factor of one or
+    two features, which the horseshoe can keep where ARD would not, counts: look at its size.
 
     Parameters
     ----------
@@ -106,7 +109,8 @@ def active_factors(trained: Trained, *, sd: bool = False) -> pd.DataFrame:
         if sd:
             values = (mean.square() + spread.variance).mean(1).sqrt()
         else:
-            values = spread.determined(mean) > DETERMINED
+            evidence = mean.square() @ part.weight()
+            values = (spread.determined(mean) > DETERMINED) & (evidence > EVIDENCE)
         columns[name] = pd.Series(values.numpy(), names)
     order = list(dict.fromkeys(f for column in columns.values() for f in column.index))
     absent = np.nan if sd else False

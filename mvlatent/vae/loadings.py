@@ -17,8 +17,9 @@ __all__ = ["LOADINGS", "Ard", "Horseshoe", "LogHalfCauchy", "RandomLoadings"]
 
 GAMMA = (1e-3, 1e-3)  # shape and rate of an ARD precision's prior
 SLAB = 2.0  # sd beyond which the horseshoe shrinks after all, in units of the linear predictor
-GLOBAL_SCALE = 0.1  # of the half-Cauchy prior of a factor's scale
-LOCAL_SD = 0.5  # posterior sd of a log scale at the start
+NONZERO = 0.1  # guess of the share of a view's features on a factor
+SCALE_SD = 0.5  # posterior sd of a log scale at the start
+MAX_PRECISION = 1e6  # of a loading that is off
 PACE = 5.0  # log scales have further to go than Adam's steps of one lr would take them
 
 
@@ -83,7 +84,30 @@ class RandomLoadings(nn.Module):
         energy
             Sum of squares of each factor over the patients, posterior spread included, (m,).
         """
-        self.log_sd.copy_(-0.5 * (1.0 + energy[:, None] * weight).log())
+        for _ in range(5):
+            precision = self.expected_precision(mean) + energy[:, None] * weight
+            self.log_sd.copy_(-0.5 * precision.log())
+            self.refresh(mean)
+
+    def precision(self, mean: Tensor) -> dist.Independent:
+        """Posterior of one precision a factor, one event (m,): conjugate to a Gamma prior."""
+        shape = torch.full_like(mean[:, 0], GAMMA[0] + 0.5 * mean.shape[1])
+        rate = GAMMA[1] + 0.5 * (mean.square() + self.variance).sum(1)
+        return dist.Gamma(shape, rate).to_event(1)
+
+    def factor_precision(self, mean: Tensor) -> Tensor:
+        """MacKay's update of the same, (m, 1): its fixed point too, reached sooner."""
+        usual = self.precision(mean).mean
+        determined = (1.0 - usual[:, None] * self.variance).clamp_min(0.0).sum(1)
+        quick = determined / mean.square().sum(1).clamp_min(1e-12)
+        return torch.maximum(usual, quick).clamp_max(MAX_PRECISION)[:, None]
+
+    def expected_precision(self, mean: Tensor) -> Tensor:
+        """Expected precision of the loadings under their prior, (m, 1) or (m, p)."""
+        raise NotImplementedError
+
+    def refresh(self, mean: Tensor) -> None:
+        """Update the scales to loadings of this mean, where they are not in closed form already."""
 
     @torch.no_grad()
     def widen(self, factor: Tensor) -> None:
@@ -121,12 +145,6 @@ class Ard(RandomLoadings):
     torch.Size([2, 5])
     """
 
-    def precision(self, mean: Tensor) -> dist.Independent:
-        """Posterior of the precisions, one event (m,)."""
-        shape = torch.full_like(mean[:, 0], GAMMA[0] + 0.5 * mean.shape[1])
-        rate = GAMMA[1] + 0.5 * (mean.square() + self.variance).sum(1)
-        return dist.Gamma(shape, rate).to_event(1)
-
     def prior_sd(self, view: str) -> Tensor:
         one = torch.ones_like(self.log_sd[:, 0])
         prior = dist.Gamma(GAMMA[0] * one, GAMMA[1] * one).to_event(1)
@@ -135,12 +153,8 @@ class Ard(RandomLoadings):
     def guide_scales(self, view: str, mean: Tensor) -> None:
         pyro.sample(f"precision:{view}", self.precision(mean))
 
-    @torch.no_grad()
-    def start(self, mean: Tensor, weight: Tensor, energy: Tensor) -> None:
-        super().start(mean, weight, energy)
-        for _ in range(20):
-            precision = self.precision(mean).mean[:, None]
-            self.log_sd.copy_(-0.5 * (precision + energy[:, None] * weight).log())
+    def expected_precision(self, mean: Tensor) -> Tensor:
+        return self.factor_precision(mean)
 
 
 class LogHalfCauchy(TorchDistribution):
@@ -152,13 +166,13 @@ class LogHalfCauchy(TorchDistribution):
     Parameters
     ----------
     scale
-        Scale ``s`` of the half-Cauchy.
+        Scale ``s`` of the half-Cauchy, a scalar.
     like
         Tensor whose shape, dtype and device the event takes.
 
     Examples
     --------
-    >>> float(LogHalfCauchy(1.0, torch.zeros(1)).log_prob(torch.zeros(1)).exp() * math.pi)
+    >>> float(LogHalfCauchy(torch.ones(()), torch.zeros(1)).log_prob(torch.zeros(1)).exp() * math.pi)
     1.0
     """
 
@@ -167,7 +181,7 @@ class LogHalfCauchy(TorchDistribution):
     has_rsample = False
     kl_by_draw = True
 
-    def __init__(self, scale: float, like: Tensor) -> None:
+    def __init__(self, scale: Tensor, like: Tensor) -> None:
         self.scale, self.like = scale, like.detach()
         super().__init__(torch.Size([]), like.shape, validate_args=False)
 
@@ -177,22 +191,22 @@ class LogHalfCauchy(TorchDistribution):
         return self
 
     def log_prob(self, value: Tensor) -> Tensor:
-        u = (value - math.log(self.scale)).abs()
+        u = (value - self.scale.log()).abs()
         entries = math.log(2.0 / math.pi) - u - F.softplus(-2.0 * u)
         return entries.flatten(value.dim() - self.event_dim).sum(-1)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
-        scale = torch.full_like(self.like, self.scale)
-        return HalfCauchy(scale).sample(torch.Size(sample_shape)).log()
+        return HalfCauchy(self.scale.expand_as(self.like)).sample(torch.Size(sample_shape)).log()
 
 
 class Horseshoe(RandomLoadings):
     r"""Regularised horseshoe: a scale a factor and view, and one a feature within it.
 
     .. math:: A_{jf} \sim N\Big(0, \big(\tfrac{1}{\tau_j^2\lambda_{jf}^2} + \tfrac{1}{c^2}\big)^{-1}
-              \Big), \quad \lambda_{jf} \sim C^+(0, 1), \quad \tau_j \sim C^+(0, 0.1),
+              \Big), \quad \lambda_{jf} \sim C^+(0, 1), \quad \tau_j \sim C^+(0, \tau_0),
 
-    with the slab held at c = 2. The scales have independent log-normal posteriors; their KL is
+    with the slab held at c = 2 and :math:`\tau_0 = \tfrac{0.1}{0.9} / \sqrt n`, the authors' guess
+    where a tenth of the features are on a factor. The scales have independent log-normal posteriors; their KL is
     estimated by the draw.
 
     References
@@ -206,17 +220,22 @@ class Horseshoe(RandomLoadings):
     torch.Size([2, 5])
     """
 
+    global_scale: Tensor
+
     def __init__(self, n_factors: int, n_features: int) -> None:
         super().__init__(n_factors, n_features)
-        start = math.log(LOCAL_SD)
+        start = math.log(SCALE_SD)
+        self.register_buffer("global_scale", torch.tensor(NONZERO))
         self.local_loc = nn.Parameter(torch.zeros(n_factors, n_features))
         self.local_log_sd = nn.Parameter(torch.full((n_factors, n_features), start))
-        self.global_loc = nn.Parameter(torch.full((n_factors,), math.log(GLOBAL_SCALE) / PACE))
+        self.global_loc = nn.Parameter(torch.full((n_factors,), math.log(NONZERO) / PACE))
         self.global_log_sd = nn.Parameter(torch.full((n_factors,), start))
 
     def prior_sd(self, view: str) -> Tensor:
-        log_global = pyro.sample(f"global:{view}", LogHalfCauchy(GLOBAL_SCALE, self.global_loc))
-        log_local = pyro.sample(f"local:{view}", LogHalfCauchy(1.0, self.local_loc))
+        overall = LogHalfCauchy(self.global_scale, self.global_loc)
+        local = LogHalfCauchy(torch.ones_like(self.global_scale), self.local_loc)
+        log_global = pyro.sample(f"global:{view}", overall)
+        log_local = pyro.sample(f"local:{view}", local)
         return _regularised(log_global[:, None] + log_local)
 
     def guide_scales(self, view: str, mean: Tensor) -> None:
@@ -225,16 +244,36 @@ class Horseshoe(RandomLoadings):
         pyro.sample(f"global:{view}", overall)
         pyro.sample(f"local:{view}", local)
 
+    def expected_precision(self, mean: Tensor) -> Tensor:
+        loc = PACE * (self.global_loc[:, None] + self.local_loc)
+        spread = self.global_log_sd.exp().square()[:, None] + self.local_log_sd.exp().square()
+        return (2.0 * (spread - loc)).clamp_max(math.log(MAX_PRECISION)).exp() + SLAB**-2
+
     @torch.no_grad()
     def start(self, mean: Tensor, weight: Tensor, energy: Tensor) -> None:
+        n = energy.max().clamp_min(1.0)  # factors have unit variance
+        self.global_scale.copy_(NONZERO / (1 - NONZERO) / n.sqrt())
         super().start(mean, weight, energy)
+
+    @torch.no_grad()
+    def refresh(self, mean: Tensor) -> None:
+        """Inverse-gamma updates of the half-Cauchy scales (the slab apart), as log-normals.
+
+        References
+        ----------
+        Makalic & Schmidt (2016), A simple sampler for the horseshoe estimator.
+        """
+        square = mean.square() + self.variance
+        local_var = self.local_log_sd.exp().square()
+        global_var = self.global_log_sd.exp().square()
+        local = (2.0 * (local_var - PACE * self.local_loc)).exp()  # E[1/λ²]
+        overall = (2.0 * (global_var - PACE * self.global_loc)).exp()  # E[1/τ²]
         for _ in range(3):
-            size = 0.5 * (mean.square() + self.variance).log()
-            overall = size.mean(1, keepdim=True)
-            precision = _regularised(size).pow(-2)
-            self.log_sd.copy_(-0.5 * (precision + energy[:, None] * weight).log())
-        self.global_loc.copy_(overall[:, 0] / PACE)
-        self.local_loc.copy_((size - overall) / PACE)
+            local = 1.0 / (1.0 / (1.0 + local) + 0.5 * square * overall[:, None])
+            rate = 1.0 / (self.global_scale**-2 + overall) + 0.5 * (square * local).sum(1)
+            overall = 0.5 * (1 + square.shape[1]) / rate
+        self.local_loc.copy_((local_var - 0.5 * local.log()) / PACE)
+        self.global_loc.copy_((global_var - 0.5 * overall.log()) / PACE)
 
     @torch.no_grad()
     def widen(self, factor: Tensor) -> None:

@@ -40,10 +40,10 @@ MOMENT_DRAWS = 8192  # where moments have no closed form
 
 
 class Same(Patients):
-    """One distribution of z, the same for each of ``n`` patients.
+    r"""One distribution of z, the same for each of ``n`` patients.
 
     It has no analytic KL and says so: ``kl_by_draw`` lets the bound take
-    :math:`\\log q(z) - \\log p(z)` at the drawn z.
+    :math:`\log q(z) - \log p(z)` at the drawn z.
 
     Parameters
     ----------
@@ -209,9 +209,9 @@ class Vamp(LearntPrior):
 
     A pseudo-patient has every view. It is not kept as rows of the views, which could grow into
     somebody's values, but as the point :math:`u_c` of z that its evidence is for: its natural
-    potential is :math:`h_c = \Lambda u_c`, where :math:`\Lambda = \sum_m \Lambda_m` is the precision
-    that the experts give to complete views. It may be measured less sharply than a patient: a
-    learnt share :math:`0 < t_c \le 1` of the evidence is counted,
+    potential is :math:`h_c = \Lambda u_c`, where :math:`\Lambda = \sum_m \Lambda_m` is the
+    precision that the experts give to complete views. It may be measured less sharply than a
+    patient: a learnt share :math:`0 < t_c \le 1` of the evidence is counted,
 
     .. math:: p(z) = \sum_c \pi_c N\big((I + t_c\Lambda)^{-1} t_c\Lambda u_c,
                      (I + t_c\Lambda)^{-1}\big),

@@ -7,10 +7,12 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.priors import Clusters
+from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["clusters_of", "refine_start"]
 
+SWEEPS, PRUNE = 100, 50  # of loadings with a posterior
 MIN_PATIENTS = 5  # of a cluster: no component starts at one patient
 
 
@@ -31,6 +33,7 @@ def refine_start(vae: StructuredVAE, cohort: Cohort, *, seed: int = 0) -> None:
     """
     if vae.design.loadings != "point":
         _start_loadings(vae, cohort)
+        settle_loadings(vae, cohort, sweeps=SWEEPS, prune=PRUNE)
     if not vae.prior.analytic:
         vae.prior.start(clusters_of(vae, cohort, vae.design.n_components, seed=seed))
 
