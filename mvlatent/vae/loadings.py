@@ -172,8 +172,9 @@ class LogHalfCauchy(TorchDistribution):
 
     Examples
     --------
-    >>> float(LogHalfCauchy(torch.ones(()), torch.zeros(1)).log_prob(torch.zeros(1)).exp() * math.pi)
-    1.0
+    >>> prior = LogHalfCauchy(torch.ones(()), torch.zeros(4))
+    >>> prior.sample().shape, prior.log_prob(torch.zeros(4)).shape
+    (torch.Size([4]), torch.Size([]))
     """
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
@@ -206,8 +207,8 @@ class Horseshoe(RandomLoadings):
               \Big), \quad \lambda_{jf} \sim C^+(0, 1), \quad \tau_j \sim C^+(0, \tau_0),
 
     with the slab held at c = 2 and :math:`\tau_0 = \tfrac{0.1}{0.9} / \sqrt n`, the authors' guess
-    where a tenth of the features are on a factor. The scales have independent log-normal posteriors; their KL is
-    estimated by the draw.
+    where a tenth of the features are on a factor. The scales have independent log-normal
+    posteriors; their KL is estimated by the draw.
 
     References
     ----------

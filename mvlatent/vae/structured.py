@@ -218,7 +218,7 @@ class StructuredVAE(nn.Module):
     # --- the generative model ---------------------------------------------------------------
 
     def model(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``B``, random ``A``; for each patient ``z ~ p(z)``, ``w_m``, then ``x_m`` and outcomes."""
+        """``B``, random ``A``; for each patient ``z``, ``w_m``, then ``x_m`` and outcomes."""
         n = len(cohort)
         like = cohort.technical
         effects = [
