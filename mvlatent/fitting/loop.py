@@ -210,7 +210,7 @@ class _Run:
 def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
     """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not.
 
-    Nor do loadings that have a prior of their own, or the prior of z.
+    Nor do loadings that have a prior of their own; the prior of z says how much its own do.
     """
     point = objective.vae.design.loadings == "point"
     own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
@@ -220,10 +220,17 @@ def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]
         shrinks = parameter.dim() > 1 and not name.endswith(own_prior) and ".spread." not in name
         kept = name.startswith(("heads.", "prior."))
         (decayed if shrinks and not kept else free).append(parameter)
-    return [
+    prior = objective.vae.prior
+    bent = [p for p in prior.parameters() if p.dim() > 1] if prior.decay else []
+    own = {id(p) for p in bent}
+    free = [p for p in free if id(p) not in own]
+    groups = [
         {"params": decayed, "weight_decay": plan.weight_decay / steps},
         {"params": free, "weight_decay": 0.0},
     ]
+    if bent:
+        groups.append({"params": bent, "weight_decay": prior.decay * plan.weight_decay / steps})
+    return groups
 
 
 def _check_finite(row: dict[str, float]) -> None:

@@ -74,13 +74,16 @@ def _settle_view(
     expected = spread.factor_precision if by_factor else spread.expected_precision
     prior = expected(decoder.loadings).expand_as(response)
     precision = torch.diag_embed(prior.T) + weight[:, None, None] * energy
-    mean = torch.linalg.solve(precision, (weight * response).T[..., None])[..., 0].T
+    factor = torch.linalg.cholesky(precision)
+    mean = torch.cholesky_solve((weight * response).T[..., None], factor)[..., 0].T
     decoder.shared.copy_(mean[: len(decoder.shared)])
     decoder.private.copy_(mean[len(decoder.shared) :])
     spread.log_sd.copy_(-0.5 * precision.diagonal(dim1=1, dim2=2).T.log())
     spread.refresh(mean)
-    each = energy.expand(len(count), -1, -1)
-    fitted = torch.einsum("jf,fjl,lf->f", mean, each, mean)
+    if view.observed is None:
+        fitted = (mean * (energy[0] @ mean)).sum(0)
+    else:
+        fitted = torch.einsum("jf,fjl,lf->f", mean, energy, mean)
     fitted = fitted + (energy.diagonal(dim1=1, dim2=2).T * spread.variance).sum(0)
     left = x.square().sum(0) - 2 * (mean * response).sum(0) + fitted
     part.likelihood.start(left / count.clamp_min(1))

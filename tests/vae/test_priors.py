@@ -202,11 +202,16 @@ def test_pseudo_patients_have_the_precision_of_complete_views(make_cohort, make_
 
 
 @pytest.mark.parametrize("prior", LEARNT)
-def test_no_decay_and_no_rescaling_of_z(make_cohort, make_vae, prior):
+def test_decay_is_the_priors_own_and_z_is_not_rescaled(make_cohort, make_vae, prior):
     cohort = make_cohort(n=30)
     vae = make_vae(cohort, prior=prior, n_components=3)
-    decayed = {id(p) for p in _groups(Objective(vae), Plan(), 1)[0]["params"]}
-    assert decayed and not any(id(p) in decayed for p in vae.prior.parameters())
+    groups = _groups(Objective(vae), Plan(weight_decay=0.5), 2)
+    listed = [id(p) for group in groups for p in group["params"]]
+    assert sorted(listed) == sorted(id(p) for p in vae.parameters())
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert decay[id(vae.part("a").decoder.shared)] == 0.25
+    for parameter in vae.prior.parameters():
+        assert decay[id(parameter)] == (0.25 * vae.prior.decay if parameter.dim() > 1 else 0.0)
     before = vae.part("a").decoder.shared.detach().clone()
     private = vae.part("a").decoder.private.detach().clone()
     rescale_latents(vae, cohort)
