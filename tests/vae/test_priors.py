@@ -228,6 +228,7 @@ def test_patients_without_a_view_have_the_prior(make_cohort, make_vae, prior):
     mean, covariance = vae.prior.distribution(1, cohort.technical).moments()
     torch.testing.assert_close(unseen.z.mean, mean.detach().expand(8, 3))
     torch.testing.assert_close(unseen.z.covariance[0], covariance.detach())
+    mean, covariance = mean.detach(), covariance.detach()
     draws, _ = unseen.draw(4000, 0)
     assert draws.shape == (4000, 8, 3)
     flat = draws.flatten(0, 1)
@@ -289,4 +290,4 @@ def test_learnt_priors_describe_held_out_classes_better():
             )
             assert adjusted_rand_score(joint.argmax(1), corner[200:]) > 0.7, prior
     # nats a patient: the classes are worth log 3 less the noise's share
-    assert all(bounds[p] > bounds["normal"] + 0.4 for p in LEARNT), bounds
+    assert all(bounds[p] > bounds["normal"] + 0.3 for p in LEARNT), bounds
