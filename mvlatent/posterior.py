@@ -15,6 +15,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
+from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.unseen import PriorWhereUnseen
 
@@ -88,7 +89,8 @@ class Latents:
     def __init__(self, vae: StructuredVAE, cohort: Cohort) -> None:
         self.vae, self.cohort = vae, cohort
         with torch.no_grad():
-            self.z, self.evidence = vae.posterior(cohort)
+            z, self.evidence = vae.posterior(cohort)
+            self.z = with_shift(vae, z, cohort.technical)
             unseen = ~cohort.presence.any(1)
             self.unseen_from_prior = not vae.prior.analytic and bool(unseen.any())
             if self.unseen_from_prior:

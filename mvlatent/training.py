@@ -22,10 +22,11 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.em import em_sweeps
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import rescale_latents
 from mvlatent.vae.settle import settle_loadings
-from mvlatent.vae.start import spectral_start
+from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 __all__ = ["train"]
@@ -151,7 +152,10 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
     vae = _build(cohort, roles, options, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spectral_start(vae, cohort, kind=options.start)
+        spectral_start(vae, cohort, kind=options.start, rank=options.rank)
+        if options.start != "random":
+            em_sweeps(vae, cohort, options.sweeps)
+            start_experts(vae, cohort)
     refine_start(vae, cohort, seed=seed)
     return vae
 

@@ -16,6 +16,7 @@ from torch.distributions import HalfCauchy, constraints
 __all__ = ["LOADINGS", "Ard", "Horseshoe", "LogHalfCauchy", "RandomLoadings"]
 
 GAMMA = (1e-3, 1e-3)  # shape and rate of an ARD precision's prior
+START_SD = 1e-3  # until the loadings themselves are started
 SLAB = 2.0  # sd beyond which the horseshoe shrinks after all, in units of the linear predictor
 NONZERO = 0.1  # guess of the share of a view's features on a factor
 SCALE_SD = 0.5  # posterior sd of a log scale at the start
@@ -40,7 +41,7 @@ class RandomLoadings(nn.Module):
 
     def __init__(self, n_factors: int, n_features: int) -> None:
         super().__init__()
-        self.log_sd = nn.Parameter(torch.full((n_factors, n_features), math.log(0.1)))
+        self.log_sd = nn.Parameter(torch.full((n_factors, n_features), math.log(START_SD)))
 
     @property
     def sd(self) -> Tensor:

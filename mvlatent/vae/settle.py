@@ -8,6 +8,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
+from mvlatent.vae.loadings import MAX_PRECISION
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
 __all__ = ["settle_loadings"]
@@ -45,7 +46,10 @@ def settle_loadings(vae: StructuredVAE, cohort: Cohort, *, sweeps: int, prune: i
             view = cohort.views[name]
             if part.design.likelihood == "normal" and int(view.present.sum()) > 1:
                 by_factor = sweep < prune
-                _settle_view(part, view, cohort.technical, q, evidence[name], by_factor=by_factor)
+                active = torch.cat([vae.active, part.active])
+                _settle_view(
+                    part, view, cohort.technical, q, evidence[name], active, by_factor=by_factor
+                )
 
 
 def _settle_view(
@@ -54,6 +58,7 @@ def _settle_view(
     technical: Tensor,
     q: PrecisionNormal,
     evidence: Evidence,
+    active: Tensor,
     *,
     by_factor: bool,
 ) -> None:
@@ -72,10 +77,12 @@ def _settle_view(
         energy = (observed.T @ second.flatten(1)).unflatten(1, second.shape[1:])  # (p, m, m)
     response = first.T @ x  # (m, p)
     expected = spread.factor_precision if by_factor else spread.expected_precision
-    prior = expected(decoder.loadings).expand_as(response)
+    off = ~active[:, None]
+    prior = expected(decoder.loadings).expand_as(response).masked_fill(off, MAX_PRECISION)
     precision = torch.diag_embed(prior.T) + weight[:, None, None] * energy
     factor = torch.linalg.cholesky(precision)
-    mean = torch.cholesky_solve((weight * response).T[..., None], factor)[..., 0].T
+    solved = torch.cholesky_solve((weight * response).T[..., None], factor)[..., 0].T
+    mean = solved.masked_fill(off, 0.0)
     decoder.shared.copy_(mean[: len(decoder.shared)])
     decoder.private.copy_(mean[len(decoder.shared) :])
     spread.log_sd.copy_(-0.5 * precision.diagonal(dim1=1, dim2=2).T.log())

@@ -94,7 +94,7 @@ def test_the_defaults_are_normal_and_point(small_fit, fitted, fitted_mdata):
     named = small_fit(fitted_mdata, prior="normal", loadings="point")
     pd.testing.assert_frame_equal(named.history, fitted.history, rtol=1e-4)
     state = named.trained.vae.state_dict()
-    assert not any("prior." in name or "spread" in name for name in state)
+    assert not any("prior." in name or "decoder.spread" in name for name in state)
 
 
 @torch.no_grad()

@@ -171,7 +171,7 @@ def fitted_to(cohort, kind, *, n_shared, n_private):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = StructuredVAE(Design(views, n_shared=n_shared, loadings=kind))
-        spectral_start(vae, cohort)
+        spectral_start(vae, cohort, rank="full")  # nothing is switched off beforehand
         refine_start(vae, cohort)
     fit(Objective(vae), cohort, Plan(max_epochs=15, accelerator="cpu"), progress=False)
     rescale_latents(vae, cohort)

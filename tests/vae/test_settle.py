@@ -59,3 +59,16 @@ def test_models_it_does_not_concern_are_left_alone(make_cohort, make_vae):
         before = {k: v.clone() for k, v in vae.state_dict().items()}
         settle_loadings(vae, cohort, sweeps=2)
         assert all(torch.equal(v, before[k]) for k, v in vae.state_dict().items())
+
+
+def test_factors_that_are_switched_off_stay_off(make_cohort, make_vae):
+    cohort = make_cohort({"a": 12, "b": 9}, n=60, holes=("a",))
+    vae = make_vae(cohort, loadings="ard")
+    vae.active[1], vae.part("a").active[0] = False, False
+    settle_loadings(vae, cohort, sweeps=2)
+    for name, part in vae.items:
+        assert bool((part.decoder.shared[1] == 0).all()) and bool(
+            (part.decoder.shared[0] != 0).all()
+        )
+        assert bool((part.decoder.private[0] == 0).all()) == (name == "a")
+        assert float(part.decoder.spread.sd[1].max()) <= 1e-3
