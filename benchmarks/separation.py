@@ -84,9 +84,9 @@ def table(rows: pd.DataFrame) -> str:
             text.append(
                 f"\nCross-view R² on new patients: ours {m['cross_ours']:.3f}, {best} "
                 f"{m['cross_best']:.3f} (ratio {m['cross_ratio']:.3f}, worst view "
-                f"{ours['cross_worst'].min():.3f}), ridge of the other views {m['cross_ridge']:.3f}."
-                f" 90 % intervals of z cover {m['coverage']:.3f}; shared factors kept "
-                f"{sorted(ours['rank'].astype(int).tolist())}."
+                f"{ours['cross_worst'].min():.3f}), ridge of the other views "
+                f"{m['cross_ridge']:.3f}. 90 % intervals of z cover {m['coverage']:.3f}; "
+                f"shared factors kept {sorted(ours['rank'].astype(int).tolist())}."
             )
     return "\n".join(text) + "\n"
 
@@ -133,7 +133,9 @@ def main() -> None:
                 print(_line(f"{name} {seed} {method}", pd.Series(row)), flush=True)
     rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
     order = {name: i for i, name in enumerate(CELLS)}
-    rows = rows.sort_values(["n", "cell", "seed"], key=lambda c: c.map(order) if c.name == "cell" else c, kind="stable")
+    rows = rows.sort_values(
+        ["n", "cell", "seed"], key=lambda c: c.map(order) if c.name == "cell" else c, kind="stable"
+    )
     text = table(rows)
     (arguments.out / "table.md").write_text("# Separation\n" + text)
     print(text)

@@ -1,4 +1,4 @@
-"""Expectation–maximisation of linear views with normal noise: closed-form sweeps before the loop."""
+"""Expectation–maximisation of linear views with normal noise: closed-form sweeps."""
 
 from __future__ import annotations
 
