@@ -92,7 +92,8 @@ class MVLatent(Reader, BaseModelClass):
         Dimensions of z and of each private latent.
     **options
         As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``, ``rho``,
-        ``likelihood_power``, ``head_blocks``, ``n_hidden``.
+        ``likelihood_power``, ``head_blocks``, ``n_hidden``, ``prior``, ``n_components``,
+        ``loadings``.
 
     Examples
     --------

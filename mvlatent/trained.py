@@ -18,6 +18,8 @@ from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
+from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.priors import PRIORS
 from mvlatent.vae.rank import RANKS
 from mvlatent.vae.start import STARTS
 from mvlatent.vae.structured import StructuredVAE
@@ -56,6 +58,15 @@ class Options:
         ``("auto",)`` takes what inner folds of the training rows prefer.
     n_hidden
         Width of networks.
+    prior
+        Prior of z: ``"normal"``, ``"mixture"`` of Gaussians, ``"vamp"`` or ``"flow"``. Without the
+        normal one z keeps the scale that it has learnt.
+    n_components
+        Components of the mixture and of the VampPrior.
+    loadings
+        ``"point"``, or a posterior of the loadings under ``"ard"`` (a precision a factor and view)
+        or ``"horseshoe"`` (and a scale a feature), which switch factors off in a view; views are
+        not rotated then.
 
     Raises
     ------
@@ -75,6 +86,9 @@ class Options:
     likelihood_power: dict[str, float] | None = None
     head_blocks: tuple[str, ...] = AUTO
     n_hidden: int = 64
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -84,11 +98,13 @@ class Options:
             ("effects", EFFECTS),
             ("start", STARTS),
             ("rank", RANKS),
+            ("prior", tuple(PRIORS)),
+            ("loadings", ("point", *LOADINGS)),
         ):
             if getattr(self, what) not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{what} {getattr(self, what)!r} is not one of {listed}.")
-        for what in ("n_shared", "n_private", "n_hidden"):
+        for what in ("n_shared", "n_private", "n_hidden", "n_components"):
             if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
         if self.rho < 0:

@@ -23,7 +23,9 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.em import em_sweeps
+from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
@@ -31,6 +33,7 @@ __all__ = ["train"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
+LAST_SWEEPS = 10  # of random loadings: the last steps of the optimiser leave noise in them
 
 
 def train(
@@ -67,6 +70,8 @@ def train(
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
     bases = fit_bases(everyone.subset(rows))
+    if options.loadings != "point":  # their priors are of features, not of directions
+        bases = {name: replace(basis, rotated=False) for name, basis in bases.items()}
     everyone = rotate(everyone, bases)
     training = everyone.subset(rows)
     vae = _started(training, roles, options, plan.seed)
@@ -76,10 +81,17 @@ def train(
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
         fitted.history += fit(objective, everyone, again, progress=progress).history
-    rescale_latents(vae, training)
+    _finish(vae, training)
     trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
     _report(trained, everyone)
     return trained
+
+
+def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Closed-form steps after the loop: the scale of latents, the posterior of random loadings."""
+    rescale_latents(vae, cohort)
+    if not len(vae.heads):  # a supervised fit knows of loadings that the views alone would undo
+        settle_loadings(vae, cohort, sweeps=LAST_SWEEPS)
 
 
 def _report(trained: Trained, cohort: Cohort) -> None:
@@ -111,7 +123,7 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
         part = cohort.subset(rows)
         vae = _started(part, trained.roles, trained.options, plan.seed)
         fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
-        rescale_latents(vae, part)
+        _finish(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
             aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
             out[name][held_out] = x[held_out] @ aligned
@@ -144,6 +156,7 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
         if options.start != "random":
             em_sweeps(vae, cohort, options.sweeps)
             start_experts(vae, cohort)
+    refine_start(vae, cohort, seed=seed)
     return vae
 
 
@@ -175,4 +188,7 @@ def _design(cohort: Cohort, options: Options) -> Design:
         effects=options.effects,
         n_hidden=options.n_hidden,
         powers=dict(options.likelihood_power or {}),
+        prior=options.prior,
+        n_components=options.n_components,
+        loadings=options.loadings,
     )

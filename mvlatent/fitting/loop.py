@@ -22,6 +22,8 @@ __all__ = ["Fitted", "fit"]
 
 REBALANCE_EVERY = 10
 VALIDATION_SEED = 20_000
+# terms of what all patients share: no part of the bound of held-out ones
+COUNTED_ONCE = tuple(f"kl:{s}:" for s in ("effect", "loadings", "precision", "local", "global"))
 
 
 @dataclass
@@ -179,7 +181,7 @@ class _Run:
         with torch.random.fork_rng():
             torch.manual_seed(VALIDATION_SEED)
             _, terms = self.module(validation, len(validation), 1.0)
-        held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
+        held_out = [v for k, v in terms.items() if not k.startswith(COUNTED_ONCE)]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
         for head in self.objective.heads:
             row[f"validation:{head.site}"] = float(terms[head.site] / head.weight)
@@ -207,16 +209,29 @@ class _Run:
 
 
 def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
-    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not."""
+    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not.
+
+    Nor do loadings that have a prior of their own; the prior of z says how much its own do.
+    """
+    point = objective.vae.design.loadings == "point"
+    own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
     decayed: list[torch.nn.Parameter] = []
     free: list[torch.nn.Parameter] = []
     for name, parameter in objective.vae.named_parameters():
-        shrinks = parameter.dim() > 1 and not name.endswith("effects.loc")
-        (decayed if shrinks and not name.startswith("heads.") else free).append(parameter)
-    return [
+        shrinks = parameter.dim() > 1 and not name.endswith(own_prior) and ".spread." not in name
+        kept = name.startswith(("heads.", "prior."))
+        (decayed if shrinks and not kept else free).append(parameter)
+    prior = objective.vae.prior
+    bent = [p for p in prior.parameters() if p.dim() > 1] if prior.decay else []
+    own = {id(p) for p in bent}
+    free = [p for p in free if id(p) not in own]
+    groups = [
         {"params": decayed, "weight_decay": plan.weight_decay / steps},
         {"params": free, "weight_decay": 0.0},
     ]
+    if bent:
+        groups.append({"params": bent, "weight_decay": prior.decay * plan.weight_decay / steps})
+    return groups
 
 
 def _check_finite(row: dict[str, float]) -> None:

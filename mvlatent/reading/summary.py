@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mvlatent.reading.loadings import active_factors
 from mvlatent.reading.outcome import Reported
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained
@@ -26,6 +27,8 @@ def summarise(
         What was guessed on registration (a fitted model has them in its own notes).
     """
     lines = [f"MVLatent: {options.n_shared} shared, {options.n_private} private factors a view"]
+    if options.prior != "normal":
+        lines.append(f"  prior of z: {options.prior}")
     lines += _views(roles, trained)
     lines += [
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
@@ -66,6 +69,10 @@ def _fit(trained: Trained) -> Iterator[str]:
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
+    if trained.options.loadings != "point":
+        active = active_factors(trained).sum()
+        listed = ", ".join(f"{view} {count}" for view, count in active.items())
+        yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
     for name in ("survival", "labels"):
         reported: Reported | None = getattr(trained, name)
         if reported is not None:

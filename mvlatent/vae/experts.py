@@ -86,7 +86,9 @@ class Tied(Expert):
 
     .. math:: \Lambda = A(P^{-1} + V'V)^{-1}A', \quad h = A(P^{-1} + V'V)^{-1} r .
 
-    Exact for normal noise, one Fisher-scoring step from the intercept for the others.
+    Exact for normal noise, one Fisher-scoring step from the intercept for the others. Where the
+    loadings are random, their products are expected ones: that of the means plus the variances
+    on the diagonal.
     """
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,12 +98,18 @@ class Tied(Expert):
         offset: Any = seen.offset
         response, weight = self.likelihood.working(seen.x, offset, at=at)
         weighted = loadings * weight
+        spread = self.decoder.spread
         if seen.observed is None:
-            return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings
+            gram = weighted @ loadings.mT
+            if spread is not None:
+                gram = gram + torch.diag(spread.variance @ weight)
+            return gram[None], response @ weighted.mT, loadings
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
+        if spread is not None:
+            gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
         return gram, (response * seen_entries) @ weighted.mT, loadings
 
     def forward(self, seen: Seen) -> Evidence:

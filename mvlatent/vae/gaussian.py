@@ -10,22 +10,22 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
-__all__ = ["PrecisionNormal", "StandardNormal"]
+__all__ = ["Patients", "PrecisionNormal", "StandardNormal"]
 
 
-class _Patients(TorchDistribution):
+class Patients(TorchDistribution):
     """A distribution a patient whose batch is never widened."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
     has_rsample = True
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> _Patients:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Patients:
         if torch.Size(batch_shape) != self.batch_shape:
             raise ValueError(f"{self.batch_shape} patients cannot be expanded to {batch_shape}.")
         return self
 
 
-class StandardNormal(_Patients):
+class StandardNormal(Patients):
     r"""The prior :math:`N(0, I_k)` of ``n`` patients.
 
     Parameters
@@ -62,7 +62,7 @@ class StandardNormal(_Patients):
         return -0.5 * value.square().sum(-1) - 0.5 * k * math.log(2 * math.pi)
 
 
-class PrecisionNormal(_Patients):
+class PrecisionNormal(Patients):
     r"""A Gaussian a patient, given by potential and precision.
 
     :math:`N(\Lambda^{-1} h, \Lambda^{-1})`, where the patients that share a precision

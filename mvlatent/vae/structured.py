@@ -19,6 +19,8 @@ from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
+from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.priors import PRIORS
 
 __all__ = ["Design", "StructuredVAE", "ViewDesign"]
 
@@ -54,6 +56,10 @@ class Design:
         elsewhere.
     n_hidden
         Width of networks.
+    prior, n_components
+        Name of the prior of z in its registry, and its components where it has any.
+    loadings
+        Posterior of the loadings, a name in its registry, or ``"point"`` for none.
     """
 
     views: tuple[ViewDesign, ...]
@@ -65,6 +71,9 @@ class Design:
     effects: str = "random"
     n_hidden: int = 64
     powers: dict[str, float] = field(default_factory=dict)
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
 
     @property
     def encoder_kind(self) -> str:
@@ -97,6 +106,9 @@ class ViewPart(nn.Module):
         self.decoder = DECODERS[design.decoder](
             design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
         )
+        if design.loadings != "point":
+            width = design.n_shared + view.n_private
+            self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
         self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
@@ -130,11 +142,25 @@ class ViewPart(nn.Module):
         return (expert or self.expert)(Seen(view.x, view.observed, technical, offset))
 
     def predictor(
-        self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
+        self,
+        view: CohortView,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        effect: Tensor | None,
+        loadings: Tensor | None = None,
     ) -> Tensor | Affine:
         """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
         decoder = self.decoder.affine if self.takes_affine(view) else self.decoder
-        return decoder(z, w, technical, effect)
+        return decoder(z, w, technical, effect, loadings)
+
+    def evidence_precision(self) -> Tensor:
+        """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
+        at = self.likelihood.mean(self.decoder.intercept)[None]
+        present = torch.ones(1, dtype=torch.bool, device=at.device)
+        view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
+        n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
+        return self.read(view, at.new_zeros(1, n_technical)).precision[0]
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""
@@ -162,7 +188,7 @@ class StructuredVAE(nn.Module):
     --------
     >>> design = Design((ViewDesign("rna", "normal", "feature", 20),), n_shared=3)
     >>> sorted(name for name, _ in StructuredVAE(design).named_children())
-    ['heads', 'parts']
+    ['heads', 'parts', 'prior']
     """
 
     active: Tensor  # shared factors that are not switched off, (k,)
@@ -173,6 +199,12 @@ class StructuredVAE(nn.Module):
         self.design = design
         self.names = tuple(view.name for view in design.views)
         self.parts = nn.ModuleList(ViewPart(view, design) for view in design.views)
+        self.prior = PRIORS[design.prior](
+            design.n_shared,
+            n_components=design.n_components,
+            n_hidden=design.n_hidden,
+            evidence=self.evidence_precision,
+        )
         self.heads = nn.ModuleList(heads)
         self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
         self.register_buffer("spread", torch.zeros(design.n_technical))
@@ -205,22 +237,23 @@ class StructuredVAE(nn.Module):
     # --- the generative model ---------------------------------------------------------------
 
     def model(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``B ~ p(B)``; for each patient ``z``, ``w_m``, then ``x_m`` and the outcomes."""
+        """``B``, random ``A``; for each patient ``z``, ``w_m``, then ``x_m`` and outcomes."""
         n = len(cohort)
         like = cohort.technical
         effects = [
             None if part.effects is None else pyro.sample(f"effect:{name}", part.effects.prior())
             for name, part in self.items
         ]
+        loadings = [part.decoder.drawn_loadings(name) for name, part in self.items]
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=like.device)):
             with poutine.scale(scale=kl_weight):
-                z = pyro.sample("z", StandardNormal(n, self.design.n_shared, like))
-            for (name, part), effect in zip(self.items, effects, strict=True):
+                z = pyro.sample("z", self.prior.distribution(n, like))
+            for (name, part), effect, drawn in zip(self.items, effects, loadings, strict=True):
                 view = cohort.views[name]
                 with poutine.mask(mask=cast(Any, view.present)):
                     with poutine.scale(scale=kl_weight):
                         w = pyro.sample(f"w:{name}", StandardNormal(n, part.design.n_private, like))
-                    eta = part.predictor(view, z, w, cohort.technical, effect)
+                    eta = part.predictor(view, z, w, cohort.technical, effect, drawn)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
                         pyro.sample(f"x:{name}", x, obs=view.x)
@@ -232,12 +265,13 @@ class StructuredVAE(nn.Module):
     # --- the guide ----------------------------------------------------------------------------
 
     def guide(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``q(B) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at."""
+        """``q(B) q(A) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at."""
         n = len(cohort)
         evidence = self.evidence(cohort)
         for name, part in self.items:
             if part.effects is not None:
                 pyro.sample(f"effect:{name}", part.effects.posterior(part.weight()))
+            part.decoder.draw_loadings(name)
         device = cohort.technical.device
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=device)):
             with poutine.scale(scale=kl_weight):
@@ -250,6 +284,10 @@ class StructuredVAE(nn.Module):
     def evidence(self, cohort: Cohort) -> dict[str, Evidence]:
         """What each view says of z, and of its w given z."""
         return {name: part.read(cohort.views[name], cohort.technical) for name, part in self.items}
+
+    def evidence_precision(self) -> Tensor:
+        """Precision that all views together put on z, (k, k)."""
+        return torch.stack([part.evidence_precision() for _, part in self.items]).sum(0)
 
     def product(self, evidence: dict[str, Evidence], presence: Tensor) -> PrecisionNormal:
         """Product of the prior and of the experts of the views that are present."""
