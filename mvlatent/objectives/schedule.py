@@ -45,4 +45,4 @@ def strength(schedule: Schedule, progress: float) -> float:
     start, stop = schedule
     if progress >= stop:
         return 1.0
-    return max(0.0, (progress - start) / (stop - start))
+    return 0.0 if progress <= start else (progress - start) / (stop - start)
