@@ -17,8 +17,8 @@ SHOWN = ("cross_view", "private", "c_index", "site_accuracy")
 def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = None) -> "Axes":
     """Curves of a path's scores, one standard error either way, and the weight chosen.
 
-    Weights are evenly spaced, in order. The band between the dotted line and the best cross-view
-    R² is what the one-standard-error rule lets pass.
+    Weights are evenly spaced, in order. The dotted line lies one standard error under the best
+    cross-view R²: weights whose mean is above it are those the rule chooses from.
 
     Parameters
     ----------

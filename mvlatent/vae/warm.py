@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,9 @@ from mvlatent.vae.basis import Basis
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
 __all__ = ["warm_weights"]
+
+# what the shape of the weights does not hang on, or is compared view by view
+FREE = ("views", "technical_groups", "powers", "top_down", "encoder", "n_hidden")
 
 
 @torch.no_grad()
@@ -42,11 +47,18 @@ def warm_weights(
         If the views, their sizes or the model's families differ; what differs is named.
     """
     _check_shape(vae, source, bases, source_bases)
+    rest = {
+        key: value
+        for key, value in source.state_dict().items()
+        if not key.startswith(("parts.", "heads."))
+    }
+    vae.load_state_dict(rest, strict=False)
     for name, part in vae.items:
         other = source.part(name)
         weights = dict(other.state_dict())
         if bases[name].rotated:
             weights |= _carried(part, other, bases[name], source_bases[name])
+        _check_sizes(name, weights, part.state_dict())
         part.load_state_dict(weights)
         if part.effects is not None:
             present = cohort.technical[cohort.views[name].present]
@@ -65,6 +77,16 @@ def _carried(part: ViewPart, other: ViewPart, to: Basis, of: Basis) -> dict[str,
     return found
 
 
+def _check_sizes(name: str, found: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    for key, value in own.items():
+        if key not in found or found[key].shape != value.shape:
+            there = tuple(found[key].shape) if key in found else "missing"
+            raise ValueError(
+                f"warm_start: {key} of view {name!r} is {there} there and {tuple(value.shape)} "
+                "here."
+            )
+
+
 def _check_shape(
     vae: StructuredVAE,
     source: StructuredVAE,
@@ -72,7 +94,9 @@ def _check_shape(
     source_bases: dict[str, Basis],
 ) -> None:
     ours, theirs = vae.design, source.design
-    for what in ("n_shared", "n_technical", "decoder", "encoder_kind", "effects"):
+    networks = () if (ours.decoder, ours.encoder_kind) == ("linear", "exact") else ("n_hidden",)
+    named = [field.name for field in fields(ours) if field.name not in FREE]
+    for what in (*named, "encoder_kind", *networks):
         mine, other = getattr(ours, what), getattr(theirs, what)
         if mine != other:
             raise ValueError(f"warm_start: {what} is {other!r} there and {mine!r} here.")
@@ -95,11 +119,9 @@ def _check_shape(
                 f"{' (rotated)' * of.rotated} there and {len(to.centre)}{' (rotated)' * to.rotated}"
                 " here."
             )
-    carried_only = ours.decoder == "linear" and ours.encoder_kind == "exact"
-    for name in vae.names:
-        moved = bases[name].rotated and bases[name] is not source_bases[name]
-        same = moved and torch.equal(bases[name].directions, source_bases[name].directions)
-        if moved and not same and not carried_only:
+    for name in vae.names if networks else ():
+        to, of = bases[name], source_bases[name]
+        if to.rotated and not torch.equal(to.directions, of.directions):
             raise ValueError(
                 f"warm_start: view {name!r} is rotated, and networks cannot be carried from one "
                 "rotation to another; take noise='feature' for it."

@@ -54,6 +54,8 @@ def test_a_rotated_view_is_carried_to_the_new_basis(double, make_cohort, make_va
     [
         ({"a": 7, "b": 5, "c": 4}, {"n_shared": 4}, "n_shared is 3 there and 4 here"),
         ({"a": 7, "b": 5, "c": 4}, {"decoder": "mlp"}, "decoder is 'linear' there and 'mlp'"),
+        ({"a": 7, "b": 5, "c": 4}, {"encoder": "mlp"}, "encoder_kind is 'exact' there and 'mlp'"),
+        ({"a": 7, "b": 5, "c": 4}, {"effects": "free"}, "effects is 'random' there and 'free'"),
         ({"a": 7, "b": 5, "c": 4}, {"n_private": 1}, "n_private of view 'a' is 2 there and 1 here"),
         ({"a": 7, "b": 5}, {}, "the views are a, b, c there and a, b here"),
         ({"a": 7, "b": 6, "c": 4}, {}, "view 'b' has 5 features there and 6 here"),
