@@ -21,7 +21,7 @@ from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
-from mvlatent.vae.start import STARTS
+from mvlatent.vae.start import RANKS, STARTS
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Options", "Trained", "without_technical"]
@@ -43,6 +43,12 @@ class Options:
         Technical effects: ``"random"``, ``"free"`` or ``"none"``.
     start
         ``"gcca"``, ``"svd"`` or ``"random"``.
+    rank
+        ``"auto"`` switches off shared factors along which views agree no more than shuffled ones
+        do, so that what one view alone knows goes to its private latent; ``"full"`` keeps all
+        ``n_shared``.
+    sweeps
+        Sweeps of expectation–maximisation between the start and the first epoch.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power
@@ -76,6 +82,8 @@ class Options:
     encoder: str = "auto"
     effects: str = "random"
     start: str = "gcca"
+    rank: str = "auto"
+    sweeps: int = 30
     rho: float = 0.0
     likelihood_power: dict[str, float] | None = None
     head_blocks: tuple[str, ...] = AUTO
@@ -91,6 +99,7 @@ class Options:
             ("encoder", ("auto", *EXPERTS)),
             ("effects", EFFECTS),
             ("start", STARTS),
+            ("rank", RANKS),
         ):
             if getattr(self, what) not in choices:
                 listed = ", ".join(map(repr, choices))

@@ -22,8 +22,9 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.em import em_sweeps
 from mvlatent.vae.rescale import rescale_latents
-from mvlatent.vae.start import spectral_start
+from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 from mvlatent.vae.warm import warm_weights
 
@@ -170,7 +171,10 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
     vae = _build(cohort, roles, options, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spectral_start(vae, cohort, kind=options.start)
+        spectral_start(vae, cohort, kind=options.start, rank=options.rank)
+        if options.start != "random":
+            em_sweeps(vae, cohort, options.sweeps)
+            start_experts(vae, cohort)
     return vae
 
 

@@ -141,6 +141,7 @@ class _Run:
             )
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
+            self.objective.vae.hold_inactive()
             self.optimizer.step()
             self.step += 1
             count += 1

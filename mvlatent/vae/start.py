@@ -9,10 +9,14 @@ from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Amortised
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["STARTS", "shared_scores", "spectral_start"]
+__all__ = ["RANKS", "STARTS", "shared_rank", "shared_scores", "spectral_start", "start_experts"]
 
 STARTS = ("gcca", "svd", "random")
+RANKS = ("auto", "full")
 EFFECT_SWEEPS = 2
+N_PERMUTATIONS = 20
+N_FLIPS = 5
+PATIENTS_A_COMPONENT = 10  # fewer, and chance alone makes views agree
 
 
 def _centred(view: CohortView, design: Tensor) -> Tensor:
@@ -48,6 +52,58 @@ def _thin(x: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return x @ vectors[:, -rank:].flip(1).float() / sd, sd
 
 
+def _bases(
+    cohort: Cohort, centred: dict[str, Tensor], *, kind: str, n_components: int
+) -> list[Tensor]:
+    """Leading components of each view, (n, r) with rows of 0 where it is missing."""
+    blocks = []
+    for name, x in centred.items():
+        seen = cohort.views[name].present
+        left, values = _thin(x[seen], n_components)
+        block = torch.zeros(len(cohort), left.shape[1])
+        block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
+        blocks.append(block)
+    return blocks
+
+
+def shared_rank(
+    cohort: Cohort, centred: dict[str, Tensor], n_shared: int, *, n_components: int
+) -> int:
+    """Directions, at most ``n_shared``, along which views agree more than shuffled ones do.
+
+    Parallel analysis of generalized CCA: the rows of every view are permuted among the patients
+    that have it, and a direction counts if its eigenvalue is above the 95 % quantile of the largest
+    one of the permuted cohorts. What only one view knows has no partner and is left to its private
+    latent. At least one direction is kept.
+
+    References
+    ----------
+    Horn (1965), A rationale and test for the number of factors in factor analysis;
+    Kettenring (1971), Canonical analysis of several sets of variables.
+    """
+    sizes = cohort.presence.sum(0)
+    n_components = max(2, min(n_components, int(sizes.min()) // PATIENTS_A_COMPONENT))
+    blocks = _bases(cohort, centred, kind="gcca", n_components=n_components)
+    presence = cohort.presence
+    root = presence.sum(1).clamp_min(1).to(blocks[0].dtype).sqrt()[:, None]
+
+    def strengths(bases: list[Tensor]) -> Tensor:
+        x = torch.cat(bases, 1) / root
+        return torch.linalg.eigvalsh((x.T @ x).double()).flip(0)
+
+    largest = []
+    for _ in range(N_PERMUTATIONS):
+        shuffled = []
+        for block, seen in zip(blocks, presence.T, strict=True):
+            rows = seen.nonzero()[:, 0]
+            moved = torch.zeros_like(block)
+            moved[rows] = block[rows[torch.randperm(len(rows))]]
+            shuffled.append(moved)
+        largest.append(strengths(shuffled)[0])
+    found = int((strengths(blocks) > torch.stack(largest).quantile(0.95)).sum())
+    return max(1, min(found, n_shared))
+
+
 def shared_scores(
     cohort: Cohort, centred: dict[str, Tensor], n_shared: int, *, kind: str, n_components: int
 ) -> Tensor:
@@ -62,16 +118,9 @@ def shared_scores(
     Kettenring (1971), Canonical analysis of several sets of variables;
     van de Velden & Takane (2012), Generalized canonical correlation analysis with missing values.
     """
-    blocks = []
-    for name, x in centred.items():
-        seen = cohort.views[name].present
-        left, values = _thin(x[seen], n_components)
-        block = torch.zeros(len(cohort), left.shape[1])
-        block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
-        blocks.append(block)
-    stacked = torch.cat(blocks, 1)
-    count = cohort.presence.sum(1).clamp_min(1).to(stacked.dtype)
-    left, _ = _thin(stacked / count.sqrt()[:, None], n_shared)
+    blocks = _bases(cohort, centred, kind=kind, n_components=n_components)
+    count = cohort.presence.sum(1).clamp_min(1).to(blocks[0].dtype)
+    left, _ = _thin(torch.cat(blocks, 1) / count.sqrt()[:, None], n_shared)
     scores = left / count.sqrt()[:, None]
     if scores.shape[1] < n_shared:
         scores = torch.cat([scores, 0.01 * torch.randn(len(cohort), n_shared - scores.shape[1])], 1)
@@ -80,7 +129,9 @@ def shared_scores(
 
 
 @torch.no_grad()
-def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") -> None:
+def spectral_start(
+    vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca", rank: str = "auto"
+) -> None:
     """Start every view's loadings, noise, intercept and technical effects from the data.
 
     z and the loadings come from site-centred data, the technical effects from the group means of
@@ -94,6 +145,9 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
         Training patients.
     kind
         One of `STARTS`; ``"random"`` only sets intercepts and noise.
+    rank
+        ``"auto"`` switches off the shared factors that `shared_rank` does not count (generalized
+        CCA only), ``"full"`` keeps all.
     """
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
@@ -101,14 +155,21 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
+    if kind == "gcca" and rank == "auto":
+        vae.active[shared_rank(cohort, centred, k, n_components=n_components) :] = False
+        z = z * vae.active
     for name in vae.names:
-        _start_view(vae, name, cohort, centred[name], z, random=kind == "random")
+        _start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
-    for name in vae.names:
-        expert = vae.part(name).expert
-        if isinstance(expert, Amortised) and kind != "random":
-            expert.start(cohort.views[name].x)
+
+
+@torch.no_grad()
+def start_experts(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Start amortised experts at what the linear decoder implies, in place."""
+    for name, part in vae.items:
+        if isinstance(part.expert, Amortised):
+            part.expert.start(cohort.views[name].x)
 
 
 def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
@@ -141,8 +202,47 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
 
 
+def private_rank(residual: Tensor, n_private: int) -> int:
+    """Directions of a view, at most ``n_private``, that stand out of its noise.
+
+    Parallel analysis by random signs, which keep the variance of every entry but no correlation:
+    a direction counts if its singular value is above the largest of the flipped views.
+
+    Parameters
+    ----------
+    residual
+        What the shared factors leave of a view, (n, p), columns centred.
+    n_private
+        Most directions that may count.
+
+    References
+    ----------
+    Hong, Sheng & Dobriban (2023), Selecting the number of components in PCA via random signflips.
+    """
+    flipped = [_strengths(residual * _signs(residual))[0] for _ in range(N_FLIPS)]
+    count = int((_strengths(residual) > torch.stack(flipped).max()).sum())
+    return min(count, n_private)
+
+
+def _signs(like: Tensor) -> Tensor:
+    return 2.0 * torch.randint(2, like.shape, dtype=like.dtype) - 1.0
+
+
+def _strengths(x: Tensor) -> Tensor:
+    """Squared singular values, falling."""
+    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
+    return torch.linalg.eigvalsh(gram.double()).flip(0)
+
+
 def _start_view(
-    vae: StructuredVAE, name: str, cohort: Cohort, x: Tensor, z: Tensor, *, random: bool
+    vae: StructuredVAE,
+    name: str,
+    cohort: Cohort,
+    x: Tensor,
+    z: Tensor,
+    *,
+    random: bool,
+    rank: str = "full",
 ) -> None:
     part, view = vae.part(name), cohort.views[name]
     seen, d = view.present, part.design.n_private
@@ -159,11 +259,13 @@ def _start_view(
         loadings = torch.linalg.solve(z.T @ z + torch.eye(z.shape[1]), z.T @ x)
         residual = x - z @ loadings
         left, values = _thin(residual, d)
+        if rank == "auto":
+            part.active[private_rank(residual, d) :] = False
         fitted = left * values @ torch.linalg.lstsq(left * values, residual).solution
         noise = (residual - fitted).square().sum(0) / max(n - z.shape[1] - d, 1)
         scale = (values.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
         directions = left.T @ residual / values.clamp_min(1e-6)[:, None]
-        private = directions * scale[:, None]
+        private = directions * scale[:, None] * part.active[: len(directions), None]
         part.decoder.shared.copy_(loadings / slope)
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope

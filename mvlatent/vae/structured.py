@@ -16,7 +16,7 @@ from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
-from mvlatent.vae.experts import EXPERTS, Evidence, Seen
+from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 from mvlatent.vae.marginal import has_closed_form, log_marginal
@@ -94,6 +94,8 @@ class Design:
 class ViewPart(nn.Module):
     """Decoder, likelihood, technical effects and expert of one view."""
 
+    active: Tensor
+
     def __init__(self, view: ViewDesign, design: Design) -> None:
         super().__init__()
         q = design.n_technical
@@ -111,6 +113,7 @@ class ViewPart(nn.Module):
             top_down=design.top_down,
         )
         self.power = design.powers.get(view.name, 1.0)
+        self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
 
     def weight(self) -> Tensor:
         """Working weight of each feature at the intercept, (p,)."""
@@ -127,14 +130,16 @@ class ViewPart(nn.Module):
             return self.decoder.intercept.new_zeros(0, self.design.n_features)
         return self.effects.loc
 
-    def read(self, view: CohortView, technical: Tensor) -> Evidence:
-        """What the view says of z and of w."""
+    def read(
+        self, view: CohortView, technical: Tensor, expert: Expert | None = None
+    ) -> Evidence:
+        """What the view says of z and of w, by its own expert or by another."""
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return self.expert(Seen(view.x, view.observed, technical, offset))
+        return (expert or self.expert)(Seen(view.x, view.observed, technical, offset))
 
     def predictor(
         self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
@@ -172,12 +177,26 @@ class StructuredVAE(nn.Module):
     ['heads', 'parts']
     """
 
+    active: Tensor
+
     def __init__(self, design: Design, heads: Iterable[nn.Module] = ()) -> None:
         super().__init__()
         self.design = design
         self.names = tuple(view.name for view in design.views)
         self.parts = nn.ModuleList(ViewPart(view, design) for view in design.views)
         self.heads = nn.ModuleList(heads)
+        self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
+
+    @torch.no_grad()
+    def hold_inactive(self) -> None:
+        """Keep shared factors that were switched off at zero: drop their gradients."""
+        for _, part in self.items:
+            for loadings, active in (
+                (part.decoder.shared, self.active),
+                (part.decoder.private, part.active),
+            ):
+                if loadings.grad is not None:
+                    loadings.grad.mul_(active[:, None])
 
     def part(self, name: str) -> ViewPart:
         """The part of the model that belongs to a view."""
