@@ -117,7 +117,7 @@ def test_without_roles_there_is_less_to_score(cohort):
 
 def test_too_strong_an_objective_is_seen_in_the_scores():
     """What a path is for: cross-view terms that drown the views cost held-out prediction."""
-    mdata, _ = mv.sim.cohort("easy", n=120, seed=1)
+    mdata, _ = mv.sim.cohort("easy", n=180, seed=1)
     found = path(
         mdata, "alignment", [0.0, 1e4], folds=2, n_shared=5, n_private=3, max_epochs=20, lr=0.03,
         accelerator="cpu",

@@ -48,21 +48,22 @@ def cca(a: Tensor, b: Tensor, both: Tensor, term: Alignment) -> Tensor:
     r"""Return :math:`\lVert C_{mn} - I\rVert_F^2 / k`; arguments as in `infonce`.
 
     C is the cross-covariance after each view's means are whitened (by Cholesky factors): its
-    singular values are the canonical correlations, and it is I for equal means.
+    singular values are the canonical correlations, and it is I for equal means. Dimensions that
+    were switched off do not count.
     """
     a, b, count = _centred(a, b, both)
     left = _whitened(a, count)
     right = _whitened(b, count)
     correlation = left.mT @ right / count
-    eye = torch.eye(a.shape[1], dtype=a.dtype, device=a.device)
-    return (correlation - eye).square().sum() / a.shape[1]
+    alive = _alive(a, b)
+    return (correlation - torch.diag(alive)).square().sum() / alive.sum().clamp_min(1)
 
 
 def barlow(a: Tensor, b: Tensor, both: Tensor, term: Alignment) -> Tensor:
     r"""Return :math:`\frac1k [\sum_i (1 - C_{ii})^2 + \gamma \sum_{i \ne j} C_{ij}^2]`.
 
     C holds the correlations of the dimensions of two views, γ is ``off_diagonal``; arguments as in
-    `infonce`.
+    `infonce`. Dimensions that were switched off do not count.
     """
     a, b, count = _centred(a, b, both)
     left = a / (a.square().sum(0) / count).add(1e-8).sqrt()
@@ -70,7 +71,9 @@ def barlow(a: Tensor, b: Tensor, both: Tensor, term: Alignment) -> Tensor:
     correlation = left.mT @ right / count
     diagonal = correlation.diagonal()
     between = correlation.square().sum() - diagonal.square().sum()
-    return ((1 - diagonal).square().sum() + term.off_diagonal * between) / a.shape[1]
+    alive = _alive(a, b)
+    along = (alive - diagonal).square().sum()
+    return (along + term.off_diagonal * between) / alive.sum().clamp_min(1)
 
 
 ALIGNMENTS: dict[str, Callable[[Tensor, Tensor, Tensor, Alignment], Tensor]] = {
@@ -90,6 +93,11 @@ def _centred(a: Tensor, b: Tensor, both: Tensor) -> tuple[Tensor, Tensor, Tensor
     weight, count = both[:, None].to(a.dtype), both.sum().clamp_min(1)
     a, b = a * weight, b * weight
     return (a - a.sum(0) / count) * weight, (b - b.sum(0) / count) * weight, count
+
+
+def _alive(a: Tensor, b: Tensor) -> Tensor:
+    """One for each dimension that varies in either view, 0 for those switched off, (k,)."""
+    return ((a.detach().square() + b.detach().square()).sum(0) > 0).to(a.dtype)
 
 
 def _whitened(x: Tensor, count: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def warm_weights(
             weights |= _carried(part, other, bases[name], source_bases[name])
         _check_sizes(name, weights, part.state_dict())
         part.load_state_dict(weights)
+        for own, theirs in zip(part.parameters(), other.parameters(), strict=True):
+            own.requires_grad_(theirs.requires_grad)  # what is held stays held
         if part.effects is not None:
             present = cohort.technical[cohort.views[name].present]
             part.effects.energy.copy_(present.square().sum(0).clamp_min(1e-6))

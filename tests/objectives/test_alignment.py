@@ -92,6 +92,14 @@ def test_only_patients_with_both_views_count(views, kind):
 
 
 @kinds
+def test_dimensions_switched_off_do_not_count(views, kind):
+    off = torch.zeros(60, 2)
+    known = misfit(kind, *views)
+    found = misfit(kind, *(torch.cat([x[:, :2], off, x[:, 2:]], 1) for x in views))
+    torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-4)
+
+
+@kinds
 def test_descent_finds_the_agreement(double, kind):
     torch.manual_seed(0)
     a, b = torch.randn(30, 2), torch.randn(30, 2, requires_grad=True)

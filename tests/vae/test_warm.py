@@ -75,3 +75,11 @@ def test_a_network_is_not_carried_to_another_rotation(make_cohort, make_vae):
     source, vae = (make_vae(c, encoder="mlp") for c in rotated)
     with pytest.raises(ValueError, match="view 'a' is rotated"):
         warm_weights(vae, source, bases[1], bases[0], rotated[1])
+
+
+def test_what_is_held_stays_held(make_cohort, make_vae):
+    cohort = make_cohort(n_sites=2)
+    source, vae = make_vae(cohort), make_vae(cohort, seed=1)
+    source.part("a").effects.loc.requires_grad_(False)
+    warm_weights(vae, source, *2 * (fit_bases(cohort),), cohort)
+    assert [part.effects.loc.requires_grad for part in vae.parts] == [False, True, True]
