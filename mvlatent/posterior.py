@@ -14,6 +14,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
+from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Latents", "Posterior"]
@@ -79,7 +80,8 @@ class Latents:
     def __init__(self, vae: StructuredVAE, cohort: Cohort) -> None:
         self.vae, self.cohort = vae, cohort
         with torch.no_grad():
-            self.z, self.evidence = vae.posterior(cohort)
+            z, self.evidence = vae.posterior(cohort)
+            self.z = with_shift(vae, z, cohort.technical)
 
     def private_given(
         self, name: str, z: Tensor

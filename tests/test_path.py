@@ -81,32 +81,21 @@ def test_scores_are_those_of_the_held_out_patients(calls, cohort, monkeypatch):
     monkeypatch.setattr("mvlatent.study._scores.N_PERMUTATIONS", 2)
     again = held_out_scores(model, held_out)
     assert {k: row[k] for k in again} == pytest.approx(again, rel=1e-4)
-    # a view from the others, by hand
-    squares = []
-    for view in model.roles.views:
-        truth = model.trained.preparation.transform(model_tables(model, held_out)).views[view]
-        rows = np.flatnonzero(truth.present)
-        others = [v for v in model.roles.views if v != view]
-        seen = {n for v in others for n in held_out.mod[v].obs_names}
-        rows = [i for i in rows if held_out.obs_names[i] in seen]
-        guess = model.impute(view, held_out, units="scaled", n_samples=50).to_numpy()[rows]
-        x, centre = truth.x.numpy()[rows], model.trained.bases[view].centre.numpy()
-        mask = np.ones_like(x, bool) if truth.observed is None else truth.observed.numpy()[rows]
-        error, total = (mask * (x - guess) ** 2).sum(), (mask * (x - centre) ** 2).sum()
-        squares.append(1 - error / total)
-    assert row["cross_view"] == pytest.approx(np.mean(squares), rel=1e-4)
+    table = mv.tl.cross_view(model, held_out, baselines=(), each=False).set_index("view")["r2"]
+    for view, r2 in table.items():
+        assert row[f"cross_view:{view}"] == pytest.approx(r2, rel=1e-4)
+    assert row["cross_view"] == pytest.approx(table.mean(), rel=1e-4)
+    explained = model.variance_explained(held_out).loc["private"]
+    assert row["private"] == pytest.approx(explained.mean(), rel=1e-4)
+    labels, site = (held_out.obs[c].astype(object) for c in ("subtype", "site"))
+    audit = mv.tl.site_audit(model.transform(held_out), site, labels, n_splits=3, n_permutations=2)
+    assert row["site_accuracy"] == pytest.approx(audit.accuracy, abs=1e-6)
+    assert row["site_excess"] == pytest.approx(audit.excess, abs=1e-6)
     risk = model.predict_risk(held_out, blocks="shared")
     known = held_out.obs["survival_months"].notna()
     columns = held_out.obs.loc[known, ["survival_months", "event"]]
     c = mv.tl.concordance(columns["survival_months"], columns["event"], risk[known])
     assert row["c_index"] == pytest.approx(c)
-
-
-def model_tables(model, mdata):
-    from mvlatent.data.tables import Tables
-
-    preparation = model.trained.preparation
-    return Tables.from_mudata(mdata, preparation.roles, reference=preparation)
 
 
 def test_without_roles_there_is_less_to_score(cohort):

@@ -37,7 +37,7 @@ def strength(schedule: Schedule, progress: float) -> float:
 
     Examples
     --------
-    >>> [strength((0.2, 0.6), at) for at in (0.1, 0.4, 1.0)]
+    >>> [strength((0.25, 0.75), at) for at in (0.1, 0.5, 1.0)]
     [0.0, 0.5, 1.0]
     """
     if schedule == "constant":

@@ -21,7 +21,6 @@ METRICS: dict[str, str] = {
 }
 """Columns of a path's table and what they are called in a plot."""
 
-N_DRAWS = 50  # of an imputed view without closed form
 N_SPLITS, N_PERMUTATIONS = 3, 10  # of the probe for the site
 
 
@@ -40,44 +39,32 @@ def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str,
     Returns
     -------
     dict
-        ``cross_view``: R² of each view imputed from the patient's other views, about the training
-        mean, scaled units, mean over views. ``private``: share of each view's variance that its
+        ``cross_view``: R² of each view imputed from the patient's other views, as in
+        `mvlatent.tl.cross_view`, mean over views, and ``cross_view:<view>`` of each; below 0 the
+        training mean would have done better. ``private``: share of each view's variance that its
         private latent explains, mean over views. ``c_index``: Harrell's C of the head on z (and the
         clinical covariates). ``site_accuracy``, ``site_excess``: as in `mvlatent.tl.site_audit`,
         permuted within the label's classes where there is a label.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unseen sites of held-out patients are expected
-        cross = [_cross_view(model, held_out, view, seed) for view in model.roles.views]
+        each = _cross_view(model, held_out, seed)
         private = model.variance_explained(held_out).loc["private"]
         found = {
-            "cross_view": float(np.nanmean(cross)) if np.isfinite(cross).any() else np.nan,
+            "cross_view": float(np.mean(list(each.values()))) if each else np.nan,
             "private": float(private.mean()),
             "c_index": _concordance(model, held_out),
         }
-        return found | _site(model, held_out, seed)
+        found |= _site(model, held_out, seed)
+    return found | {f"cross_view:{view}": r2 for view, r2 in each.items()}
 
 
-def _cross_view(model: Any, held_out: MuData, view: str, seed: int) -> float:
-    """R² of a view given the others, of the patients who have it and another one."""
-    from mvlatent.data.tables import Tables
+def _cross_view(model: Any, held_out: MuData, seed: int) -> dict[str, float]:
+    """R² of each view given the patient's other ones, by view."""
+    from mvlatent.tl import cross_view
 
-    trained = model.trained
-    tables = Tables.from_mudata(held_out, trained.roles, reference=trained.preparation)
-    cohort = trained.preparation.transform(tables)
-    known = cohort.views[view]
-    others = [v.present.numpy() for name, v in cohort.views.items() if name != view]
-    if not others:
-        return np.nan
-    rows = known.present.numpy() & np.any(others, axis=0)
-    if not rows.any():
-        return np.nan
-    predicted = model.impute(view, held_out, units="scaled", n_samples=N_DRAWS, seed=seed)
-    truth, guess = known.x.numpy()[rows], predicted.to_numpy()[rows]
-    seen = np.ones_like(truth, bool) if known.observed is None else known.observed.numpy()[rows]
-    centre = trained.bases[view].centre.numpy()
-    total = ((truth - centre) ** 2)[seen].sum()
-    return float(1 - ((truth - guess) ** 2)[seen].sum() / max(total, 1e-12))
+    table = cross_view(model, held_out, baselines=(), each=False, seed=seed)
+    return dict(zip(table["view"], table["r2"].astype(float), strict=True))
 
 
 def _concordance(model: Any, held_out: MuData) -> float:

@@ -36,7 +36,7 @@ class Path:
         ``c_index``, ``site_accuracy``, ``site_excess``) and its standard error (``<score>_se``; NaN
         with one fold). Scores that could not be asked for are left out.
     scores
-        One row a fold and weight, of which the table is made.
+        One row a fold and weight, of which the table is made, with ``cross_view:<view>`` beside.
     prefer
         ``"strongest"`` or ``"weakest"``: which of the weights that do as well is `best`.
     """

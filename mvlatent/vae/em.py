@@ -85,6 +85,7 @@ def _with_group_means(
             spread = (means[columns][:, vae.active].square().mean(1) * size).sum() - len(size)
             tau2 = (spread / size.sum()).clamp_min(MIN_SPREAD)
             shrink[columns] = size / (size + 1.0 / tau2)
+            vae.spread[columns] = tau2
         prior = design @ (means * shrink[:, None])
         z = q.mean + (covariance @ prior.unsqueeze(-1)).squeeze(-1)
     return z

@@ -177,7 +177,8 @@ class StructuredVAE(nn.Module):
     ['heads', 'parts']
     """
 
-    active: Tensor
+    active: Tensor  # shared factors that are not switched off, (k,)
+    spread: Tensor  # variance of the means of z along each technical column, (q,)
 
     def __init__(self, design: Design, heads: Iterable[nn.Module] = ()) -> None:
         super().__init__()
@@ -186,6 +187,7 @@ class StructuredVAE(nn.Module):
         self.parts = nn.ModuleList(ViewPart(view, design) for view in design.views)
         self.heads = nn.ModuleList(heads)
         self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
+        self.register_buffer("spread", torch.zeros(design.n_technical))
 
     @torch.no_grad()
     def hold_inactive(self) -> None:
