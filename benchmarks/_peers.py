@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -98,7 +96,9 @@ def mofa(views: Views, n_factors: int, seed: int) -> Blocks:
         run.set_data_options(scale_views=False)
         run.set_data_matrix([[x] for x in views.values()], likelihoods=["gaussian"] * len(views))
         run.set_model_options(factors=n_factors)
-        run.set_train_options(seed=seed, convergence_mode="fast", outfile=None, save_interrupted=None)
+        run.set_train_options(
+            seed=seed, convergence_mode="fast", outfile=None, save_interrupted=None
+        )
         run.build()
         run.run()
         z = np.asarray(run.model.nodes["Z"].getExpectation())

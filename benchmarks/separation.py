@@ -133,7 +133,9 @@ def main() -> None:
                 print(_line(f"{name} {seed} {method}", pd.Series(row)), flush=True)
     rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
     order = {name: i for i, name in enumerate(CELLS)}
-    rows = rows.sort_values(["n", "cell", "seed"], key=lambda c: c.map(order) if c.name == "cell" else c, kind="stable")
+    rows = rows.sort_values(
+        ["n", "cell", "seed"], key=lambda c: c.map(order) if c.name == "cell" else c, kind="stable"
+    )
     text = table(rows)
     (arguments.out / "table.md").write_text("# Separation\n" + text)
     print(text)

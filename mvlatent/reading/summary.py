@@ -36,7 +36,9 @@ def summarise(
         lines.append(f"  beside the ELBO: {beside}")
     if roles.survival is not None:
         survival = roles.survival
-        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind})")
+        more = [("strata", survival.strata), ("entry", survival.entry)]
+        said = "".join(f", {what} {column}" for what, column in more if column is not None)
+        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind}){said}")
     if roles.labels is not None:
         lines.append(f"  labels:    {roles.labels.column}")
     if trained is None:

@@ -130,9 +130,7 @@ class ViewPart(nn.Module):
             return self.decoder.intercept.new_zeros(0, self.design.n_features)
         return self.effects.loc
 
-    def read(
-        self, view: CohortView, technical: Tensor, expert: Expert | None = None
-    ) -> Evidence:
+    def read(self, view: CohortView, technical: Tensor, expert: Expert | None = None) -> Evidence:
         """What the view says of z and of w, by its own expert or by another."""
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
