@@ -43,7 +43,7 @@ def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str,
         `mvlatent.tl.cross_view`, mean over views, and ``cross_view:<view>`` of each; below 0 the
         training mean would have done better. ``private``: share of each view's variance that its
         private latent explains, mean over views. ``c_index``: Harrell's C of the head on z (and the
-        clinical covariates). ``site_accuracy``, ``site_excess``: as in `mvlatent.tl.site_audit`,
+        clinical covariates), of competing causes for the first. ``site_accuracy``, ``site_excess``: as in `mvlatent.tl.site_audit`,
         permuted within the label's classes where there is a label.
     """
     with warnings.catch_warnings():
@@ -74,9 +74,10 @@ def _concordance(model: Any, held_out: MuData) -> float:
     if model.roles.survival is None or survival is None:
         return np.nan
     seen = survival.observed.numpy()
+    event = (survival.outcome == 1).numpy()  # of competing causes the first, whose risk it is
     risk = model.predict_risk(held_out, blocks="shared").to_numpy()
     try:
-        return concordance(survival.time.numpy()[seen], survival.event.numpy()[seen], risk[seen])
+        return concordance(survival.time.numpy()[seen], event[seen], risk[seen])
     except ValueError:  # no two patients can be compared
         return np.nan
 
