@@ -43,8 +43,8 @@ def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str,
         `mvlatent.tl.cross_view`, mean over views, and ``cross_view:<view>`` of each; below 0 the
         training mean would have done better. ``private``: share of each view's variance that its
         private latent explains, mean over views. ``c_index``: Harrell's C of the head on z (and the
-        clinical covariates), of competing causes for the first. ``site_accuracy``, ``site_excess``: as in `mvlatent.tl.site_audit`,
-        permuted within the label's classes where there is a label.
+        clinical covariates), of competing causes for the first. ``site_accuracy``, ``site_excess``:
+        as in `mvlatent.tl.site_audit`, permuted within the label's classes where there is a label.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unseen sites of held-out patients are expected
