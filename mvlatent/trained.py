@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.objectives.base import Term
+from mvlatent.objectives.terms import as_terms
 from mvlatent.posterior import Latents
 from mvlatent.reading.choice import AUTO
 from mvlatent.reading.outcome import Reported
@@ -67,11 +70,22 @@ class Options:
         ``"point"``, or a posterior of the loadings under ``"ard"`` (a precision a factor and view)
         or ``"horseshoe"`` (and a scale a feature), which switch factors off in a view; views are
         not rotated then.
+    objectives
+        What stands beside the ELBO: ``{"cross_view": 1.0, "alignment": 0.1}``, or terms of
+        `mvlatent.objectives`; nothing by default.
+    top_down
+        Whether the guide of a private latent is told z. Without, it is read from its view alone.
+    stop_gradient
+        Let z learn from cross-view prediction alone (`objectives` must hold ``"cross_view"``): the
+        views are decoded from a z that they cannot teach. For views in which private variation
+        dominates.
 
     Raises
     ------
+    KeyError
+        If there is no objective of that name.
     ValueError
-        If a name is not one of the choices or a size is not positive.
+        If a name is not one of the choices, a size is not positive, or options exclude each other.
     """
 
     n_shared: int = 16
@@ -89,6 +103,9 @@ class Options:
     prior: str = "normal"
     n_components: int = 8
     loadings: str = "point"
+    objectives: tuple[Term, ...] = ()
+    top_down: bool = True
+    stop_gradient: bool = False
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -115,6 +132,26 @@ class Options:
                 "take encoder='auto'."
             )
         object.__setattr__(self, "head_blocks", tuple(self.head_blocks))
+        object.__setattr__(self, "objectives", as_terms(self.objectives))
+        if self.stop_gradient and not self.has_cross_view:
+            raise ValueError(
+                "stop_gradient=True leaves z nothing to learn from; add the cross-view term, "
+                "objectives={'cross_view': 1.0}."
+            )
+        if self.stop_gradient and self.rho > 0:
+            raise ValueError(
+                "rho balances the outcome against the views' gradient at z, which stop_gradient "
+                "takes away; give one of the two."
+            )
+
+    @property
+    def has_cross_view(self) -> bool:
+        """Whether the cross-view term is on."""
+        return any(t.name == "cross_view" and t.weight > 0 for t in self.objectives)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {**asdict(self), "objectives": [term.to_dict() for term in self.objectives]}
 
 
 @dataclass

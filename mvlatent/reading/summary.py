@@ -34,6 +34,9 @@ def summarise(
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
     ]
+    if options.objectives:
+        beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
+        lines.append(f"  beside the ELBO: {beside}")
     if roles.survival is not None:
         survival = roles.survival
         more = [("strata", survival.strata), ("entry", survival.entry)]

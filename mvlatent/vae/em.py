@@ -64,7 +64,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
 
 def _tied(part: ViewPart, cohort: Cohort, name: str) -> Evidence:
     expert = part.expert
-    if not isinstance(expert, Tied):
+    if not isinstance(expert, Tied) or not expert.top_down:
         expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
     return part.read(cohort.views[name], cohort.technical, expert)
 

@@ -157,6 +157,24 @@ class PrecisionNormal(Patients):
         return 0.5 * (self.log_det_precision - quadratic - k * math.log(2 * math.pi))
 
 
+@register_kl(StandardNormal, StandardNormal)
+def _kl_standard_standard(q: StandardNormal, p: StandardNormal) -> Tensor:
+    return q._like.new_zeros(q.batch_shape)
+
+
+@register_kl(PrecisionNormal, PrecisionNormal)
+def _kl_precision_precision(q: PrecisionNormal, p: PrecisionNormal) -> Tensor:
+    # Λp = LL': tr(Λp Σq) = ‖L'F‖², and the distance of the means is that of L'μ
+    whitener = p._of_patient(p._cholesky).mT
+    if q.precision.shape[0] == 1 and p.precision.shape[0] == 1:
+        trace = (p._cholesky.mT @ q._factor).square().sum((-2, -1))
+    else:
+        trace = (whitener @ q._of_patient(q._factor)).square().sum((-2, -1))
+    distance = p._times(p._cholesky.mT, q.mean - p.mean).square().sum(-1)
+    k = q.event_shape[0]
+    return 0.5 * (trace + distance - k + q.log_det_precision - p.log_det_precision)
+
+
 @register_kl(PrecisionNormal, StandardNormal)
 def _kl_precision_standard(q: PrecisionNormal, p: StandardNormal) -> Tensor:
     trace = q._of_patient(q._factor.square().sum((-2, -1)))

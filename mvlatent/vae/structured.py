@@ -20,9 +20,12 @@ from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.marginal import has_closed_form, log_marginal
 from mvlatent.vae.priors import PRIORS
 
 __all__ = ["Design", "StructuredVAE", "ViewDesign"]
+
+MAX_LISTED = 5  # views whose patterns of presence are all listed
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Design:
         Name of the prior of z in its registry, and its components where it has any.
     loadings
         Posterior of the loadings, a name in its registry, or ``"point"`` for none.
+    top_down
+        Whether the guide of w is told z; without, w is read from its view alone.
     """
 
     views: tuple[ViewDesign, ...]
@@ -74,6 +79,7 @@ class Design:
     prior: str = "normal"
     n_components: int = 8
     loadings: str = "point"
+    top_down: bool = True
 
     @property
     def encoder_kind(self) -> str:
@@ -112,7 +118,11 @@ class ViewPart(nn.Module):
         self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
-            self.decoder, self.likelihood, n_technical=q, n_hidden=design.n_hidden
+            self.decoder,
+            self.likelihood,
+            n_technical=q,
+            n_hidden=design.n_hidden,
+            top_down=design.top_down,
         )
         self.power = design.powers.get(view.name, 1.0)
         self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
@@ -236,8 +246,20 @@ class StructuredVAE(nn.Module):
 
     # --- the generative model ---------------------------------------------------------------
 
-    def model(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``B``, random ``A``; for each patient ``z``, ``w_m``, then ``x_m`` and outcomes."""
+    def model(
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float = 1.0,
+        *,
+        detached: bool = False,
+        clamped: bool = False,
+    ) -> None:
+        """``B``, random ``A``; for each patient ``z``, ``w_m``, then ``x_m`` and the outcomes.
+
+        With ``detached`` the views are decoded from a z that they cannot teach; with ``clamped``
+        every w stays at its prior, over which it is integrated where that has a closed form.
+        """
         n = len(cohort)
         like = cohort.technical
         effects = [
@@ -253,7 +275,12 @@ class StructuredVAE(nn.Module):
                 with poutine.mask(mask=cast(Any, view.present)):
                     with poutine.scale(scale=kl_weight):
                         w = pyro.sample(f"w:{name}", StandardNormal(n, part.design.n_private, like))
-                    eta = part.predictor(view, z, w, cohort.technical, effect, drawn)
+                    seen_z = z.detach() if detached else z
+                    if clamped and has_closed_form(part):
+                        marginal = log_marginal(part, view, seen_z, cohort.technical, effect)
+                        pyro.factor(f"x:{name}", marginal)
+                        continue
+                    eta = part.predictor(view, seen_z, w, cohort.technical, effect, drawn)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
                         pyro.sample(f"x:{name}", x, obs=view.x)
@@ -264,10 +291,23 @@ class StructuredVAE(nn.Module):
 
     # --- the guide ----------------------------------------------------------------------------
 
-    def guide(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``q(B) q(A) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at."""
+    def guide(
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float = 1.0,
+        *,
+        detached: bool = False,
+        clamped: bool = False,
+        evidence: dict[str, Evidence] | None = None,
+    ) -> None:
+        """``q(B) q(A) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at.
+
+        With ``detached`` no w teaches z; with ``clamped`` every w stays at its prior. ``evidence``
+        spares reading the views where that was done already.
+        """
         n = len(cohort)
-        evidence = self.evidence(cohort)
+        evidence = self.evidence(cohort) if evidence is None else evidence
         for name, part in self.items:
             if part.effects is not None:
                 pyro.sample(f"effect:{name}", part.effects.posterior(part.weight()))
@@ -279,7 +319,8 @@ class StructuredVAE(nn.Module):
             for name in self.names:
                 present = cast(Any, cohort.views[name].present)
                 with poutine.mask(mask=present), poutine.scale(scale=kl_weight):
-                    pyro.sample(f"w:{name}", evidence[name].private(z))
+                    w = evidence[name].private(z.detach() if detached else z)
+                    pyro.sample(f"w:{name}", _prior_like(w) if clamped else w)
 
     def evidence(self, cohort: Cohort) -> dict[str, Evidence]:
         """What each view says of z, and of its w given z."""
@@ -289,8 +330,14 @@ class StructuredVAE(nn.Module):
         """Precision that all views together put on z, (k, k)."""
         return torch.stack([part.evidence_precision() for _, part in self.items]).sum(0)
 
-    def product(self, evidence: dict[str, Evidence], presence: Tensor) -> PrecisionNormal:
-        """Product of the prior and of the experts of the views that are present."""
+    def product(
+        self, evidence: dict[str, Evidence], presence: Tensor, *, listed: bool = False
+    ) -> PrecisionNormal:
+        """Product of the prior and of the experts of the views that are present.
+
+        With ``listed`` every pattern of views is factorised, present or not, if they are few: no
+        look at the data then holds a device up.
+        """
         k = self.design.n_shared
         eye = torch.eye(k, dtype=torch.get_default_dtype(), device=presence.device)
         potential = torch.zeros(len(presence), k, device=presence.device)
@@ -298,7 +345,8 @@ class StructuredVAE(nn.Module):
             potential = potential + torch.where(seen[:, None], evidence[name].potential, 0.0)
         precisions = [evidence[name].precision for name in self.names]
         if all(len(p) == 1 for p in precisions):
-            patterns, group = _patterns(presence)
+            listed = listed and len(self.names) <= MAX_LISTED
+            patterns, group = _all_patterns(presence) if listed else _patterns(presence)
             stacked = torch.stack([p[0] for p in precisions])
             precision = eye + torch.einsum("gm,mkl->gkl", patterns.to(stacked.dtype), stacked)
             return PrecisionNormal(potential, precision, group)
@@ -311,6 +359,18 @@ class StructuredVAE(nn.Module):
         """``q(z | x_O)`` of every patient and the evidence it was made of."""
         evidence = self.evidence(cohort)
         return self.product(evidence, cohort.presence), evidence
+
+
+def _prior_like(w: PrecisionNormal) -> StandardNormal:
+    """The prior of the latents whose posterior is ``w``."""
+    return StandardNormal(w.batch_shape[-1], w.event_shape[0], w.mean)
+
+
+def _all_patterns(presence: Tensor) -> tuple[Tensor, Tensor]:
+    """All 2^M rows that ``presence`` could hold, and which of them each patient has."""
+    bits = 2 ** torch.arange(presence.shape[1], device=presence.device)
+    codes = torch.arange(2 ** presence.shape[1], device=presence.device)
+    return (codes[:, None] & bits) > 0, presence.long() @ bits
 
 
 def _patterns(presence: Tensor) -> tuple[Tensor, Tensor | None]:
