@@ -1,10 +1,10 @@
-"""Real cohorts with no option but the names of the views: does the fit stand, and what does z hold?
+"""Real cohorts with no option but the names of the views: how the fit stands, what z holds.
 
 ``python benchmarks/cohorts.py --data FOLDER`` fits the CITE-seq cells (sparse RNA counts and 49
-surface proteins), the adrenal cohort (five views, half of the patients incomplete) and the leukaemia
-cohort (drug responses and mutations without the IGHV column); reads how well the hashing label and
-the IGHV status are read from each block (cross-validated logistic regression), beside MOFA on the
-same file where it is installed. Writes ``results/cohorts.md``.
+surface proteins), the adrenal cohort (five views, half of the patients incomplete) and the
+leukaemia cohort (drug responses, and mutations without the IGHV column); reads how well the hashing
+label and the IGHV status are read from each block (cross-validated logistic regression), beside
+MOFA on the same file where it is installed. Writes ``results/cohorts.md``.
 """
 
 from __future__ import annotations
