@@ -157,10 +157,7 @@ def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Structu
 
 
 def _design(cohort: Cohort, options: Options) -> Design:
-    views = tuple(
-        ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, options.n_private)
-        for name, v in cohort.views.items()
-    )
+    views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.views.items())
     return Design(
         views,
         n_shared=options.n_shared,

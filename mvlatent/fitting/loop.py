@@ -154,7 +154,7 @@ class _Run:
             if index is not None and self.fabric.world_size > 1:
                 index = index[self.fabric.global_rank :: self.fabric.world_size]
             batch = train if index is None else train.subset(index.to(self.fabric.device))
-            yield self.hide(batch, self.hiding)
+            yield self.hide(batch.dense(), self.hiding)
 
     def hide(self, batch: Cohort, generator: torch.Generator) -> Cohort:
         """Hide views at random, never the last one of a patient."""
@@ -177,7 +177,7 @@ class _Run:
         self.module.eval()
         with torch.random.fork_rng():
             torch.manual_seed(VALIDATION_SEED)
-            _, terms = self.module(validation, len(validation), 1.0)
+            _, terms = self.module(validation.dense(), len(validation), 1.0)
         held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
         for head in self.objective.heads:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.structured import ViewPart, exposed
 
 __all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick"]
 
@@ -87,8 +88,15 @@ def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool
         w = torch.randn_like(w)
     technical = latents.cohort.technical[absent]
     eta = part.decoder(z, w, technical, part.expected_effect())
-    x = part.likelihood.draw(eta) if noise else part.likelihood.mean(eta)
-    decoded = x if basis.rotated else (x - basis.centre) @ basis.directions
+    surface = _drawn_surface(part, eta) if noise else part.likelihood.expected_surface(eta)
+    decoded = surface if basis.rotated else basis.project(surface)
     out = scores.expand(*z.shape[:-2], *scores.shape).clone()
     out[..., absent, :] = decoded
     return out
+
+
+def _drawn_surface(part: ViewPart, eta: Tensor) -> Tensor:
+    """Surface of new rows (..., n, p) whose predictor is ``eta`` but for their exposure."""
+    exposure = part.design.exposure_sd * torch.randn(eta.shape[:-1])
+    known = exposure if part.design.exposure_sd > 0 else None
+    return part.likelihood.surface(part.likelihood.draw(exposed(eta, known)), known)

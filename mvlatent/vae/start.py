@@ -6,18 +6,21 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
+from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
-from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.structured import StructuredVAE, exposed
 
 __all__ = ["STARTS", "shared_scores", "spectral_start"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
+MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
 def _centred(view: CohortView, design: Tensor) -> Tensor:
-    """Rows without their technical means, unobserved entries at the centre, (n, p)."""
-    x, seen = view.x.clone(), view.present
+    """Surface of the rows without technical means, unobserved entries at the centre, (n, p)."""
+    x, seen = surface_of(view).clone(), view.present
     weights = seen[:, None].to(x.dtype)
     if view.observed is not None:
         weights = weights * view.observed
@@ -95,6 +98,7 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
     kind
         One of `STARTS`; ``"random"`` only sets intercepts and noise.
     """
+    everyone, cohort = cohort, _some(cohort)
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
     n_components = k + max(view.n_private for view in vae.design.views)
@@ -105,10 +109,21 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
         _start_view(vae, name, cohort, centred[name], z, random=kind == "random")
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
-    for name in vae.names:
-        expert = vae.part(name).expert
-        if isinstance(expert, Amortised) and kind != "random":
-            expert.start(cohort.views[name].x)
+    for name, part in vae.items:
+        if isinstance(part.expert, Amortised) and kind != "random":
+            part.expert.start()
+        if part.effects is not None:
+            seen = everyone.technical[everyone.views[name].present]
+            part.effects.energy.copy_(seen.square().sum(0).clamp_min(1e-6))
+
+
+def _some(cohort: Cohort) -> Cohort:
+    """The cohort, dense; of a large one with sparse views, rows spread over it evenly."""
+    wide = [v.x.shape[1] for v in cohort.views.values() if isinstance(v.x, SparseRows)]
+    most = min(MAX_ROWS, MAX_ELEMENTS // max(wide)) if wide else len(cohort)
+    if most < len(cohort):
+        cohort = cohort.subset(torch.linspace(0, len(cohort) - 1, most).long())
+    return cohort.dense()
 
 
 def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
@@ -132,12 +147,16 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         if evidence is not None:
             w = evidence[name].private(z).mean
         nothing = torch.zeros_like(part.effects.loc)
-        expected = part.likelihood.mean(part.decoder(z, w, cohort.technical, nothing))
-        slope = part.likelihood.slope(part.likelihood.mean(part.decoder.intercept))
-        residual = (view.x - expected) / slope
+        eta = part.decoder(z, w, cohort.technical, nothing)
+        residual = surface_of(view) - part.likelihood.expected_surface(eta)
+        if part.likelihood.refines:  # a surface that bends is off by the same for everyone
+            seen_entries = seen[:, None] if view.observed is None else view.observed
+            total = seen_entries.expand_as(residual).sum(0).clamp_min(1)
+            residual = residual - (residual * seen_entries).sum(0) / total
+        residual = residual / part.likelihood.slope(part.decoder.intercept)
         if view.observed is not None:
             residual = residual * view.observed
-        width = view.x.shape[1] + view.n_hidden
+        width = residual.shape[1] + view.n_hidden
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
 
 
@@ -149,22 +168,27 @@ def _start_view(
     x, z = x[seen], z[seen]
     n = max(int(seen.sum()), 1)
     share = x.shape[1] / (x.shape[1] + view.n_hidden)  # of a rotated view's features
-    weights = seen[:, None] if view.observed is None else view.observed & seen[:, None]
-    mean = (view.x * weights).sum(0) / weights.sum(0).clamp_min(1)
-    part.decoder.intercept.copy_(part.likelihood.link(mean))
-    slope = part.likelihood.slope(mean)
+    entries = seen[:, None] if view.observed is None else view.observed & seen[:, None]
+    values, exposure = view.values, view.exposure
+    intercept = part.likelihood.intercept(values, exposure, entries)
+    part.decoder.intercept.copy_(intercept)
+    slope = part.likelihood.slope(intercept)
+    entries, exposure = entries[seen], None if exposure is None else exposure[seen]
+    eta = intercept.expand_as(x)
     if random:
         part.likelihood.start(share * x.square().sum(0) / n)
     else:
         loadings = torch.linalg.solve(z.T @ z + torch.eye(z.shape[1]), z.T @ x)
         residual = x - z @ loadings
-        left, values = _thin(residual, d)
-        fitted = left * values @ torch.linalg.lstsq(left * values, residual).solution
+        left, values_left = _thin(residual, d)
+        fitted = left * values_left @ torch.linalg.lstsq(left * values_left, residual).solution
         noise = (residual - fitted).square().sum(0) / max(n - z.shape[1] - d, 1)
-        scale = (values.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
-        directions = left.T @ residual / values.clamp_min(1e-6)[:, None]
+        scale = (values_left.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
+        directions = left.T @ residual / values_left.clamp_min(1e-6)[:, None]
         private = directions * scale[:, None]
         part.decoder.shared.copy_(loadings / slope)
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope
         part.likelihood.start(noise * share)
+        eta = eta + (z @ loadings + fitted) / slope
+    part.likelihood.settle(values[seen], exposed(eta, exposure), entries)

@@ -20,7 +20,7 @@ from mvlatent.vae.experts import EXPERTS, Evidence, Seen
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 
-__all__ = ["Design", "StructuredVAE", "ViewDesign"]
+__all__ = ["Design", "StructuredVAE", "ViewDesign", "exposed"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,23 @@ class ViewDesign:
     n_features: int
     n_hidden: int = 0
     n_private: int = 8
+    levels: tuple[int, ...] = ()
+    exposure_sd: float = 0.0
+
+    @classmethod
+    def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
+        """Design for a view of a cohort."""
+        n_features, hidden = view.x.shape[1], view.n_hidden
+        return cls(
+            name,
+            view.likelihood,
+            view.noise,
+            n_features,
+            hidden,
+            n_private,
+            view.levels,
+            view.exposure_sd,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,9 +97,16 @@ class Design:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Design:
         """Inverse of `to_dict`."""
-        views = tuple(ViewDesign(**v) for v in state["views"])
+        views = tuple(
+            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
+        )
         groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
         return cls(**{**state, "views": views, "technical_groups": groups})
+
+
+def exposed(eta: Tensor, exposure: Tensor | None) -> Tensor:
+    """Linear predictor (..., n, p) with the exposure of its rows, (..., n)."""
+    return eta if exposure is None else eta + exposure.unsqueeze(-1)
 
 
 class ViewPart(nn.Module):
@@ -95,7 +119,9 @@ class ViewPart(nn.Module):
         self.decoder = DECODERS[design.decoder](
             design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
         )
-        self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
+        self.likelihood = LIKELIHOODS[view.likelihood](
+            view.n_features, noise=view.noise, levels=view.levels
+        )
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
             self.decoder, self.likelihood, n_technical=q, n_hidden=design.n_hidden
@@ -118,20 +144,42 @@ class ViewPart(nn.Module):
         return self.effects.loc
 
     def read(self, view: CohortView, technical: Tensor) -> Evidence:
-        """What the view says of z and of w."""
+        """What the view says of z and of w; of a large sparse view, some rows at a time."""
+        rows = list(view.chunks())
+        if len(rows) <= 1:
+            return self._read(view.dense(), technical)
+        parts = [self._read(view.subset(some).dense(), technical[some]) for some in rows]
+        return Evidence.joined(parts)
+
+    def _read(self, view: CohortView, technical: Tensor) -> Evidence:
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return self.expert(Seen(view.x, view.observed, technical, offset))
+        return self.expert(Seen(view.values, view.observed, technical, offset, view.exposure))
 
     def predictor(
         self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
     ) -> Tensor | Affine:
         """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
-        decoder = self.decoder.affine if self.takes_affine(view) else self.decoder
-        return decoder(z, w, technical, effect)
+        if self.takes_affine(view):
+            return self.decoder.affine(z, w, technical, effect)
+        return exposed(self.decoder(z, w, technical, effect), view.exposure)
+
+    def expected_exposure(self, view: CohortView) -> Tensor | None:
+        """Exposure of each row, (n,); where the view is absent, the one of the expected mean."""
+        if view.exposure is None:
+            return None
+        unknown = self.likelihood.expected_exposure(self.design.exposure_sd)
+        return torch.where(view.present, view.exposure, unknown)
+
+    def drawn_exposure(self, view: CohortView, n: int) -> Tensor | None:
+        """The same, (S, n), drawn as on the training rows where the view is absent."""
+        if view.exposure is None:
+            return None
+        drawn = self.design.exposure_sd * torch.randn(n, *view.exposure.shape)
+        return torch.where(view.present, view.exposure, drawn)
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""
@@ -204,7 +252,7 @@ class StructuredVAE(nn.Module):
                     eta = part.predictor(view, z, w, cohort.technical, effect)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
-                        pyro.sample(f"x:{name}", x, obs=view.x)
+                        pyro.sample(f"x:{name}", x, obs=view.values)
                         if part.design.n_hidden:
                             pyro.factor(f"outside:{name}", part.outside(view))
         for head in self.heads:

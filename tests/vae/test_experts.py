@@ -168,7 +168,7 @@ def test_amortised_experts_start_at_the_tied_one(double, make_cohort, make_vae, 
     tied = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
     seen = Seen(view.x, None, cohort.technical, part.decoder.intercept)
     fresh = type(part.expert)(part.decoder, part.likelihood, n_technical=0, n_hidden=8)
-    fresh.start(view.x)
+    fresh.start()
     ours, exact = fresh(seen), tied(seen)
     torch.testing.assert_close(ours.potential, exact.potential)
     torch.testing.assert_close(ours.precision[0].diagonal(), exact.precision[0].diagonal())
