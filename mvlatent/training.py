@@ -22,7 +22,7 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
-from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
@@ -76,6 +76,7 @@ def train(
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
         fitted.history += fit(objective, everyone, again, progress=progress).history
     rescale_latents(vae, training)
+    learn_exposures(vae, training)
     trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
     _report(trained, everyone)
     return trained

@@ -43,8 +43,6 @@ class CohortView:
     exposure
         Log library size or burden of each row around its mean on the training rows, (N,), 0 where
         the view is absent; ``None`` without an offset.
-    exposure_sd
-        Its sd on the training rows.
     levels
         Number of levels: one number of an ordinal view, one a feature of a categorical view.
     """
@@ -58,7 +56,6 @@ class CohortView:
     residual: Tensor | None = None
     n_hidden: int = 0
     exposure: Tensor | None = None
-    exposure_sd: float = 0.0
     levels: tuple[int, ...] = ()
 
     @property
@@ -224,6 +221,11 @@ class Cohort:
             survival=s and SurvivalData(s.time[index], s.event[index], s.observed[index]),
             labels=y and LabelData(y.codes[index], y.categories),
         )
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield row numbers, all at once unless a view is sparse and too large to be dense."""
+        step = min((len(next(v.chunks())) for v in self.views.values()), default=len(self))
+        yield from torch.arange(len(self)).split(max(step, 1))
 
     def dense(self) -> Cohort:
         """Return the cohort with every view dense: what a batch is."""

@@ -28,8 +28,8 @@ class Exposure:
         Weight of each feature, (p,).
     profile
         Share of each feature in the total of all training rows, (p,).
-    mean, sd
-        Moments of the log totals on the training rows.
+    mean
+        Mean of the log totals of the training rows, (1,).
 
     Examples
     --------
@@ -38,11 +38,10 @@ class Exposure:
     0.347
     """
 
-    arrays: ClassVar[tuple[str, ...]] = ("weight", "profile", "mean", "sd")
+    arrays: ClassVar[tuple[str, ...]] = ("weight", "profile", "mean")
     weight: np.ndarray
     profile: np.ndarray
     mean: np.ndarray
-    sd: np.ndarray
 
     @classmethod
     def fit(cls, x: np.ndarray | sparse.csr_matrix, *, plain: bool = False) -> Exposure:
@@ -53,8 +52,8 @@ class Exposure:
             means = np.nanmean(x.astype(np.float64), axis=0)
         weight = np.ones_like(means) if plain else 1.0 / (1.0 + means)
         profile = means * weight / max((means * weight).sum(), 1e-12)
-        logs = cls(weight, profile, np.zeros(()), np.ones(())).of(x)
-        return cls(weight, profile, np.asarray(logs.mean()), np.asarray(logs.std()))
+        logs = cls(weight, profile, np.zeros(1)).of(x)
+        return cls(weight, profile, logs.mean(keepdims=True))
 
     def of(self, x: np.ndarray | sparse.csr_matrix) -> np.ndarray:
         """Return the exposure of each row, (n,); 0 where a row has no value at all."""
@@ -65,11 +64,6 @@ class Exposure:
             total, share = np.where(seen, x, 0.0) @ self.weight, seen @ self.profile
         logs = np.log(np.maximum(total, LEAST)) - np.log(np.maximum(share, 1e-6))
         return np.where(share > 0, logs - self.mean, 0.0)
-
-    @property
-    def spread(self) -> float:
-        """Sd of the log totals."""
-        return float(self.sd)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the learnt arrays by name."""

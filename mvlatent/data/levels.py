@@ -30,12 +30,12 @@ class Ordered(Scaler):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of levels of the view."""
-        return (int(self.highest - self.lowest) + 1,)
+        return (int(self.highest[0] - self.lowest[0]) + 1,)
 
     def fit(self, x: np.ndarray) -> Ordered:
         """Learn the range of the view."""
-        self.lowest = np.asarray(np.nanmin(x), dtype=np.float64)
-        self.highest = np.asarray(np.nanmax(x), dtype=np.float64)
+        self.lowest = np.asarray([np.nanmin(x)], dtype=np.float64)
+        self.highest = np.asarray([np.nanmax(x)], dtype=np.float64)
         return self
 
     def transform(self, x: np.ndarray) -> np.ndarray:
@@ -43,7 +43,8 @@ class Ordered(Scaler):
         beyond = int(((x < self.lowest) | (x > self.highest)).sum())
         if beyond:
             warnings.warn(
-                f"{beyond} ordinal values are beyond the levels {self.lowest:g}..{self.highest:g} "
+                f"{beyond} ordinal values are beyond the levels {self.lowest[0]:g}.."
+                f"{self.highest[0]:g} "
                 "of the training rows and are taken as the nearest.",
                 stacklevel=2,
             )

@@ -87,15 +87,11 @@ class PreparedView:
             "noise": str(spec.noise),
             "features": self.columns,
             "exposure": None,
-            "exposure_sd": 0.0,
             "levels": self.levels,
         }
         if self.exposure is not None:
             exposure = np.where(raw.present, self.exposure.of(x), 0.0).astype(np.float32)
-            shared |= {
-                "exposure": torch.from_numpy(exposure),
-                "exposure_sd": self.exposure.spread,
-            }
+            shared["exposure"] = torch.from_numpy(exposure)
         if sparse.issparse(x):
             rows = SparseRows.from_scipy(x)
             return CohortView(rows, torch.from_numpy(raw.present), None, **shared)

@@ -177,7 +177,11 @@ class _Run:
         self.module.eval()
         with torch.random.fork_rng():
             torch.manual_seed(VALIDATION_SEED)
-            _, terms = self.module(validation.dense(), len(validation), 1.0)
+            n = len(validation)
+            terms: Terms = {}
+            for rows in validation.chunks():
+                _, part = self.module(validation.subset(rows).dense(), n, 1.0)
+                terms = {k: terms.get(k, 0.0) + v * len(rows) / n for k, v in part.items()}
         held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
         for head in self.objective.heads:
@@ -211,6 +215,7 @@ def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]
     free: list[torch.nn.Parameter] = []
     for name, parameter in objective.vae.named_parameters():
         shrinks = parameter.dim() > 1 and not name.endswith("effects.loc")
+        shrinks = shrinks and ".likelihood." not in name
         (decayed if shrinks and not name.startswith("heads.") else free).append(parameter)
     return [
         {"params": decayed, "weight_decay": plan.weight_decay / steps},

@@ -166,8 +166,10 @@ def _by_draws(
         z, private = chunk.draw(n_samples, seed + start)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed + start)
-            exposure = part.drawn_exposure(view, n_samples)
             technical, effect = chunk.cohort.technical, part.expected_effect()
+            exposure = view.exposure
+            if part.exposure is not None and exposure is not None:
+                exposure = torch.where(view.present, exposure, part.exposure.draw(z, technical))
             eta = decode(part, basis, z, private[name], technical, effect, exposure)
             yield _summary(part, eta, inverse, level)
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
-from mvlatent.vae.structured import StructuredVAE, ViewPart, exposed
+from mvlatent.vae.exposure import exposed
+from mvlatent.vae.structured import StructuredVAE, ViewPart
 
 __all__ = ["LinearView", "decode", "jacobian", "linear_view"]
 

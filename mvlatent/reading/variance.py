@@ -71,7 +71,7 @@ class _Share:
             squares += error.square().sum(0)
             sums += error.sum(0)
             counts += seen.sum(0)
-        if part.likelihood.refines:
+        if part.likelihood.bends:
             squares = squares - sums.square() / counts.clamp_min(1)
         return float(squares.sum()) + self.outside
 

@@ -109,9 +109,9 @@ class Tied(Expert):
 
     .. math:: \Lambda = A(P^{-1} + V'V)^{-1}A', \quad h = A(P^{-1} + V'V)^{-1} r .
 
-    Exact for normal noise; one Fisher-scoring step from the intercept for Student's t and zeros
-    and ones. Counts, shares and levels bend too much for that: a step on their surface gives a
-    first answer, and the log density is expanded around it (Laplace's approximation).
+    Exact for normal noise, one Fisher-scoring step from the intercept for zeros and ones. The
+    others bend too much for that: a step on their surface gives a first answer, and the log
+    density is expanded around it (Laplace's approximation).
     """
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:

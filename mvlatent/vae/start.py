@@ -9,12 +9,15 @@ from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
-from mvlatent.vae.structured import StructuredVAE, exposed
+from mvlatent.vae.exposure import exposed
+from mvlatent.vae.likelihoods import Likelihood
+from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["STARTS", "shared_scores", "spectral_start"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
+LEVELLING_STEPS = 5
 MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
@@ -149,7 +152,7 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         nothing = torch.zeros_like(part.effects.loc)
         eta = part.decoder(z, w, cohort.technical, nothing)
         residual = surface_of(view) - part.likelihood.expected_surface(eta)
-        if part.likelihood.refines:  # a surface that bends is off by the same for everyone
+        if part.likelihood.bends:  # a surface that bends is off by the same for everyone
             seen_entries = seen[:, None] if view.observed is None else view.observed
             total = seen_entries.expand_as(residual).sum(0).clamp_min(1)
             residual = residual - (residual * seen_entries).sum(0) / total
@@ -191,4 +194,21 @@ def _start_view(
         part.decoder.private[: len(private)] = private / slope
         part.likelihood.start(noise * share)
         eta = eta + (z @ loadings + fitted) / slope
-    part.likelihood.settle(values[seen], exposed(eta, exposure), entries)
+    eta = exposed(eta, exposure)
+    if part.likelihood.refines and not random:
+        shift = _levelled(part.likelihood, values[seen], eta, entries)
+        part.decoder.intercept.add_(shift)
+        eta = eta + shift
+    part.likelihood.settle(values[seen], eta, entries)
+
+
+def _levelled(likelihood: Likelihood, x: Tensor, eta: Tensor, seen: Tensor) -> Tensor:
+    """What to add to each feature's intercept once loadings make its predictor vary, (p,).
+
+    The mean of an exponential is above the exponential of the mean, and so on.
+    """
+    shift = torch.zeros_like(eta[0])
+    for _ in range(LEVELLING_STEPS):
+        score, weight = (torch.where(seen, t, 0.0) for t in likelihood.curvature(x, eta + shift))
+        shift = shift + (score.sum(0) / weight.sum(0).clamp_min(1e-3)).clamp(-1.0, 1.0)
+    return shift

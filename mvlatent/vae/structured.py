@@ -17,10 +17,11 @@ from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Seen
+from mvlatent.vae.exposure import ExposureOfAbsent, exposed
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 
-__all__ = ["Design", "StructuredVAE", "ViewDesign", "exposed"]
+__all__ = ["Design", "StructuredVAE", "ViewDesign"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ViewDesign:
     n_hidden: int = 0
     n_private: int = 8
     levels: tuple[int, ...] = ()
-    exposure_sd: float = 0.0
+    exposed: bool = False
 
     @classmethod
     def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
@@ -48,7 +49,7 @@ class ViewDesign:
             hidden,
             n_private,
             view.levels,
-            view.exposure_sd,
+            view.exposure is not None,
         )
 
 
@@ -104,11 +105,6 @@ class Design:
         return cls(**{**state, "views": views, "technical_groups": groups})
 
 
-def exposed(eta: Tensor, exposure: Tensor | None) -> Tensor:
-    """Linear predictor (..., n, p) with the exposure of its rows, (..., n)."""
-    return eta if exposure is None else eta + exposure.unsqueeze(-1)
-
-
 class ViewPart(nn.Module):
     """Decoder, likelihood, technical effects and expert of one view."""
 
@@ -127,6 +123,7 @@ class ViewPart(nn.Module):
             self.decoder, self.likelihood, n_technical=q, n_hidden=design.n_hidden
         )
         self.power = design.powers.get(view.name, 1.0)
+        self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
 
     def weight(self) -> Tensor:
         """Working weight of each feature at the intercept, (p,)."""
@@ -166,20 +163,6 @@ class ViewPart(nn.Module):
         if self.takes_affine(view):
             return self.decoder.affine(z, w, technical, effect)
         return exposed(self.decoder(z, w, technical, effect), view.exposure)
-
-    def expected_exposure(self, view: CohortView) -> Tensor | None:
-        """Exposure of each row, (n,); where the view is absent, the one of the expected mean."""
-        if view.exposure is None:
-            return None
-        unknown = self.likelihood.expected_exposure(self.design.exposure_sd)
-        return torch.where(view.present, view.exposure, unknown)
-
-    def drawn_exposure(self, view: CohortView, n: int) -> Tensor | None:
-        """The same, (S, n), drawn as on the training rows where the view is absent."""
-        if view.exposure is None:
-            return None
-        drawn = self.design.exposure_sd * torch.randn(n, *view.exposure.shape)
-        return torch.where(view.present, view.exposure, drawn)
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""

@@ -78,7 +78,7 @@ class Likelihood(nn.Module):
 
     takes_affine = False  # whether a complete view's predictor may stay an `Affine`
     refines = False  # whether the tied expert expands once more, around its first answer
-    log_link = False  # whether the mean is an exponential of the predictor
+    bends = False  # whether the surface of an expected value differs from the expected surface
     fill = 0.0  # a value inside the support, for entries that were not observed
 
     def __init__(
@@ -140,7 +140,7 @@ class Likelihood(nn.Module):
     def curvature(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
         """Derivative of the log density by ``eta`` and minus its second one, (n, p) each.
 
-        Where the latter may be negative it is replaced by its expectation.
+        Where the latter may be negative, a bound or its expectation is in its place.
         """
         raise NotImplementedError
 
@@ -171,10 +171,6 @@ class Likelihood(nn.Module):
 
     def settle(self, x: Tensor, eta: Tensor, seen: Tensor) -> None:
         """Set what is no location to what fits best, given a starting predictor (n, p)."""
-
-    def expected_exposure(self, sd: float) -> float:
-        """Exposure at which an absent view has its expected mean."""
-        return 0.5 * sd**2 if self.log_link else 0.0
 
     def _per_feature(self, value: float) -> nn.Parameter:
         """A parameter a feature, or one for the view."""

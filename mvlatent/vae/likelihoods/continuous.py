@@ -16,6 +16,7 @@ __all__ = ["SCALE_FLOOR", "Beta", "Normal", "StudentT"]
 
 SCALE_FLOOR = 0.02  # in units of a scaled feature's sd; keeps a constant-like feature from σ → 0
 SHARE_FLOOR = 1e-3  # shares are kept this far inside (0, 1)
+MAX_SURFACE = math.log(1 / SHARE_FLOOR - 1)
 MAX_LOGIT = 12.0
 LOG_PRECISION = (-2.0, 8.0)
 
@@ -94,6 +95,7 @@ class StudentT(Normal):
     """
 
     takes_affine = False
+    refines = True
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
@@ -122,8 +124,8 @@ class StudentT(Normal):
     def curvature(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
         df, precision = self.df, self.scale.square().reciprocal()
         residual = x - eta
-        score = (df + 1) * residual * precision / (df + residual.square() * precision)
-        return score, self.information(eta)
+        weight = (df + 1) * precision / (df + residual.square() * precision)
+        return weight * residual, weight  # of a scale mixture: outliers weigh little
 
     def information(self, eta: Tensor) -> Tensor:
         df = self.df
@@ -196,7 +198,7 @@ class Beta(Likelihood):
 
     def expected_surface(self, eta: Tensor) -> Tensor:
         a, b = self._shapes(eta)
-        return torch.digamma(a) - torch.digamma(b)
+        return (torch.digamma(a) - torch.digamma(b)).clamp(-MAX_SURFACE, MAX_SURFACE)
 
     def slope(self, eta: Tensor) -> Tensor:
         a, b = self._shapes(eta)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from mvlatent.vae.likelihoods.base import MIN_SLOPE, Likelihood
 
@@ -33,7 +34,7 @@ class Poisson(Likelihood):
     """
 
     refines = True
-    log_link = True
+    bends = True
 
     def log_prob(self, x: Tensor, eta: Tensor, observed: Tensor | None) -> Tensor:
         if observed is not None:
@@ -175,6 +176,7 @@ class _NegativeBinomial(torch.autograd.Function):
         return torch.addcmul(x * logit, x + log_theta.exp(), F.softplus(logit), value=-1)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor | None]:
         x, logit, log_theta = ctx.saved_tensors
         theta = log_theta.exp()
