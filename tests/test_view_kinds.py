@@ -271,3 +271,34 @@ def test_names_alone_also_name_the_views_of_an_anndata(counts):
     adata.layers["raw"] = adata.X > 2
     mv.MVLatent.setup_anndata(adata, views=layered)
     assert mv.MVLatent(adata).roles.views["x"].likelihood == "bernoulli"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_five_guessed_views_of_real_patients(data_dir):
+    """Half the patients are incomplete; nothing but the defaults."""
+    mdata = mudata.read(data_dir / "acc_miniacc.h5mu")
+    model = mv.fit(mdata, progress=False, accelerator="cpu")
+    history = model.history.to_numpy(dtype=float)
+    assert np.isfinite(history).all() and history[-1].sum() > history[0].sum()
+    for view in model.roles.views:
+        assert np.isfinite(model.impute(view).to_numpy()).all()
+    shares = model.variance_explained().loc["all"]
+    assert (shares > 0.5).all() and (shares <= 1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_counts_and_proteins_of_real_cells(data_dir):
+    """Proteins of held-out cells from their RNA, with intervals that hold them."""
+    adata = anndata.read_h5ad(data_dir / "citefuse_eccite_pbmc.h5ad")
+    order = np.random.default_rng(0).permutation(adata.n_obs)
+    train, test = adata[order[:400]].copy(), adata[order[400:]].copy()
+    model = mv.fit(train, views=["rna", "ADT"], progress=False, accelerator="cpu")
+    assert np.isfinite(model.history.to_numpy(dtype=float)).all()
+    found = model.impute("ADT", test, given=["rna"], interval=0.9)
+    true = test.obsm["ADT"][found.mean.columns]
+    inside = (true.to_numpy() >= found.lower) & (true.to_numpy() <= found.upper)
+    assert 0.85 < inside.to_numpy().mean() < 0.96
+    for name in ("CD11b", "CD11c", "CD8", "CD4", "CD19"):
+        pair = np.log1p(found.mean[name].to_numpy()), np.log1p(true[name].to_numpy())
+        assert np.corrcoef(*pair)[0, 1] > 0.5, name

@@ -39,7 +39,7 @@ def run_fit(
     outcome = None if survival is None else Survival(*survival, kind=survival_kind)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
-    if cohort.suffix == ".h5ad" and named is None:
+    if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."

@@ -19,6 +19,7 @@ from mvlatent.vae.likelihoods.base import MIN_WEIGHT
 __all__ = ["EXPERTS", "Amortised", "Evidence", "Expert", "Network", "Seen", "Tied"]
 
 MAX_PRECISION = 1e4
+MAX_STEP = 1.0  # of a predictor from one expansion to the next
 
 
 def _each(matrices: Tensor, vectors: Tensor) -> Tensor:
@@ -138,18 +139,34 @@ class Tied(Expert):
         """
         loadings = torch.cat([self.decoder.shared, self.decoder.private])
         with torch.no_grad():
-            shift = self._first(seen, loadings) @ loadings
-            score, weight = self.likelihood.curvature(seen.x, seen.predictor + shift)
-            pull = score + weight * shift
+            at = self._first(seen, loadings)
+            pull, weight, shift = self._around(seen, at @ loadings)
+            for _ in range(self.likelihood.n_expansions - 1):
+                precision = self._gram(weight, loadings)
+                precision.diagonal(dim1=1, dim2=2).add_(1.0)
+                goal = torch.linalg.solve(precision, (pull @ loadings.mT).unsqueeze(-1))
+                step = (goal.squeeze(-1) @ loadings - shift).clamp(-MAX_STEP, MAX_STEP)
+                pull, weight, shift = self._around(seen, shift + step)
+        return self._gram(weight, loadings), pull @ loadings.mT, loadings
+
+    def _around(self, seen: Seen, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Potential and weight of each entry of an expansion at a shifted predictor."""
+        score, weight = self.likelihood.curvature(seen.x, seen.predictor + shift)
+        pull = score + weight * shift
         if seen.observed is not None:
             pull, weight = (torch.where(seen.observed, t, 0.0) for t in (pull, weight))
+        return pull, weight, shift
+
+    @staticmethod
+    def _gram(weight: Tensor, loadings: Tensor) -> Tensor:
+        """``L diag(w_i) L'`` of each patient, (n, m, m)."""
         m = len(loadings)
         upper = torch.triu_indices(m, m, device=loadings.device)
         products = weight @ (loadings[upper[0]] * loadings[upper[1]]).mT
         gram = products.new_zeros(len(products), m, m)
         gram[:, upper[0], upper[1]] = products
         gram[:, upper[1], upper[0]] = products
-        return gram, pull @ loadings.mT, loadings
+        return gram
 
     def _first(self, seen: Seen, loadings: Tensor) -> Tensor:
         """Latents (n, k+d) by one linear step on the surface of the view, which is robust."""

@@ -10,14 +10,13 @@ from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
 from mvlatent.vae.exposure import exposed
-from mvlatent.vae.likelihoods import Likelihood
-from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.structured import StructuredVAE, ViewPart
 
 __all__ = ["STARTS", "shared_scores", "spectral_start"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
-LEVELLING_STEPS = 5
+REFIT_STEPS, MAX_STEP = 6, 2.0
 MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
@@ -196,19 +195,39 @@ def _start_view(
         eta = eta + (z @ loadings + fitted) / slope
     eta = exposed(eta, exposure)
     if part.likelihood.refines and not random:
-        shift = _levelled(part.likelihood, values[seen], eta, entries)
-        part.decoder.intercept.add_(shift)
-        eta = eta + shift
+        latents = torch.cat([z, left * values_left / scale], 1)
+        eta = _refit(part, latents, values[seen], eta, entries)
     part.likelihood.settle(values[seen], eta, entries)
 
 
-def _levelled(likelihood: Likelihood, x: Tensor, eta: Tensor, seen: Tensor) -> Tensor:
-    """What to add to each feature's intercept once loadings make its predictor vary, (p,).
+def _refit(part: ViewPart, latents: Tensor, x: Tensor, eta: Tensor, seen: Tensor) -> Tensor:
+    """Fit loadings and intercept to the likelihood by ridge Newton steps; return the predictor.
 
-    The mean of an exponential is above the exponential of the mean, and so on.
+    A surface that is nearly linear is not linear: the mean of an exponential is above the
+    exponential of the mean, and loadings found on logarithms of small counts are too large for
+    large ones. Each factor's ridge is the precision of its first loadings.
     """
-    shift = torch.zeros_like(eta[0])
-    for _ in range(LEVELLING_STEPS):
-        score, weight = (torch.where(seen, t, 0.0) for t in likelihood.curvature(x, eta + shift))
-        shift = shift + (score.sum(0) / weight.sum(0).clamp_min(1e-3)).clamp(-1.0, 1.0)
-    return shift
+    decoder, k, n = part.decoder, part.decoder.shared.shape[0], len(x)
+    design = torch.cat([latents, torch.ones(n, 1)], 1)
+    m = design.shape[1]
+    loadings = torch.cat([decoder.shared, decoder.private[: m - 1 - k], decoder.intercept[None]])
+    ridge = loadings.square().mean(1).clamp_min(1e-4).reciprocal()
+    ridge[-1] = 1e-3
+    upper = torch.triu_indices(m, m)
+    products = design[:, upper[0]] * design[:, upper[1]]
+    for _ in range(REFIT_STEPS):
+        score, weight = (torch.where(seen, t, 0.0) for t in part.likelihood.curvature(x, eta))
+        gram = torch.empty(x.shape[1], m, m)
+        gram[:, upper[0], upper[1]] = weight.T @ products
+        gram[:, upper[1], upper[0]] = gram[:, upper[0], upper[1]]
+        gram.diagonal(dim1=1, dim2=2).add_(ridge)
+        pull = design.T @ score - ridge[:, None] * loadings
+        pull[-1] += ridge[-1] * loadings[-1]
+        step = torch.linalg.solve(gram, pull.T.unsqueeze(-1)).squeeze(-1).T
+        change = design @ step
+        short = (MAX_STEP / change.abs().amax(0).clamp_min(MAX_STEP)).clamp_max(1.0)
+        loadings, eta = loadings + short * step, eta + short * change
+    decoder.shared.copy_(loadings[:k])
+    decoder.private[: m - 1 - k] = loadings[k:-1]
+    decoder.intercept.copy_(loadings[-1])
+    return eta

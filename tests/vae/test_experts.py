@@ -176,6 +176,7 @@ def view_of(likelihood, *, n=40, p=6, k=2, holes=False, strength=1.0, size=0.0):
 def test_refined_evidence_meets_the_likelihood_at_its_first_answer(double, likelihood, holes):
     """Without a private block its slope at the first answer is that of the log density."""
     view, part, _ = view_of(likelihood, holes=holes, size=0.7)
+    part.likelihood.n_expansions = 1
     technical = torch.zeros(len(view.x), 0)
     seen = Seen(view.x, view.observed, technical, part.decoder.intercept, view.exposure)
     loadings = torch.cat([part.decoder.shared, part.decoder.private])

@@ -78,6 +78,7 @@ class Likelihood(nn.Module):
 
     takes_affine = False  # whether a complete view's predictor may stay an `Affine`
     refines = False  # whether the tied expert expands once more, around its first answer
+    n_expansions = 1  # how often, where it does
     bends = False  # whether the surface of an expected value differs from the expected surface
     fill = 0.0  # a value inside the support, for entries that were not observed
 

@@ -34,6 +34,7 @@ class Poisson(Likelihood):
     """
 
     refines = True
+    n_expansions = 5  # a rate without overdispersion leaves no room for a mode that is off
     bends = True
 
     def log_prob(self, x: Tensor, eta: Tensor, observed: Tensor | None) -> Tensor:
@@ -109,6 +110,8 @@ class NegativeBinomial(Poisson):
     >>> bool((NegativeBinomial(3).dispersion > 0).all())
     True
     """
+
+    n_expansions = 2
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
