@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cohort", "CohortView", "Group", "LabelData", "SurvivalData"]
 
-CHUNK_ELEMENTS = 40_000_000  # of the rows of a sparse view that are made dense at a time
+CHUNK_ELEMENTS = 10_000_000  # of the rows of a sparse view that are made dense at a time
 
 
 @dataclass(frozen=True, eq=False)
