@@ -24,7 +24,7 @@ _PLACES = {
     "Posterior": "mvlatent.posterior",
     "SurvivalCurves": "mvlatent.reader",
 }
-_FOLDERS = ("datasets", "pl", "sim", "study", "tl")
+_FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
 __all__ = [
     "Imputation",
@@ -36,6 +36,7 @@ __all__ = [
     "View",
     "datasets",
     "fit",
+    "objectives",
     "pl",
     "sim",
     "study",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from mvlatent import datasets, pl, sim, study, tl
+    from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
     from mvlatent.reader import Imputation, SurvivalCurves

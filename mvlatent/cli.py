@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mvlatent.specs import SURVIVAL_KINDS
+
 __all__ = ["app", "main"]
 
 # Threads that spin while they wait make a busy machine ten times slower; read when torch is loaded.
@@ -62,7 +64,9 @@ def fit(
         list[str] | None,
         typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ..."),
     ] = None,
-    survival_kind: Annotated[str, typer.Option(help="piecewise or cox.")] = "piecewise",
+    survival_kind: Annotated[
+        str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")
+    ] = SURVIVAL_KINDS[0],
     n_shared: Annotated[int, typer.Option(help="Shared factors.")] = 16,
     n_private: Annotated[int, typer.Option(help="Private factors a view.")] = 8,
     max_epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,

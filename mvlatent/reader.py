@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from mvlatent.posterior import Latents, Posterior
 from mvlatent.reading.annotate import annotate
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
+from mvlatent.reading.loadings import Loadings, active_factors, credible_loadings
 from mvlatent.reading.outcome import Reported
 from mvlatent.reading.variance import variance_explained
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from mvlatent.specs import Roles
     from mvlatent.trained import Trained
 
-__all__ = ["Imputation", "Reader", "SurvivalCurves"]
+__all__ = ["Imputation", "Loadings", "Reader", "SurvivalCurves"]
 
 N_TIMES = 100
 
@@ -42,7 +44,7 @@ class Imputation:
 
 @dataclass(frozen=True, eq=False)
 class SurvivalCurves:
-    """Survival curves with a band: DataFrames times × patients."""
+    """Survival or incidence curves with a band: DataFrames times × patients."""
 
     mean: pd.DataFrame
     lower: pd.DataFrame
@@ -184,26 +186,41 @@ class Reader:
         ]
         return frames[0] if interval is None else Imputation(*frames)  # type: ignore[return-value, arg-type]
 
-    def loadings(self, view: str, *, block: str = "shared") -> pd.DataFrame:
+    def loadings(
+        self, view: str, *, block: str = "shared", interval: float | None = None
+    ) -> pd.DataFrame | Loadings:
         """Loadings of a view on a block, features × factors, in scaled units.
 
         In units of the linear predictor for other likelihoods than normal and Student's t: log
         rates of counts, logits of shares and of zeros and ones; a categorical feature has a row a
-        level.
+        level. With ``interval``, their posterior: ``.mean``, ``.sd``, ``.lower`` and ``.upper``,
+        where the model was fitted with ``loadings="ard"`` or ``"horseshoe"``.
         """
         self._view(view)
         if block not in ("shared", "private", f"private:{view}"):
             raise KeyError(f"no block {block!r} of view {view!r}; the blocks are shared, private.")
         block = block.partition(":")[0]
+        if interval is not None:
+            return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
         columns = [f"{block}_{j}" for j in range(values.shape[1])]
         return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
 
+    def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
+        """Which factors are active in which view, factors × views: bools, or (``sd=True``) sizes.
+
+        A factor is active where the squared posterior means of its loadings outweigh their
+        variances; needs ``loadings="ard"`` or ``"horseshoe"``.
+        """
+        return active_factors(self.trained, sd=sd)
+
     def _prior_latents(self) -> Latents:
         """Latents of one patient without a view: the prior."""
         nobody = Tables.empty(self.trained.preparation)
-        return self.trained.latents(self.trained.cohort(nobody))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nobody has no stratum either
+            return self.trained.latents(self.trained.cohort(nobody))
 
     def variance_explained(
         self, mdata: MuData | AnnData | None = None, *, by: str = "block"
@@ -222,14 +239,24 @@ class Reader:
         *,
         given: Sequence[str] | str | None = None,
         blocks: str = "full",
+        cause: int = 1,
     ) -> pd.Series:
-        """Posterior mean log hazard, relative to an average patient.
+        """Posterior mean log hazard, relative to an average patient (of the stratum).
 
-        ``blocks="shared"`` takes the head on z and the clinical covariates alone.
+        ``blocks="shared"`` takes the head on z and the clinical covariates alone. Of competing
+        risks it is the hazard of one ``cause``. A discrete hazard has log odds instead.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cause.
         """
         latents = self.latents(mdata, given=given)
-        eta = self._survival().predict(latents, self.trained.bases, blocks=blocks)[:, 0]
-        return pd.Series(eta.numpy(), list(latents.cohort.obs_names), name="risk")
+        eta = self._survival().predict(latents, self.trained.bases, blocks=blocks)
+        if cause not in range(1, eta.shape[1] + 1):
+            choices = ", ".join(map(str, range(1, eta.shape[1] + 1)))
+            raise ValueError(f"cause {cause!r} is not one of {choices}.")
+        return pd.Series(eta[:, cause - 1].numpy(), list(latents.cohort.obs_names), name="risk")
 
     def predict_survival(
         self,
@@ -242,7 +269,7 @@ class Reader:
         seed: int = 0,
         blocks: str = "full",
     ) -> pd.DataFrame | SurvivalCurves:
-        """Survival probabilities, times × patients.
+        """Survival probabilities, times × patients; of competing risks that of no event at all.
 
         Parameters
         ----------
@@ -265,6 +292,55 @@ class Reader:
         DataFrame or SurvivalCurves
             Posterior mean curves; with ``interval`` also the band's bounds.
         """
+        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        return self._curves(mdata, times, interval, given, None, options)
+
+    def predict_cumulative_incidence(
+        self,
+        mdata: MuData | AnnData | Sequence[float] | np.ndarray | None = None,
+        times: Sequence[float] | np.ndarray | MuData | AnnData | None = None,
+        *,
+        cause: int = 1,
+        interval: float | None = None,
+        given: Sequence[str] | str | None = None,
+        n_samples: int = 200,
+        seed: int = 0,
+        blocks: str = "full",
+    ) -> pd.DataFrame | SurvivalCurves:
+        """Probability of an event of one of the competing causes by each time, times × patients.
+
+        Parameters
+        ----------
+        mdata, times
+            Patients and times, in either order, as in `predict_survival`.
+        cause
+            Cause as coded in the event column, from 1.
+        interval, given, n_samples, seed, blocks
+            As in `predict_survival`; the band carries the uncertainty of every cause's head.
+
+        Returns
+        -------
+        DataFrame or SurvivalCurves
+            Posterior mean curves; with ``interval`` also the band's bounds.
+
+        Raises
+        ------
+        ValueError
+            If the outcome has no competing causes, or there is no such cause.
+        """
+        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        return self._curves(mdata, times, interval, given, cause, options)
+
+    def _curves(
+        self,
+        mdata: Any,
+        times: Any,
+        interval: float | None,
+        given: Sequence[str] | str | None,
+        cause: int | None,
+        options: dict[str, Any],
+    ) -> pd.DataFrame | SurvivalCurves:
+        """Curves of survival (``cause=None``) or of the incidence of a cause."""
         if interval is not None and not 0 < interval < 1:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
         if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
@@ -273,13 +349,7 @@ class Reader:
         grid = reported.times(N_TIMES) if times is None else np.asarray(times, dtype=float)
         latents = self.latents(mdata, given=given)
         curves = reported.curves(
-            latents,
-            self.trained.bases,
-            grid,
-            level=interval,
-            n_samples=n_samples,
-            seed=seed,
-            blocks=blocks,
+            latents, self.trained.bases, grid, level=interval, cause=cause, **options
         )
         columns = list(latents.cohort.obs_names)
         index = pd.Index(grid, name="time")

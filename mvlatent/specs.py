@@ -7,16 +7,19 @@ it is typed and the message lists the choices.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from typing import Any
 
 __all__ = [
+    "CAUSE_HAZARDS",
     "COUNTS",
     "LIKELIHOODS",
     "NOISES",
     "OFFSETS",
     "SCALINGS",
+    "STRATIFIED_KINDS",
     "SURVIVAL_KINDS",
+    "TIES",
     "Labels",
     "Roles",
     "Survival",
@@ -39,12 +42,20 @@ UNSCALED: tuple[str, ...] = ("beta", *COUNTS, "bernoulli", "ordinal", "categoric
 OFFSETS: tuple[str, ...] = ("library", "burden", "none")
 SCALINGS: tuple[str, ...] = ("rank_normal", "zscore", "log1p", "none")
 NOISES: tuple[str, ...] = ("feature", "view")
-SURVIVAL_KINDS: tuple[str, ...] = ("piecewise", "cox")
+SURVIVAL_KINDS: tuple[str, ...] = ("piecewise", "cox", "discrete", "weibull", "competing")
+STRATIFIED_KINDS: tuple[str, ...] = ("piecewise", "cox", "discrete", "competing")
+CAUSE_HAZARDS: tuple[str, ...] = ("piecewise", "cox")
+TIES: tuple[str, ...] = ("efron", "breslow")
 
 
 def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{what} {value!r} is not one of {', '.join(map(repr, choices))}.")
+
+
+def _known(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a saved specification that this version knows."""
+    return {name: state[name] for name in (f.name for f in fields(kind)) if name in state}
 
 
 def _check_name(what: str, value: object) -> None:
@@ -148,20 +159,36 @@ class Survival:
     time
         Column of follow-up times (any unit, not negative).
     event
-        Column that is 1 (or ``True``) where the event was seen at that time, 0 where censored.
+        Column that is 1 (or ``True``) where the event was seen at that time, 0 where censored. For
+        ``kind="competing"`` 0 where censored and 1..K for the cause.
     kind
-        One of `SURVIVAL_KINDS`.
+        One of `SURVIVAL_KINDS`: piecewise exponential, Cox, discrete-time logistic hazard, Weibull
+        accelerated failure time, or cause-specific hazards of competing risks.
     n_intervals
-        Intervals of the piecewise-constant baseline hazard.
+        Intervals of the piecewise-constant or discrete baseline hazard.
+    ties
+        Treatment of tied events where the hazard is Cox: one of `TIES`.
+    strata
+        Column of strata: each has a baseline of its own (kinds of `STRATIFIED_KINDS`). Those with
+        fewer than 20 events are pooled. It may be the batch or another covariate as well.
+    entry
+        Column of the times at which patients came under observation (left truncation), before
+        ``time``.
+    hazard
+        Hazard of each competing cause, one of `CAUSE_HAZARDS`; ``None`` is piecewise. For
+        ``kind="competing"`` only.
 
     Raises
     ------
     ValueError
-        If the time is spread over several columns, a name is wrong, or ``n_intervals`` < 1.
+        If the time is spread over several columns, a name is wrong, ``n_intervals`` < 1, or an
+        option does not go with the kind.
 
     Examples
     --------
     >>> Survival("survival_months", "event").kind
+    'piecewise'
+    >>> Survival("months", "cause", kind="competing").hazard
     'piecewise'
     """
 
@@ -170,21 +197,59 @@ class Survival:
     _: KW_ONLY
     kind: str = "piecewise"
     n_intervals: int = 15
+    ties: str = "efron"
+    strata: str | None = None
+    entry: str | None = None
+    hazard: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the columns' names and the kind."""
+        """Check the columns' names, the kind and what goes with it."""
         if isinstance(self.time, (list, tuple)):
             raise ValueError(
                 f"survival time must be one column, not {list(self.time)}; make one first: "
                 f"{join_times_line(tuple(self.time))}"
             )
-        _check_name("survival time", self.time)
-        _check_name("survival event", self.event)
-        if self.time == self.event:
-            raise ValueError(f"survival time and event are the same column {self.time!r}.")
+        named = {what: getattr(self, what) for what in ("time", "event", "strata", "entry")}
+        seen: dict[str, str] = {}
+        for what, column in named.items():
+            if column is None and what in ("strata", "entry"):
+                continue
+            _check_name(f"survival {what}", column)
+            if column in seen:
+                raise ValueError(
+                    f"survival {seen[column]} and {what} are the same column {column!r}."
+                )
+            seen[column] = what
         _check_choice("survival kind", self.kind, SURVIVAL_KINDS)
         if not isinstance(self.n_intervals, int) or self.n_intervals < 1:
             raise ValueError(f"n_intervals must be a positive integer, not {self.n_intervals!r}.")
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Raise where an option has no meaning for the kind."""
+        _check_choice("ties", self.ties, TIES)
+        if self.kind == "competing":
+            object.__setattr__(self, "hazard", self.hazard or CAUSE_HAZARDS[0])
+            _check_choice("hazard", self.hazard, CAUSE_HAZARDS)
+        elif self.hazard is not None:
+            raise ValueError(
+                f"hazard={self.hazard!r} is that of competing causes; kind={self.kind!r} has none."
+            )
+        if self.ties != "efron" and "cox" not in (self.kind, self.hazard):
+            raise ValueError(
+                f"ties={self.ties!r} is an option of a Cox likelihood, not of kind={self.kind!r}."
+            )
+        if self.strata is not None and self.kind not in STRATIFIED_KINDS:
+            choices = ", ".join(map(repr, STRATIFIED_KINDS))
+            raise ValueError(
+                f"kind={self.kind!r} has no strata; take one of {choices}, or name "
+                f"{self.strata!r} as a clinical covariate."
+            )
+
+    @property
+    def outcome_columns(self) -> tuple[str, ...]:
+        """Time, event and, where given, entry."""
+        return (self.time, self.event, *(() if self.entry is None else (self.entry,)))
 
 
 @dataclass(frozen=True)
@@ -265,14 +330,16 @@ class Roles:
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """Columns that are outcomes: time, event and label, as far as given."""
-        survival = () if self.survival is None else (self.survival.time, self.survival.event)
+        """Columns that are outcomes: time, event, entry and label, as far as given."""
+        survival = () if self.survival is None else self.survival.outcome_columns
         return survival if self.labels is None else (*survival, self.labels.column)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column that has a role."""
-        return (*self.covariates, *self.outcomes)
+        """Every column that has a role, once; strata may be a covariate as well."""
+        columns = (*self.covariates, *self.outcomes)
+        strata = None if self.survival is None else self.survival.strata
+        return columns if strata is None or strata in self.covariates else (*columns, strata)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
@@ -288,6 +355,6 @@ class Roles:
             batch=state.get("batch"),
             technical=tuple(state.get("technical") or ()),
             clinical=tuple(state.get("clinical") or ()),
-            survival=None if survival is None else Survival(**survival),
+            survival=None if survival is None else Survival(**_known(Survival, survival)),
             labels=None if labels is None else Labels(**labels),
         )

@@ -10,6 +10,7 @@ from scipy import sparse
 
 import mvlatent as mv
 from mvlatent import cli
+from mvlatent.specs import SURVIVAL_KINDS
 
 ROLES = ["--batch", "site", "--survival", "survival_months", "event", "--labels", "subtype"]
 QUICK = ["--n-shared", "2", "--n-private", "1", "--max-epochs", "2"]
@@ -146,3 +147,11 @@ def test_debug_shows_where(tmp_path):
 )
 def test_spreading(typed, spread):
     assert cli.spread(typed.split()) == spread.split()
+
+
+def test_help_names_every_survival_kind(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--help"])
+    said = capsys.readouterr().out
+    assert all(kind in said for kind in SURVIVAL_KINDS)

@@ -42,12 +42,50 @@ def test_survival_kinds(kind):
 
 
 def test_wrong_survival():
-    with pytest.raises(ValueError, match=r"weibull.*piecewise.*cox"):
-        Survival("t", "e", kind="weibull")
+    with pytest.raises(ValueError, match=r"gamma.*piecewise.*cox"):
+        Survival("t", "e", kind="gamma")
     with pytest.raises(ValueError, match="same column"):
         Survival("t", "t")
     with pytest.raises(ValueError, match="n_intervals"):
         Survival("t", "e", n_intervals=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "weibull", "strata": "arm"}, r"'weibull' has no strata.*'piecewise'.*'arm'"),
+        ({"ties": "breslow"}, "option of a Cox likelihood"),
+        ({"kind": "competing", "ties": "breslow"}, "option of a Cox likelihood"),
+        ({"ties": "exact", "kind": "cox"}, "'efron', 'breslow'"),
+        ({"hazard": "cox"}, "competing causes"),
+        ({"kind": "competing", "hazard": "weibull"}, "'piecewise', 'cox'"),
+        ({"strata": "t"}, "time and strata are the same column 't'"),
+        ({"strata": "arm", "entry": "arm"}, "strata and entry are the same column 'arm'"),
+        ({"entry": 3}, "entry must be the name of a column"),
+    ],
+)
+def test_survival_options_that_do_not_go_together(options, message):
+    with pytest.raises(ValueError, match=message):
+        Survival("t", "e", **options)
+
+
+def test_strata_may_be_a_covariate_and_entry_may_not():
+    stratified = Survival("t", "e", strata="site", entry="start")
+    assert Roles(batch="site", survival=stratified).columns == ("site", "t", "e", "start")
+    assert Roles(survival=stratified).columns == ("t", "e", "start", "site")
+    with pytest.raises(ValueError, match="'start' has two roles"):
+        Roles(clinical=["start"], survival=stratified)
+
+
+def test_survival_of_other_versions_is_read():
+    roles = Roles(survival=Survival("t", "e", kind="cox", ties="breslow", strata="s", entry="b"))
+    state = json.loads(json.dumps(roles.to_dict()))
+    assert Roles.from_dict(state) == roles
+    state["survival"]["frailty"] = "site"
+    assert Roles.from_dict(state) == roles
+    older = {"time": "t", "event": "e", "kind": "cox", "n_intervals": 5}
+    found = Roles.from_dict({**state, "survival": older}).survival
+    assert found == Survival("t", "e", kind="cox", n_intervals=5)
 
 
 def test_two_time_columns_give_a_line_that_runs():

@@ -12,7 +12,15 @@ import pandas as pd
 from mvlatent.data.columns import as_binary, as_numbers, as_text, quote
 from mvlatent.specs import Labels, Survival, join_times_line
 
-__all__ = ["SurvivalValues", "code_labels", "code_survival", "label_categories", "time_floor"]
+__all__ = [
+    "SurvivalValues",
+    "code_labels",
+    "code_survival",
+    "count_causes",
+    "label_categories",
+    "positive_times",
+    "time_floor",
+]
 
 FOLLOW_UP_WORDS = ("follow", "last", "contact", "censor")
 
@@ -26,14 +34,22 @@ class SurvivalValues:
     time
         Follow-up in the user's unit, (N,) float64; 0 allowed, NaN where unobserved.
     event
-        1.0 or 0.0, (N,) float64; NaN where unobserved.
+        1.0 or 0.0, (N,) float64; NaN where unobserved. Of any cause, where causes compete.
     observed
         Whether both are known, (N,) bool.
+    cause
+        0.0 where censored, 1.0..K for the competing causes, (N,) float64; NaN where unobserved.
+        ``None`` without competing causes.
+    entry
+        When the patient came under observation, (N,) float64, before the time; 0 where
+        unobserved. ``None`` if all were seen from the start.
     """
 
     time: np.ndarray
     event: np.ndarray
     observed: np.ndarray
+    cause: np.ndarray | None = None
+    entry: np.ndarray | None = None
 
 
 def _follow_up_column(others: pd.DataFrame | None, gap: np.ndarray, skip: Sequence[str]) -> str:
@@ -93,8 +109,9 @@ def code_survival(
     Raises
     ------
     ValueError
-        If an event is not 0/1/bool or a string of one, a time is not a number or negative, exactly
-        one of the two is missing, or the time is spread over two columns.
+        If an event is not 0/1/bool or a string of one (for competing causes: not 0, 1, 2, ...), a
+        time is not a number or negative, exactly one of the two is missing, the time is spread over
+        two columns, or an entry is missing, negative or not before the time.
 
     Examples
     --------
@@ -103,7 +120,12 @@ def code_survival(
     [True, False]
     """
     time = as_numbers(obs[spec.time], f"survival time {spec.time!r}")
-    event = as_binary(obs[spec.event], f"survival event {spec.event!r}")
+    cause = _causes(obs[spec.event], spec) if spec.kind == "competing" else None
+    event = (
+        as_binary(obs[spec.event], f"survival event {spec.event!r}")
+        if cause is None
+        else np.where(np.isnan(cause), np.nan, cause > 0)
+    )
     names = np.asarray(obs.index)
     if (time < 0).any():
         bad = names[time < 0]
@@ -119,7 +141,72 @@ def code_survival(
                 f"{what!r} is missing but {other!r} is not for {quote(names[half])}; give both, or "
                 f"leave both missing for an unobserved outcome."
             )
-    return SurvivalValues(time, event, ~np.isnan(time))
+    observed = ~np.isnan(time)
+    entry = None if spec.entry is None else _entries(obs, spec, np.where(observed, time, np.inf))
+    return SurvivalValues(time, event, observed, cause, entry)
+
+
+def _causes(column: pd.Series, spec: Survival) -> np.ndarray:
+    """Return 0.0 (censored), 1.0..K or NaN; ValueError for anything else."""
+    what = f"competing event {spec.event!r}"
+    how = "code it 0 where censored and 1, 2, ... for the causes"
+    try:
+        cause = as_numbers(column, what)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rstrip('.')}; {how}.") from None
+    known = cause[~np.isnan(cause)]
+    bad = np.unique(known[(known < 0) | (known != np.round(known))])
+    if len(bad):
+        raise ValueError(f"{what} holds {quote(f'{b:g}' for b in bad)}; {how}.")
+    return cause
+
+
+def count_causes(values: SurvivalValues, spec: Survival) -> int:
+    """Return the number of competing causes, 1 where the outcome has none.
+
+    Raises
+    ------
+    ValueError
+        If a code below the highest one never occurs, or there is one cause only.
+    """
+    if values.cause is None:
+        return 1
+    seen = {int(c) for c in values.cause[values.observed]} - {0}
+    highest = max(seen, default=0)
+    gap = sorted(set(range(1, highest + 1)) - seen)
+    if gap:
+        raise ValueError(
+            f"competing event {spec.event!r} has no event of cause {quote(gap)} among the training "
+            f"rows, but of cause {highest}: number the causes without a gap, or pool the rare ones."
+        )
+    if highest == 1:
+        raise ValueError(
+            f"competing event {spec.event!r} has one cause only; take kind='piecewise' or another."
+        )
+    return highest
+
+
+def _entries(obs: pd.DataFrame, spec: Survival, time: np.ndarray) -> np.ndarray:
+    """Return the entry times, 0 where the outcome is unobserved; ``time`` is infinite there."""
+    what = f"survival entry {spec.entry!r}"
+    if spec.entry not in obs:
+        raise KeyError(f"{what} is not in mdata.obs, but {spec.time!r} is; give both or neither.")
+    entry, names = as_numbers(obs[spec.entry], what), np.asarray(obs.index)
+    observed = np.isfinite(time)
+    lacking = observed & np.isnan(entry)
+    if lacking.any():
+        raise ValueError(
+            f"{what} is missing for {quote(names[lacking])}; give 0 to who was seen from the start."
+        )
+    if (entry < 0).any():
+        raise ValueError(f"{what} is negative for {quote(names[entry < 0])}.")
+    late = observed & (entry >= time) & ~((entry == 0) & (time == 0))
+    if late.any():
+        raise ValueError(
+            f"{what} is not before {spec.time!r} for {quote(names[late])}: they were never under "
+            f"observation; leave them out or correct the entry."
+        )
+    return np.where(observed, entry, 0.0)
 
 
 def time_floor(values: SurvivalValues, spec: Survival) -> float:

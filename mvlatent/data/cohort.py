@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -147,14 +147,46 @@ class SurvivalData:
     time
         Follow-up, (N,) float32, > 0, in the user's unit; 1 where unobserved.
     event
-        1 where the event was seen, (N,) float32; 0 where unobserved.
+        1 where the event (of any cause) was seen, (N,) float32; 0 where unobserved.
     observed
         Whether the outcome is known, (N,) bool.
+    entry
+        When the patient came under observation, (N,) float32, before the time; ``None``: all at 0.
+    stratum
+        Code of the stratum, (N,) int64, known whether or not the outcome is; ``None``: no strata.
+    cause
+        Competing cause of the event, (N,) int64 from 1; 0 where censored or unobserved. ``None``
+        without competing causes.
+    n_strata
+        Strata there are, whether or not these patients are in them.
     """
 
     time: Tensor
     event: Tensor
     observed: Tensor
+    entry: Tensor | None = None
+    stratum: Tensor | None = None
+    cause: Tensor | None = None
+    n_strata: int = 1
+
+    @property
+    def outcome(self) -> Tensor:
+        """What a survival likelihood takes as events: causes where they compete, (N,) float32."""
+        return self.event if self.cause is None else self.cause.to(self.event.dtype)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> SurvivalData:
+        tensors: dict[str, Any] = {
+            k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **tensors)
+
+    def subset(self, rows: Tensor) -> SurvivalData:
+        """Return the outcomes of the rows given by integer index (or bool mask)."""
+        return self._each(lambda x: x[rows])
+
+    def to(self, device: torch.device | str) -> SurvivalData:
+        """Return the outcomes on another device."""
+        return self._each(lambda x: x.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +250,7 @@ class Cohort:
             views={k: v.subset(index) for k, v in self.views.items()},
             technical=self.technical[index],
             clinical=self.clinical[index],
-            survival=s and SurvivalData(s.time[index], s.event[index], s.observed[index]),
+            survival=s and s.subset(index),
             labels=y and LabelData(y.codes[index], y.categories),
         )
 
@@ -257,7 +289,6 @@ class Cohort:
             views={k: v.to(device) for k, v in self.views.items()},
             technical=self.technical.to(device),
             clinical=self.clinical.to(device),
-            survival=s
-            and SurvivalData(s.time.to(device), s.event.to(device), s.observed.to(device)),
+            survival=s and s.to(device),
             labels=y and LabelData(y.codes.to(device), y.categories),
         )

@@ -12,6 +12,7 @@ import torch
 from mvlatent.data.coding import (
     code_labels,
     code_survival,
+    count_causes,
     label_categories,
     positive_times,
     time_floor,
@@ -20,6 +21,7 @@ from mvlatent.data.cohort import Cohort, Group, LabelData, SurvivalData
 from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
 from mvlatent.data.prepared_view import PreparedView
+from mvlatent.data.strata import Strata, fit_strata
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
 
@@ -47,6 +49,8 @@ class Preparation:
         Sorted classes; ``None`` without labels.
     notes
         What was guessed, dropped or imputed, a sentence each.
+    strata
+        Strata of the baseline hazard; ``None`` without.
     """
 
     roles: Roles
@@ -56,6 +60,7 @@ class Preparation:
     floor: float | None = None
     categories: tuple[str, ...] | None = None
     notes: list[str] = field(default_factory=list)
+    strata: Strata | None = None
 
     @classmethod
     def fit(
@@ -100,15 +105,19 @@ class Preparation:
             keys.insert(0, (roles.batch, "batch"))
         technical = _fit_encoders(train, keys, said)
         clinical = _fit_encoders(train, [(k, "clinical") for k in roles.clinical], said)
-        floor, categories = None, None
+        floor, categories, strata = None, None, None
         if roles.survival is not None:
             values = code_survival(train.obs, roles.survival)
             floor = time_floor(values, roles.survival)
+            count_causes(values, roles.survival)
+            if roles.survival.strata is not None:
+                strata, notes_of_strata = fit_strata(train.obs[roles.survival.strata], values)
+                said += notes_of_strata
             if n := int((~values.observed).sum()):
                 said.append(f"survival: {n} of {len(train)} patients have no outcome")
         if roles.labels is not None:
             categories = label_categories(train.obs[roles.labels.column], roles.labels)
-        return cls(roles, views, technical, clinical, floor, categories, said)
+        return cls(roles, views, technical, clinical, floor, categories, said, strata)
 
     def transform(self, tables: Tables) -> Cohort:
         """Return the patients as tensors, scaled and encoded as learnt.
@@ -169,16 +178,29 @@ class Preparation:
         return self.views[name]
 
     def _survival(self, tables: Tables) -> SurvivalData | None:
-        spec = self.roles.survival
-        if spec is None or self.floor is None or spec.time not in tables.obs:
+        """Outcomes; patients without any still have a stratum, which their curves need."""
+        spec, n = self.roles.survival, len(tables)
+        if spec is None or self.floor is None:
             return None
+        found: dict[str, Any] = {}
+        if self.strata is not None:
+            codes = self.strata.encode(tables.obs.get(self.strata.column), n)
+            found = {"stratum": torch.from_numpy(codes), "n_strata": len(self.strata.names)}
+        if spec.time not in tables.obs:
+            nobody = torch.zeros(n)
+            return SurvivalData(nobody + 1, nobody, nobody > 0, **found) if found else None
         values = code_survival(tables.obs, spec)
-        time = positive_times(values, self.floor, tables.obs_names)
         seen = values.observed
+        if values.entry is not None:
+            found["entry"] = torch.from_numpy(values.entry.astype(np.float32))
+        if values.cause is not None:
+            found["cause"] = torch.from_numpy(np.where(seen, values.cause, 0.0).astype(np.int64))
+        time = positive_times(values, self.floor, tables.obs_names)
         return SurvivalData(
             time=torch.from_numpy(np.where(seen, time, 1.0).astype(np.float32)),
             event=torch.from_numpy(np.where(seen, values.event, 0.0).astype(np.float32)),
             observed=torch.from_numpy(seen),
+            **found,
         )
 
     def _labels(self, tables: Tables) -> LabelData | None:
@@ -207,6 +229,7 @@ class Preparation:
             "floor": self.floor,
             "categories": None if self.categories is None else list(self.categories),
             "notes": list(self.notes),
+            "strata": None if self.strata is None else self.strata.to_dict(),
         }
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
@@ -230,6 +253,7 @@ class Preparation:
             floor=state["floor"],
             categories=None if categories is None else tuple(categories),
             notes=list(state["notes"]),
+            strata=None if state.get("strata") is None else Strata.from_dict(state["strata"]),
         )
 
 

@@ -21,9 +21,10 @@ from scvi.data import AnnDataManager
 from scvi.data._manager import AnnDataManagerValidationCheck
 from scvi.data.fields import MuDataCategoricalObsField, MuDataLayerField
 
-from mvlatent.data.coding import code_survival, label_categories
+from mvlatent.data.coding import code_survival, count_causes, label_categories
 from mvlatent.data.columns import as_text, find_column, quote
 from mvlatent.data.guess import guess_likelihood
+from mvlatent.data.strata import fit_strata
 from mvlatent.data.tables import PATIENTS, check_names, check_view
 from mvlatent.specs import Roles, View
 
@@ -187,12 +188,15 @@ def _check(mdata: MuData, roles: Roles) -> None:
             raise ValueError(f"covariate {key!r} has no value in any row.")
     survival = roles.survival
     if survival is not None:
-        keys = (survival.time, survival.event)
-        pair = {k: find_column(mdata, k, "survival column").array for k in keys}
-        obs = pd.DataFrame(pair, index=mdata.obs_names)
+        keys = survival.outcome_columns
+        found = {k: find_column(mdata, k, "survival column").array for k in keys}
+        obs = pd.DataFrame(found, index=mdata.obs_names)
         values = code_survival(obs, survival, others=mdata.obs)
         if not np.nansum(values.event):
             raise ValueError(f"survival event {survival.event!r} has no events at all.")
+        count_causes(values, survival)
+        if survival.strata is not None:
+            fit_strata(find_column(mdata, survival.strata, "strata"), values)
     if roles.labels is not None:
         label_categories(find_column(mdata, roles.labels.column, "labels"), roles.labels)
 

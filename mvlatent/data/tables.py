@@ -151,6 +151,10 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
     groups = [("covariate", roles.covariates, False)]
     if survival is not None:
         groups.append(("survival column", (survival.time, survival.event), transfer))
+        if survival.entry is not None:
+            groups.append(("survival entry", (survival.entry,), transfer))
+        if survival.strata is not None:
+            groups.append(("strata", (survival.strata,), transfer))
     if roles.labels is not None:
         groups.append(("labels", (roles.labels.column,), transfer))
     data: dict[str, np.ndarray | pd.Series] = {}

@@ -15,11 +15,11 @@ from .evidence import fit_block_sds
 from .labels import Intercepts
 from .spaces import Shrinkage, make_space
 from .survival import BASELINES, survival_curves
-from .target import Baseline, LinearBaseline, Target
+from .target import Baseline, BaselineShape, ProfiledBaseline, Target
 
 __all__ = ["BlockHead"]
 
-BASELINE_KINDS: dict[str, type[LinearBaseline]] = {**BASELINES, Intercepts.kind: Intercepts}
+BASELINE_KINDS: dict[str, type[BaselineShape]] = {**BASELINES, Intercepts.kind: Intercepts}
 
 
 @dataclass
@@ -65,7 +65,7 @@ class BlockHead:
     _scaling: BlockScaling
     _mode: Tensor  # standardised coefficients u = beta / tau, (C, P)
     _shrinkage: list[Shrinkage]
-    _profile: LinearBaseline
+    _profile: BaselineShape
     _baseline: Baseline
 
     @classmethod
@@ -112,8 +112,8 @@ class BlockHead:
         mode = space.coefficients(found.mode.coord)
         shrinkage = space.shrinkage()
         standard = torch.cat(x, 1) * scaling.by_column(found.tau)
-        profile, weights = target.profiled(found.mode.eta)
-        baseline = _joint_baseline(profile, weights, standard, shrinkage)
+        profiled = target.profiled(found.mode.eta)
+        baseline = _joint_baseline(profiled, standard, shrinkage)
         head = cls(
             dict(zip(scaling.names, found.tau.tolist(), strict=True)),
             found.log_marginal,
@@ -122,7 +122,7 @@ class BlockHead:
             scaling,
             mode,
             shrinkage,
-            profile,
+            profiled.baseline,
             baseline,
         )
         return cls.from_state(*head.state())  # the saved form is the one that is used
@@ -172,10 +172,21 @@ class BlockHead:
         z = torch.randn(n_samples, *self._mode.shape, dtype=torch.float64, generator=generator)
         return torch.stack([part.root(z[:, c]) for c, part in enumerate(self._shrinkage)], 1)
 
-    def _draw(
-        self, blocks: Mapping[str, Tensor], n_samples: int, generator: torch.Generator | None
+    @property
+    def baseline(self) -> BaselineShape:
+        """Baseline at the posterior mode; its coordinates deviate as `joint_draws` says."""
+        return self._profile
+
+    def joint_draws(
+        self,
+        blocks: Mapping[str, Tensor],
+        n_samples: int,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Linear predictors (S, n, C) and the baseline's coordinates (S, K) of the same draws."""
+        """Linear predictors (S, n, C) and the baseline's coordinates (S, K) of the same draws.
+
+        The predictors are those of the coefficients alone, without intercepts of labels.
+        """
         x = self._standard(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
             raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}")
@@ -201,7 +212,7 @@ class BlockHead:
         generator
             Source of randomness.
         """
-        eta, moved = self._draw(blocks, n_samples, generator)
+        eta, moved = self.joint_draws(blocks, n_samples, generator)
         if isinstance(self._profile, Intercepts):
             eta = eta + self._intercept + moved[:, None]
         return eta
@@ -212,14 +223,22 @@ class BlockHead:
         blocks: Mapping[str, Tensor],
         n_samples: int,
         generator: torch.Generator | None = None,
+        *,
+        stratum: Tensor | None = None,
     ) -> Tensor:
-        """Posterior draws of survival curves, (S, T, n), coefficients and baseline jointly."""
-        eta, moved = self._draw(blocks, n_samples, generator)
-        return survival_curves(times, eta[..., 0], self._profile, moved)
+        """Posterior draws of survival curves, (S, T, n), coefficients and baseline jointly.
 
-    def survival(self, times: Tensor, blocks: Mapping[str, Tensor]) -> Tensor:
+        ``stratum`` holds the codes of the patients' strata, (n,), where the baseline has strata.
+        """
+        eta, moved = self.joint_draws(blocks, n_samples, generator)
+        return survival_curves(times, eta[..., 0], self._profile, moved, stratum)
+
+    def survival(
+        self, times: Tensor, blocks: Mapping[str, Tensor], *, stratum: Tensor | None = None
+    ) -> Tensor:
         """Survival curves at the posterior mode, (T, n)."""
-        return survival_curves(times, self.predict(blocks)[0][..., 0], self._profile)
+        eta = self.predict(blocks)[0][..., 0]
+        return survival_curves(times, eta, self._profile, stratum=stratum)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Everything `from_state` needs: a JSON-able dict and arrays; no patient's row."""
@@ -264,17 +283,23 @@ class BlockHead:
 
 
 def _joint_baseline(
-    profile: LinearBaseline, weights: Tensor, standard: Tensor, shrinkage: list[Shrinkage]
+    profiled: ProfiledBaseline, standard: Tensor, shrinkage: list[Shrinkage]
 ) -> Baseline:
-    """Couple a baseline (weights (C, K, n)) to the coefficients through the training rows.
+    """Couple a baseline to the coefficients through the training rows.
 
     The shift is of second order and keeps the average hazard where the data have it: a group's
     expected events ``sum_i w_i exp(eta_i)`` grow with the spread of the draws of eta in the group.
     Without it S(t) is too low by some 0.04 where the predictors are uncertain.
     """
+    weights = profiled.weights
     gain = -weights @ standard
     shift = gain.new_zeros(gain.shape[1])
-    if not isinstance(profile, Intercepts):
-        spread = weights[0] @ shrinkage[0].variance(standard) - shrinkage[0].variance(gain[0])
-        shift = -0.5 * spread
-    return Baseline(shift, gain, profile.factor)
+    if not isinstance(profiled.baseline, Intercepts):
+        bend = weights[0] if profiled.bend is None else profiled.bend[0]
+        centre = weights[0] if profiled.centre is None else profiled.centre[0]
+        mean = centre @ standard
+        # variance of a row's predictor around the mean of its group, (K, n)
+        spread = shrinkage[0].variance(standard) + shrinkage[0].variance(mean)[:, None]
+        spread = spread - 2 * shrinkage[0].covariance(mean, standard)
+        shift = -0.5 * (bend * spread).sum(1)
+    return Baseline(shift, gain, profiled.baseline.factor)

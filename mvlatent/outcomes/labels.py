@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from .target import Curvature, LinearBaseline, ProfiledBaseline
+from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
 
@@ -159,7 +159,7 @@ class CategoricalTarget:
 
 
 @dataclass(frozen=True)
-class Intercepts(LinearBaseline):
+class Intercepts(BaselineShape):
     """Intercepts of the classes; coordinates are their deviations.
 
     Attributes

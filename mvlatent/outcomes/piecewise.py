@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from .intervals import (
+    NO_EVENTS,
+    SurvivalOptions,
+    by_stratum,
+    event_cuts,
+    interval_overlap,
+    observed_overlap,
+    random_walk_precision,
+    walk_log_prior,
+)
 from .target import Curvature, LinearBaseline, ProfiledBaseline
 
-__all__ = ["PiecewiseBaseline", "PiecewiseExponential", "PiecewiseTarget", "bounded_exp"]
+__all__ = [
+    "PiecewiseBaseline",
+    "PiecewiseExponential",
+    "PiecewiseTarget",
+    "bounded_exp",
+    "interval_overlap",
+]
 
 SMOOTHNESS = 0.5  # sd of one step of the random walk of the log hazard
 LOG_RATE_LIMIT = 20.0
 MAX_STEPS = 100
-
-
-class SurvivalOptions(Protocol):
-    """The options of a survival outcome that a likelihood reads."""
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals of the baseline."""
-        ...
+SETTLED = 1e-13  # of the objective, gained by a last Newton step
 
 
 def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
@@ -32,43 +40,20 @@ def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
     return low.exp() * (1.0 + (x - low))
 
 
-def interval_overlap(times: Tensor, cuts: Tensor) -> Tensor:
-    """Time spent in each interval, (n, K), for K - 1 inner cuts; the last interval is open."""
-    starts = torch.cat([cuts.new_zeros(1), cuts])
-    widths = torch.cat([cuts, cuts.new_full((1,), torch.inf)]) - starts
-    return torch.minimum((times[:, None] - starts).clamp(min=0.0), widths)
-
-
-def event_cuts(time: Tensor, event: Tensor, n_intervals: int) -> Tensor:
-    """Inner cuts at quantiles of the event times, float64 (at most ``n_intervals - 1``)."""
-    times = time[event > 0].double()
-    if not len(times):
-        raise ValueError("survival outcome has no events: nothing to learn a hazard from")
-    n_intervals = max(1, min(n_intervals, len(times) // 2))
-    levels = torch.linspace(0.0, 1.0, n_intervals + 1, dtype=torch.float64)[1:-1]
-    cuts = torch.quantile(times, levels).unique()
-    return cuts[(cuts > 0) & (cuts < times.max())]
-
-
-def random_walk_precision(size: int, sd: float) -> Tensor:
-    """Precision matrix (size, size) of a first-order random walk with a free level."""
-    steps = torch.diff(torch.eye(size, dtype=torch.float64), dim=0)
-    return steps.T @ steps / sd**2
-
-
 class PiecewiseExponential(nn.Module):
     """Proportional hazards with a piecewise constant baseline.
 
-    ``d_ik ~ Poisson(e_ik exp(alpha_k + eta_i))`` for events d and time at risk e of patient i in
-    interval k, with a random walk on the log hazards alpha. Factorises over patients, so that
-    minibatches are exact, and tends to Cox as the cuts approach the event times.
+    ``d_ik ~ Poisson(e_ik exp(alpha_k + eta_i))`` for events d and time at risk e (from entry on) of
+    patient i in interval k, with a random walk on the log hazards alpha. Factorises over patients,
+    so that minibatches are exact, and tends to Cox as the cuts approach the event times. Each
+    stratum has its own log hazards.
 
     Parameters
     ----------
     cuts
         Inner cuts (K - 1,), increasing, in the unit of time.
     log_hazard
-        Initial log hazards (K,), per unit of time.
+        Initial log hazards (n_strata K,), per unit of time, stratum by stratum.
 
     References
     ----------
@@ -85,15 +70,26 @@ class PiecewiseExponential(nn.Module):
     """
 
     factorises: ClassVar[bool] = True
+    n_outputs: int = 1
     cuts: Tensor
 
     def __init__(self, cuts: Tensor, log_hazard: Tensor) -> None:
         super().__init__()
         self.register_buffer("cuts", cuts)
         self.alpha = nn.Parameter(log_hazard)
+        self.n_strata = len(log_hazard) // (len(cuts) + 1)
 
     @classmethod
-    def from_data(cls, time: Tensor, event: Tensor, spec: SurvivalOptions) -> Self:
+    def from_data(
+        cls,
+        time: Tensor,
+        event: Tensor,
+        spec: SurvivalOptions,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+        n_strata: int = 1,
+    ) -> Self:
         """Cut at quantiles of the event times; start at the crude hazards.
 
         Raises
@@ -102,15 +98,22 @@ class PiecewiseExponential(nn.Module):
             If there is no event.
         """
         cuts = event_cuts(time, event, spec.n_intervals)
-        overlap = interval_overlap(time.double(), cuts)
-        which = torch.bucketize(time.double(), cuts)
-        events = torch.zeros(len(cuts) + 1, dtype=torch.float64)
-        events.index_add_(0, which, event.double())
-        rate = (events + 0.5) / (overlap.sum(0) + 0.5 * overlap.sum() / event.sum())
+        at = time.double()
+        overlap = by_stratum(observed_overlap(at, cuts, entry), stratum, n_strata).sum(0)
+        hot = torch.nn.functional.one_hot(torch.bucketize(at, cuts), len(cuts) + 1)
+        events = by_stratum(hot * event.double()[:, None], stratum, n_strata).sum(0)
+        rate = (events + 0.5) / (overlap + 0.5 * overlap.sum() / event.sum())
         return cls(cuts.to(time.dtype), rate.log().to(time.dtype))
 
     def log_prob(
-        self, eta: Tensor, time: Tensor, event: Tensor, observed: Tensor | None = None
+        self,
+        eta: Tensor,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None = None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
     ) -> Tensor:
         """Log-likelihood of each patient, (n,); 0 where the outcome is not observed.
 
@@ -122,23 +125,37 @@ class PiecewiseExponential(nn.Module):
             Follow-up time and event indicator, (n,).
         observed
             Boolean mask, (n,); None means that every outcome is observed.
+        entry
+            Times at which patients came under observation, (n,); None is 0.
+        stratum
+            Codes of strata, (n,); None is one stratum.
         """
         cuts = self.cuts.to(time.dtype)
-        overlap = interval_overlap(time, cuts)
-        at_event = self.alpha[torch.bucketize(time, cuts)]
-        rate = bounded_exp(self.alpha + eta[..., None])
+        overlap = observed_overlap(time, cuts, entry)
+        alpha = self.alpha.view(self.n_strata, -1)
+        alpha = alpha[torch.zeros_like(time, dtype=torch.long) if stratum is None else stratum]
+        at_event = alpha.gather(1, torch.bucketize(time, cuts)[:, None])[:, 0]
+        rate = bounded_exp(alpha + eta[..., None])
         value = event * (at_event + eta) - (overlap * rate).sum(-1)
         return value if observed is None else torch.where(observed, value, 0.0)
 
     def log_prior(self) -> Tensor:
         """Log density of the random walk of the log hazards, up to a constant."""
-        return -0.5 * (torch.diff(self.alpha) / SMOOTHNESS).square().sum()
+        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
 
     def target(
-        self, time: Tensor, event: Tensor, observed: Tensor | None = None
+        self,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None = None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
     ) -> PiecewiseTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the hazards."""
-        return PiecewiseTarget(self.cuts, time, event, observed)
+        return PiecewiseTarget(
+            self.cuts, time, event, observed, entry=entry, stratum=stratum, n_strata=self.n_strata
+        )
 
 
 class PiecewiseTarget:
@@ -150,23 +167,40 @@ class PiecewiseTarget:
         Inner cuts (K - 1,).
     time, event, observed
         Outcomes of all patients, (N,); only observed ones count.
+    entry, stratum
+        Entry times and codes of strata, (N,).
+    n_strata
+        Number of strata.
     """
 
     n_outputs = 1
     effective_share = 1.0
 
-    def __init__(self, cuts: Tensor, time: Tensor, event: Tensor, observed: Tensor | None) -> None:
+    def __init__(
+        self,
+        cuts: Tensor,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+        n_strata: int = 1,
+    ) -> None:
         mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
         self.rows = mask.nonzero()[:, 0]
         self.cuts = cuts.detach().double()
         time = time[self.rows].double()
+        entry = None if entry is None else entry[self.rows].double()
+        stratum = None if stratum is None else stratum[self.rows]
         self._event = event[self.rows].double()
         if self._event.sum() == 0:
-            raise ValueError("survival outcome has no events: nothing to learn a hazard from")
-        self._log_overlap = interval_overlap(time, self.cuts).log()
-        self._counts = torch.zeros(len(self.cuts) + 1, dtype=torch.float64)
-        self._counts.index_add_(0, torch.bucketize(time, self.cuts), self._event)
-        self._precision = random_walk_precision(len(self._counts), SMOOTHNESS)
+            raise ValueError(NO_EVENTS)
+        overlap = observed_overlap(time, self.cuts, entry)
+        self._log_overlap = by_stratum(overlap, stratum, n_strata).log()
+        hot = torch.nn.functional.one_hot(torch.bucketize(time, self.cuts), len(self.cuts) + 1)
+        self._counts = by_stratum(hot * self._event[:, None], stratum, n_strata).sum(0)
+        self._precision = random_walk_precision(len(self.cuts) + 1, SMOOTHNESS, n_strata)
         start = self._event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
         self._alpha = start.expand(len(self._counts)).clone()
 
@@ -185,14 +219,13 @@ class PiecewiseTarget:
             expected = (alpha + exposure).exp()
             grad = self._counts - expected - self._precision @ alpha
             step = torch.linalg.solve(expected.diag() + self._precision, grad)
+            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
+                alpha, value = alpha + step, self._objective(alpha + step, exposure)
+                break
             size = 1.0
             while (new := self._objective(alpha + size * step, exposure)) < value and size > 1e-8:
                 size /= 2
-            if new < value:
-                break
             alpha, value = alpha + size * step, new
-            if grad @ step < 1e-18 * (1 + value.abs()):
-                break
         self._alpha = alpha
         return alpha, exposure, value
 
@@ -240,13 +273,21 @@ class PiecewiseBaseline(LinearBaseline):
     cuts
         Inner cuts, (K - 1,).
     log_hazard
-        Log hazards at the posterior mode, (K,).
+        Log hazards at the posterior mode, (n_strata K,).
     """
 
     kind: ClassVar[str] = "piecewise"
     cuts: Tensor
     log_hazard: Tensor
 
-    def exposure(self, times: Tensor) -> Tensor:
-        """Cumulative hazard that each interval has contributed at each time, (T, K)."""
-        return interval_overlap(times.double(), self.cuts) * self.log_hazard.exp()
+    def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
+        """Cumulative hazard that each interval has contributed at each time, (T, n_strata K)."""
+        size = len(self.cuts) + 1
+        own = slice(stratum * size, (stratum + 1) * size)
+        out = self.log_hazard.new_zeros(len(times), len(self.log_hazard))
+        out[:, own] = interval_overlap(times.double(), self.cuts) * self.log_hazard[own].exp()
+        return out
+
+    def knots(self, stratum: int = 0) -> Tensor:
+        """Cuts, at which the hazard changes its level."""
+        return self.cuts

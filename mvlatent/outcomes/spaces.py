@@ -56,6 +56,10 @@ class Shrinkage(NamedTuple):
         across = x - along @ self.q.T
         return across.square().sum(-1) + along.square() @ self.rest
 
+    def covariance(self, x: Tensor, y: Tensor) -> Tensor:
+        """Posterior covariance (a, b) of ``x @ u`` and ``y @ u``, rows x (a, P), y (b, P)."""
+        return x @ y.T - ((x @ self.q) * (1.0 - self.rest)) @ (y @ self.q).T
+
     def root(self, z: Tensor) -> Tensor:
         """Turn standard Normal draws (S, P) into draws of ``u - mode``."""
         return z - (z @ self.q * (1.0 - self.rest.sqrt())) @ self.q.T

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Baseline", "Curvature", "LinearBaseline", "ProfiledBaseline", "Target"]
+__all__ = [
+    "Baseline",
+    "BaselineShape",
+    "Curvature",
+    "LinearBaseline",
+    "ProfiledBaseline",
+    "Target",
+]
 
 
 class Curvature(NamedTuple):
@@ -46,11 +53,18 @@ class ProfiledBaseline(NamedTuple):
         The baseline, not yet aware of the coefficients.
     weights
         Minus the derivative of the baseline's K coordinates with respect to the linear predictor,
-        (C, K, n); rows sum to about one.
+        (C, K, n); rows of log hazards sum to about one.
+    bend
+        Weights (C, K, n) of the patients in the second derivative; None where ``weights`` are.
+    centre
+        Weights (C, K, n) of the mean that deviations in the second derivative are taken from; None
+        where ``weights`` are.
     """
 
-    baseline: LinearBaseline
+    baseline: BaselineShape
     weights: Tensor
+    bend: Tensor | None = None
+    centre: Tensor | None = None
 
 
 class Target(Protocol):
@@ -114,21 +128,64 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class LinearBaseline:
-    """A baseline whose shape is a known function of K Gaussian log-scale coordinates."""
+class BaselineShape:
+    """A baseline that is a known function of K Gaussian coordinates and of the predictor.
+
+    Attributes
+    ----------
+    factor
+        Lower Cholesky factor of the coordinates' covariance given the coefficients, (K, K).
+    """
 
     kind: ClassVar[str]
     factor: Tensor
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that rebuild the baseline."""
-        return {k: v.numpy() for k, v in vars(self).items()}
+        return {k: v.numpy() for k, v in vars(self).items() if v is not None}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, Any]) -> Self:
         """Rebuild a baseline from its arrays."""
         return cls(**{k: torch.as_tensor(np.asarray(v)) for k, v in arrays.items()})
 
-    def exposure(self, times: Tensor) -> Tensor:
+    def cumulative_hazard(
+        self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
+    ) -> Tensor:
+        """Cumulative hazard of patients of one stratum, (..., T, n).
+
+        Parameters
+        ----------
+        times
+            Times (T,), in the unit of the training times.
+        eta
+            Linear predictors, (..., n).
+        draw
+            Deviations of the coordinates from the mode, (..., K); None is the mode.
+        stratum
+            Whose baseline; 0 where there are no strata.
+        """
+        raise NotImplementedError(f"a baseline of {self.kind} has no hazard")
+
+
+@dataclass(frozen=True)
+class LinearBaseline(BaselineShape):
+    """A proportional baseline hazard that is linear in the exponentials of its coordinates."""
+
+    jumps: ClassVar[bool] = False  # whether the hazard is a sum of points, or a density
+
+    def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative baseline hazard by coordinate, (T, K); sums to the baseline at the mode."""
-        raise NotImplementedError(f"a {self.kind} baseline has no hazard")
+        raise NotImplementedError(f"a baseline of {self.kind} has no exposure")
+
+    def knots(self, stratum: int = 0) -> Tensor:
+        """Times at which the hazard jumps, or changes its level, (J,)."""
+        raise NotImplementedError(f"a baseline of {self.kind} has no knots")
+
+    def cumulative_hazard(
+        self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
+    ) -> Tensor:
+        exposure = self.exposure(times, stratum)
+        scale = exposure.new_ones(exposure.shape[1]) if draw is None else draw.exp()
+        hazard = scale @ exposure.T
+        return hazard[..., :, None] * eta.double().exp()[..., None, :]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.outcomes.labels import Categorical
-from mvlatent.outcomes.survival import SURVIVAL
+from mvlatent.outcomes.survival import survival_likelihood
 from mvlatent.specs import Survival
 
 __all__ = ["LabelHead", "SurvivalHead", "TrainingHead"]
@@ -54,22 +54,27 @@ class SurvivalHead(TrainingHead):
     site = "outcome:survival"
 
     def __init__(self, n_shared: int, cohort: Cohort, spec: Survival) -> None:
-        super().__init__(n_shared, cohort.clinical.shape[1], 1)
-        survival = cohort.survival
-        if survival is None:
+        if cohort.survival is None:
             raise ValueError("the cohort has no survival outcome.")
-        seen = survival.observed
-        self.likelihood = SURVIVAL[spec.kind].from_data(
-            survival.time[seen], survival.event[seen], spec
-        )
+        likelihood = survival_likelihood(cohort.survival, spec)
+        super().__init__(n_shared, cohort.clinical.shape[1], likelihood.n_outputs)
+        self.likelihood = likelihood
+        self.competing = spec.kind == "competing"
 
     def forward(self, z: Tensor, cohort: Cohort, n_total: int) -> None:
         """Score the outcomes of the patients of a batch."""
         data = cohort.survival
         if data is None:
             return
-        eta = self.predictor(z, cohort)[:, 0]
-        log_prob = self.likelihood.log_prob(eta, data.time, data.event, data.observed)
+        eta = self.predictor(z, cohort)
+        log_prob = self.likelihood.log_prob(
+            eta if self.competing else eta[:, 0],
+            data.time,
+            data.outcome,
+            data.observed,
+            entry=data.entry,
+            stratum=data.stratum,
+        )
         with poutine.scale(scale=self.weight * n_total / len(cohort)):
             pyro.factor(self.site, log_prob.sum())
 

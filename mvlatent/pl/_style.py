@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["GREY", "PALETTE", "SEQUENTIAL", "bare", "colours", "new_axes", "outside_legend"]
+__all__ = [
+    "GREY",
+    "PALETTE",
+    "SEQUENTIAL",
+    "bare",
+    "block_colours",
+    "colours",
+    "new_axes",
+    "outside_legend",
+]
 
 # Okabe and Ito's colours, without black and with the yellow last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F5FA8", "#B8A800")
@@ -37,6 +46,13 @@ def colours(n: int) -> Sequence:
     from matplotlib import colormaps
 
     return [colormaps["turbo"]((i + 0.5) / n) for i in range(n)]
+
+
+def block_colours(names: Sequence[str]) -> list:
+    """Technical is grey and the whole dark; the rest take the palette in order."""
+    palette = iter(colours(len(names)))
+    fixed = {"technical": GREY, "all": "#333333"}
+    return [fixed[name] if name in fixed else next(palette) for name in names]
 
 
 def outside_legend(ax: "Axes", title: str | None = None) -> None:

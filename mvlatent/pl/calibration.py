@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvlatent.pl._style import PALETTE, bare, new_axes
+from mvlatent.pl._style import GREY, PALETTE, bare, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mvlatent.tl import DCalibration
+    from mvlatent.tl import DCalibration, HorizonCalibration
 
-__all__ = ["d_calibration"]
+__all__ = ["d_calibration", "horizon_calibration"]
 
 
 def d_calibration(
@@ -46,5 +46,60 @@ def d_calibration(
         ax.set_title(title, loc="left")
     ax.set(xlim=(0, 1), xlabel="predicted S(T) at the patient's own time", ylabel="share")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    bare(ax)
+    return ax
+
+
+def horizon_calibration(
+    result: "HorizonCalibration",
+    *,
+    unit: str = "months",
+    title: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw :func:`mvlatent.tl.horizon_calibration`: a curve on the diagonal is right.
+
+    The line is the smooth curve over patients, points are Kaplan–Meier estimates of groups of
+    patients with 95 % intervals, bars at the foot show how the predictions are spread.
+
+    Parameters
+    ----------
+    result
+        What the tool returned.
+    unit
+        Unit of time, for the axis.
+    title
+        Title of the plot.
+    ax
+        Where to draw; ``None``: a new figure.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> rng = np.random.default_rng(0)
+    >>> t, p = rng.exponential(size=100), rng.uniform(0.3, 0.4, size=100)
+    >>> horizon_calibration(tl.horizon_calibration(t, np.ones(100), p, 1.0)).get_ylabel()
+    'observed risk'
+    """
+    ax = new_axes(ax, size=(4.6, 4.2))
+    order = np.argsort(result.predicted)
+    groups = result.groups
+    top = max(result.predicted.max(), result.observed.max(), groups["upper"].max())
+    end = min(1.0, 1.05 * float(top))
+    counts, edges = np.histogram(result.predicted, bins=np.linspace(0, end, 31))
+    spread = 0.15 * end * counts / counts.max()
+    ax.bar(edges[:-1], spread, width=edges[1], align="edge", color=GREY, alpha=0.35, lw=0)
+    ax.plot([0, end], [0, end], color="#333333", lw=1, ls="--")
+    ax.plot(result.predicted[order], result.observed[order], color=PALETTE[0], lw=1.8)
+    ax.vlines(groups["predicted"], groups["lower"], groups["upper"], color=PALETTE[1], lw=1.3)
+    ax.plot(groups["predicted"], groups["observed"], "o", color=PALETTE[1], ms=5)
+    words = f"ICI {result.ici:.3f}, E90 {result.e90:.3f}"
+    ax.set_title(words, loc="right", fontsize=9, color="#333333")
+    if title:
+        ax.set_title(title, loc="left")
+    ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
+    ax.set(xlabel=f"predicted risk by {result.horizon:.3g} {unit}", ylabel="observed risk")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bare(ax)
     return ax

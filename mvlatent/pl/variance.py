@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, block_colours, new_axes, outside_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,19 +65,12 @@ def variance_explained(
     return ax
 
 
-def _block_colours(names: list[str]) -> list:
-    """Technical is grey and the whole dark; the rest take the palette in order."""
-    palette = iter(colours(len(names)))
-    fixed = {"technical": GREY, "all": "#333333"}
-    return [fixed[name] if name in fixed else next(palette) for name in names]
-
-
 def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
     names = [str(name) for name in table.index]
     width = 0.8 / len(names)
     centres = np.arange(table.shape[1])
     for j, (name, colour, values) in enumerate(
-        zip(names, _block_colours(names), table.to_numpy(), strict=True)
+        zip(names, block_colours(names), table.to_numpy(), strict=True)
     ):
         shift = (j - (len(names) - 1) / 2) * width
         ax.bar(centres + shift, values, width=0.9 * width, color=colour, label=name)

@@ -35,12 +35,16 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
 
 
 def outcome_columns(trained: Trained, latents: Latents, *, seed: int = 0) -> pd.DataFrame:
-    """Predicted outcomes as columns for ``obs``: risk, label and class probabilities."""
+    """Predicted outcomes as columns for ``obs``: risk, label and class probabilities.
+
+    ``mvlatent_risk`` is that of the first of competing causes, ``mvlatent_risk_2`` of the second.
+    """
     columns: dict[str, Any] = {}
     index = list(latents.cohort.obs_names)
     if trained.survival is not None:
-        risk = trained.survival.predict(latents, trained.bases)[:, 0]
-        columns["mvlatent_risk"] = risk.numpy()
+        risk = trained.survival.predict(latents, trained.bases)
+        for k, column in enumerate(risk.T, 1):
+            columns["mvlatent_risk" if k == 1 else f"mvlatent_risk_{k}"] = column.numpy()
     if trained.labels is not None:
         probabilities = trained.labels.probabilities(
             latents, trained.bases, n_samples=200, seed=seed, blocks="full"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
-from mvlatent.outcomes.head import BlockHead
+from mvlatent.data.cohort import Cohort, SurvivalData
+from mvlatent.outcomes.causes import fit_head
 from mvlatent.outcomes.labels import Categorical
-from mvlatent.outcomes.survival import SURVIVAL
+from mvlatent.outcomes.survival import survival_target
 from mvlatent.reading.blocks import pick
 from mvlatent.specs import Survival
 
@@ -49,7 +49,7 @@ class Outcome(Protocol):
 
 
 class SurvivalOutcome:
-    """Survival of a cohort; held-out rows are scored by their concordance.
+    """Survival of a cohort; held-out rows are scored by their concordance, cause by cause.
 
     The partial likelihood would punish a head for its slope, which a small fold hardly knows.
     """
@@ -65,22 +65,42 @@ class SurvivalOutcome:
         self.horizon = float(self.data.time[seen].max())
 
     def target(self, rows: np.ndarray | None = None) -> Any:
-        data = self.data
-        index = slice(None) if rows is None else torch.as_tensor(rows)
-        time, event, seen = data.time[index], data.event[index], data.observed[index]
-        likelihood = SURVIVAL[self.spec.kind].from_data(time[seen], event[seen], self.spec)
-        return likelihood.target(time, event, seen)
+        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
+        return survival_target(data, self.spec)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
-        index = torch.as_tensor(rows)[self.data.observed[rows]]
-        kept = eta[self.data.observed[rows], 0]
-        from lifelines.utils import concordance_index
-
-        time, event = self.data.time[index].numpy(), self.data.event[index].numpy()
-        return len(index) * float(concordance_index(time, -kept.numpy(), event))
+        seen = self.data.observed[rows]
+        data = self.data.subset(torch.as_tensor(rows)[seen])
+        causes = [
+            concordance_at_risk(data, data.outcome == k, eta[seen, k - 1])
+            for k in range(1, eta.shape[1] + 1)
+        ]
+        return len(data.time) * float(np.mean(causes))
 
     def strata(self) -> np.ndarray:
-        return np.where(self.data.observed.numpy(), self.data.event.numpy(), -1).astype(int)
+        return np.where(self.data.observed.numpy(), self.data.outcome.numpy(), -1).astype(int)
+
+
+def concordance_at_risk(data: SurvivalData, died: Tensor, risk: Tensor) -> float:
+    """Harrell's C over the pairs that were at risk together, within strata; 0.5 if there is none.
+
+    Parameters
+    ----------
+    data
+        Outcomes, all observed.
+    died, risk
+        Whose event it was (bool), and the predicted risk, (n,) each.
+    """
+    time = data.time
+    outlived = (time > time[:, None]) | ((time == time[:, None]) & ~died)
+    pairs = outlived & died[:, None]
+    if data.entry is not None:
+        pairs &= data.entry < time[:, None]
+    if data.stratum is not None:
+        pairs &= data.stratum == data.stratum[:, None]
+    right = (risk[:, None] > risk).double() + 0.5 * (risk[:, None] == risk).double()
+    n = int(pairs.sum())
+    return float((right * pairs).sum()) / n if n else 0.5
 
 
 class LabelOutcome:
@@ -144,7 +164,7 @@ def choose_blocks(
         target = outcome.target(rows[train])
         for kinds in outcome.candidates:
             chosen = pick(blocks, kinds)
-            head = BlockHead.fit({k: x[rows[train]] for k, x in chosen.items()}, target)
+            head = fit_head({k: x[rows[train]] for k, x in chosen.items()}, target)
             eta = head.predict({k: x[rows[test]] for k, x in chosen.items()})[0]
             scores[kinds] += outcome.score(eta, rows[test]) / len(rows)
     best = max(scores, key=lambda kinds: scores[kinds])

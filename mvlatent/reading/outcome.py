@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
-from mvlatent.outcomes.head import BlockHead
+from mvlatent.outcomes.causes import CauseHeads, Head, fit_head, head_from_state
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick
 from mvlatent.reading.choice import AUTO, LabelOutcome, Outcome, SurvivalOutcome, choose_blocks
@@ -32,15 +33,15 @@ class Reported:
     Attributes
     ----------
     full, shared_only
-        The two heads.
+        The two heads; of competing risks they hold a block head a cause.
     horizon
         Last event time of the training patients; 0 for labels.
     inner_scores
         Held-out score of each candidate set of blocks, where inner folds chose.
     """
 
-    full: BlockHead
-    shared_only: BlockHead
+    full: Head
+    shared_only: Head
     horizon: float = 0.0
     inner_scores: dict[str, float] = field(default_factory=dict)
 
@@ -48,7 +49,7 @@ class Reported:
         """``n`` times from 0 to the last event of the training patients."""
         return np.linspace(0.0, self.horizon, n)
 
-    def head(self, blocks: str) -> BlockHead:
+    def head(self, blocks: str) -> Head:
         """``"full"`` or ``"shared"``.
 
         Raises
@@ -66,21 +67,28 @@ class Reported:
         return head.predict(_trim(head_blocks(latents, bases), head))[0]
 
     def draws(
-        self, latents: Latents, bases: dict[str, Basis], *, n_samples: int, seed: int, blocks: str
-    ) -> Iterator[tuple[slice, BlockHead, dict[str, Tensor], torch.Generator]]:
+        self,
+        latents: Latents,
+        bases: dict[str, Basis],
+        *,
+        n_samples: int,
+        seed: int,
+        blocks: str,
+        n_times: int = 0,
+    ) -> Iterator[tuple[slice, Head, dict[str, Tensor], torch.Generator]]:
         """Draws of the blocks, a chunk of patients at a time, with the generator of the head.
 
         Every chunk starts from the same seed, so that all patients share the draws of the
-        coefficients.
+        coefficients. ``n_times`` is how many values a patient and draw will take.
         """
         head = self.head(blocks)
-        width = sum(len(c) for c in head.coef.values())
+        width = max(sum(len(c) for c in head.coef.values()), n_times)
         step = max(1, MAX_ELEMENTS // (n_samples * max(width, 1)))
         n = len(latents.cohort)
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             chunk = Latents(latents.vae, latents.cohort.subset(list(range(rows.start, rows.stop))))
-            drawn = head_draws(chunk, bases, head.tau, n_samples, seed + 7919 * start)
+            drawn = head_draws(chunk, bases, head.coef, n_samples, seed + 7919 * start)
             generator = torch.Generator().manual_seed(seed)
             yield rows, head, _trim(drawn, head), generator
 
@@ -94,17 +102,37 @@ class Reported:
         n_samples: int,
         seed: int,
         blocks: str = "full",
+        cause: int | None = None,
     ) -> list[np.ndarray]:
-        """Posterior mean survival (T, n) and, with a level, the ends of its band."""
+        """Posterior mean survival (T, n) and, with a level, the ends of its band.
+
+        With a ``cause`` the cumulative incidence of that competing cause instead.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cause.
+        """
+        if cause is not None and not isinstance(self.full, CauseHeads):
+            raise ValueError(
+                "the outcome has no competing causes; set it up with mv.Survival(time, event, "
+                "kind='competing')."
+            )
         grid = torch.as_tensor(times, dtype=torch.float64)
+        data = latents.cohort.survival
+        strata = None if data is None else data.stratum
         ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
         out = [np.empty((len(times), len(latents.cohort))) for _ in range(1 + len(ends))]
-        drawn = self.draws(latents, bases, n_samples=n_samples, seed=seed, blocks=blocks)
+        drawn = self.draws(
+            latents, bases, n_samples=n_samples, seed=seed, blocks=blocks, n_times=len(times)
+        )
         for rows, head, features, generator in drawn:
-            survival = head.survival_draws(grid, features, n_samples, generator)
-            out[0][:, rows] = survival.mean(0).numpy()
+            stratum = None if strata is None else strata[rows]
+            draw = _incidence(head, cause) if isinstance(head, CauseHeads) else head.survival_draws
+            curves = draw(grid, features, n_samples, generator, stratum=stratum)
+            out[0][:, rows] = curves.mean(0).numpy()
             if ends:
-                quantiles = np.quantile(survival.numpy(), ends, axis=0)
+                quantiles = np.quantile(curves.numpy(), ends, axis=0)
                 for end, quantile in zip(out[1:], quantiles, strict=True):
                     end[:, rows] = quantile
         return out
@@ -132,7 +160,7 @@ class Reported:
     def from_state(cls, json: dict[str, Any], arrays: dict[str, np.ndarray]) -> Reported:
         """Inverse of `state`."""
         heads = {
-            name: BlockHead.from_state(
+            name: head_from_state(
                 json[name],
                 {
                     k.removeprefix(f"{name}/"): v
@@ -145,7 +173,12 @@ class Reported:
         return cls(**heads, horizon=json["horizon"], inner_scores=json["inner_scores"])
 
 
-def _trim(blocks: dict[str, Tensor], head: BlockHead) -> dict[str, Tensor]:
+def _incidence(head: CauseHeads, cause: int | None) -> Callable[..., Tensor]:
+    """Draws of one cause's incidence, or of no event where there is no cause."""
+    return partial(head.incidence_draws, cause=cause)
+
+
+def _trim(blocks: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
     """Leading columns of the blocks that the head was fitted on."""
     return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
 
@@ -158,8 +191,8 @@ def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str])
     target = outcome.target()
     wide = pick(blocks, chosen)
     narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
-    full = BlockHead.fit(wide, target)
-    shared = full if list(wide) == list(narrow) else BlockHead.fit(narrow, target)
+    full = fit_head(wide, target)
+    shared = full if list(wide) == list(narrow) else fit_head(narrow, target)
     return Reported(full, shared, outcome.horizon, scores)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mvlatent.reading.loadings import active_factors
 from mvlatent.reading.outcome import Reported
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained
@@ -26,14 +27,21 @@ def summarise(
         What was guessed on registration (a fitted model has them in its own notes).
     """
     lines = [f"MVLatent: {options.n_shared} shared, {options.n_private} private factors a view"]
+    if options.prior != "normal":
+        lines.append(f"  prior of z: {options.prior}")
     lines += _views(roles, trained)
     lines += [
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
     ]
+    if options.objectives:
+        beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
+        lines.append(f"  beside the ELBO: {beside}")
     if roles.survival is not None:
         survival = roles.survival
-        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind})")
+        more = [("strata", survival.strata), ("entry", survival.entry)]
+        said = "".join(f", {what} {column}" for what, column in more if column is not None)
+        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind}){said}")
     if roles.labels is not None:
         lines.append(f"  labels:    {roles.labels.column}")
     if trained is None:
@@ -65,6 +73,10 @@ def _fit(trained: Trained) -> Iterator[str]:
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
+    if trained.options.loadings != "point":
+        active = active_factors(trained).sum()
+        listed = ", ".join(f"{view} {count}" for view, count in active.items())
+        yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
     for name in ("survival", "labels"):
         reported: Reported | None = getattr(trained, name)
         if reported is not None:

@@ -10,7 +10,7 @@ from mvlatent.posterior import Latents
 from mvlatent.vae.basis import surface_of
 from mvlatent.vae.structured import ViewPart
 
-__all__ = ["variance_explained"]
+__all__ = ["sequential_variance", "unique_variance", "variance_explained"]
 
 
 @torch.no_grad()
@@ -100,3 +100,74 @@ def _of_factors(latents: Latents, name: str) -> dict[str, float]:
             z, w = (one, 0 * share.w) if block == "shared" else (0 * share.z, one)
             out[f"{block}_{j}"] = share(z, w, 0 * share.s)
     return out
+
+
+def _names(share: _Share, name: str) -> list[tuple[str, str, int]]:
+    """Every factor that a view has: its name, its block and its column."""
+    return [
+        (f"{block}_{j}", block, j)
+        for block, latent in (("shared", share.z), (f"private:{name}", share.w))
+        for j in range(latent.shape[1])
+    ]
+
+
+def _tables(
+    latents: Latents, blocks: dict[str, dict[str, float]], factors: dict[str, dict[str, float]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = [f"shared_{j}" for j in range(latents.z.mean.shape[1])]
+    rows += [r for found in factors.values() for r in found if r not in rows]
+    return pd.DataFrame(blocks), pd.DataFrame(factors).reindex(rows)
+
+
+@torch.no_grad()
+def unique_variance(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a view's explained share loses without a block (or a factor); tables as above.
+
+    At most what the block explains alone where blocks overlap, and more where one hides another.
+    """
+    blocks: dict[str, dict[str, float]] = {}
+    factors: dict[str, dict[str, float]] = {}
+    for name in latents.vae.names:
+        share = _Share(latents, name)
+        z, w, s = share.z, share.w, share.s
+        whole = share(z, w, s)
+        blocks[name] = {
+            "shared": whole - share(0 * z, w, s),
+            "private": whole - share(z, 0 * w, s),
+            "technical": whole - share(z, w, 0 * s),
+            "all": whole,
+        }
+        factors[name] = {}
+        for row, block, j in _names(share, name):
+            kept = torch.ones(z.shape[1] if block == "shared" else w.shape[1])
+            kept[j] = 0
+            rest = share(z * kept, w, s) if block == "shared" else share(z, w * kept, s)
+            factors[name][row] = whole - rest
+    return _tables(latents, blocks, factors)
+
+
+@torch.no_grad()
+def sequential_variance(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What each block (or factor) adds to those before it: technical, shared, private.
+
+    Blocks add up to the share of all of them; factors add up to that less the technical share.
+    """
+    blocks: dict[str, dict[str, float]] = {}
+    factors: dict[str, dict[str, float]] = {}
+    for name in latents.vae.names:
+        share = _Share(latents, name)
+        z, w, s = share.z, share.w, share.s
+        first, second, whole = share(0 * z, 0 * w, s), share(z, 0 * w, s), share(z, w, s)
+        blocks[name] = {
+            "shared": second - first,
+            "private": whole - second,
+            "technical": first,
+            "all": whole,
+        }
+        factors[name] = {}
+        before, z_kept, w_kept = first, torch.zeros(z.shape[1]), torch.zeros(w.shape[1])
+        for row, block, j in _names(share, name):
+            (z_kept if block == "shared" else w_kept)[j] = 1
+            now = share(z * z_kept, w * w_kept, s)
+            factors[name][row], before = now - before, now
+    return _tables(latents, blocks, factors)

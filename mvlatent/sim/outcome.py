@@ -1,34 +1,47 @@
 """Survival times with a known hazard, and censoring with a known rate."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["censor", "event_times", "log_hazard", "survival_curves"]
+from mvlatent.sim.spec import CohortSpec
+
+__all__ = ["Hazard", "censor", "draw_hazard", "event_times", "survival_curves"]
 
 
-def log_hazard(
-    shared: np.ndarray,
-    private: np.ndarray,
-    age: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    hazard_sd: float,
-    private_prognosis: float,
-    age_effect: float,
-) -> np.ndarray:
-    """Log hazard ratio of each patient, (n,): a random direction of the factors, plus age.
+@dataclass(frozen=True)
+class Hazard:
+    """Which patients die soon: log hazard = direction of the factors + age.
 
-    ``hazard_sd`` is the sd of the factors' part, ``private_prognosis`` the share of its variance
-    that comes from the private factors, ``age_effect`` the log hazard ratio of ten years.
+    Attributes
+    ----------
+    shared
+        Unit direction of the shared factors, (k,).
+    private
+        Unit direction of the first view's private factors, (k_m,).
+    spec
+        The cohort's specification.
     """
+
+    shared: np.ndarray
+    private: np.ndarray
+    spec: CohortSpec
+
+    def log_hazard(self, shared: np.ndarray, private: np.ndarray, age: np.ndarray) -> np.ndarray:
+        """Log hazard ratio of each patient, (n,), from factors n × k and n × k_m, age in years."""
+        spec, share = self.spec, self.spec.private_prognosis
+        from_shared, from_private = shared @ self.shared, private @ self.private
+        latent = np.sqrt(1 - share) * from_shared + np.sqrt(share) * from_private
+        return spec.hazard_sd * latent + spec.age_effect * (age - 60) / 10
+
+
+def draw_hazard(spec: CohortSpec, n_private: int, rng: np.random.Generator) -> Hazard:
+    """Draw random directions of the shared and of the first view's private factors."""
     directions = []
-    for factors in (shared, private):
-        direction = rng.standard_normal(factors.shape[1])
+    for size in (spec.n_shared, n_private):
+        direction = rng.standard_normal(size)
         directions.append(direction / max(float(np.linalg.norm(direction)), 1e-12))
-    from_shared, from_private = shared @ directions[0], private @ directions[1]
-    latent = (
-        np.sqrt(1 - private_prognosis) * from_shared + np.sqrt(private_prognosis) * from_private
-    )
-    return hazard_sd * latent + age_effect * (age - 60) / 10
+    return Hazard(directions[0], directions[1], spec)
 
 
 def _weibull_scale(shape: float, median: float) -> float:
@@ -52,8 +65,8 @@ def survival_curves(
 
 
 def censor(
-    times: np.ndarray, rate: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    times: np.ndarray, rate: float, rng: np.random.Generator, *, closing: float | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Censor a given share of the patients.
 
     Follow-up of a patient is c·u with u uniform on (0.1, 1), as with steady accrual until one
@@ -68,18 +81,23 @@ def censor(
         Share of patients to be censored, in [0, 1).
     rng
         Source of randomness.
+    closing
+        c where it is known from earlier patients; the rate is then met in expectation.
 
     Returns
     -------
     tuple
-        Observed time (n,) and event (n,) as 0/1 integers.
+        Observed time (n,), event (n,) as 0/1 integers, and c (infinite without censoring).
     """
     u = rng.uniform(0.1, 1, size=len(times))
-    ratio = times / u
-    n_events = len(times) - round(rate * len(times))
-    if n_events == len(times):
-        return times.copy(), np.ones(len(times), int)
-    ordered = np.sort(ratio)
-    closing = (ordered[n_events - 1] + ordered[n_events]) / 2 if n_events else ordered[0] / 2
+    if closing is None:
+        closing = _closing_time(np.sort(times / u), rate)
     follow_up = closing * u
-    return np.minimum(times, follow_up), (times <= follow_up).astype(int)
+    return np.minimum(times, follow_up), (times <= follow_up).astype(int), closing
+
+
+def _closing_time(ordered: np.ndarray, rate: float) -> float:
+    n_events = len(ordered) - round(rate * len(ordered))
+    if n_events == len(ordered):
+        return np.inf
+    return float((ordered[n_events - 1] + ordered[n_events]) / 2 if n_events else ordered[0] / 2)

@@ -1,14 +1,15 @@
-"""Who the patients are: subtype, shared factors, site, age, sex, and which views they have."""
+"""Who the patients are: subtype, shared factors, site, age and sex."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
-from mvlatent.sim.presets import CohortSpec
+from mvlatent.sim.spec import CohortSpec, pairwise_blocks
 
-__all__ = ["Patients", "draw_patients", "draw_presence"]
+__all__ = ["Patients", "Population", "draw_population"]
+
+PURITY = (0.65, 0.15)  # mean and sd
 
 
 class Patients(NamedTuple):
@@ -56,52 +57,93 @@ def _site_given_subtype(spec: CohortSpec) -> np.ndarray:
     return table
 
 
-def draw_patients(n: int, spec: CohortSpec, rng: np.random.Generator) -> Patients:
-    """Draw subtype, shared factors (mean 0, covariance I), site given subtype, age and sex.
+@dataclass(frozen=True)
+class Population:
+    """Where patients come from: z is a mixture of subtypes, with mean 0 and covariance I overall.
+
+    Attributes
+    ----------
+    spec
+        The cohort's specification.
+    weights
+        Proportions of the subtypes, (subtypes,).
+    centres
+        Centres before whitening, subtypes × ``n_shared``.
+    mean, whiten
+        z = (centre + e − mean) whiten with e ~ N(0, I).
+    site_given_subtype
+        Subtypes × sites, rows sum to 1.
+    """
+
+    spec: CohortSpec
+    weights: np.ndarray
+    centres: np.ndarray
+    mean: np.ndarray
+    whiten: np.ndarray
+    site_given_subtype: np.ndarray
+
+    @property
+    def subtype_means(self) -> np.ndarray:
+        """Means of z of each subtype, subtypes × ``n_shared``."""
+        return (self.centres - self.mean) @ self.whiten
+
+    @property
+    def subtype_covariance(self) -> np.ndarray:
+        """Covariance of z within any subtype."""
+        return self.whiten @ self.whiten
+
+    @property
+    def site_shares(self) -> np.ndarray:
+        """Proportions of the sites among patients, (sites,)."""
+        return self.weights @ self.site_given_subtype
+
+    @property
+    def subtype_given_site(self) -> np.ndarray:
+        """Sites × subtypes, rows sum to 1 (the proportions of all, for a site without patients)."""
+        joint = (self.weights[:, None] * self.site_given_subtype).T
+        total = joint.sum(axis=1, keepdims=True)
+        return np.where(total > 0, joint / np.where(total > 0, total, 1), self.weights)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Patients:
+        """Draw n patients: ``subtype`` and ``site`` are codes, ``age`` is in years."""
+        spec = self.spec
+        subtype = rng.choice(len(self.weights), size=n, p=self.weights)
+        spread = rng.standard_normal((n, spec.n_shared))
+        shared = (self.centres[subtype] - self.mean + spread) @ self.whiten
+        cumulative = self.site_given_subtype.cumsum(axis=1)[subtype]
+        site = (rng.random((n, 1)) > cumulative[:, :-1]).sum(axis=1)
+        age = np.clip(np.round(60 + 11 * rng.standard_normal(n), 1), 25, 90)
+        is_female = (rng.random(n) < spec.female_share).astype(int)
+        return Patients(subtype, shared, site, age, is_female)
+
+    def draw_pairwise(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw the pairwise-shared factors, n × k a block, N(0, I)."""
+        blocks = pairwise_blocks(self.spec)
+        return {name: rng.standard_normal((n, count)) for name, (_, count) in blocks.items()}
+
+    def draw_purity(self, n: int, rng: np.random.Generator) -> np.ndarray | None:
+        """Draw purities within (0, 1), (n,); ``None`` where the cohort has no such nuisance."""
+        if self.spec.purity_sd == 0:
+            return None
+        return np.clip(PURITY[0] + PURITY[1] * rng.standard_normal(n), 0.1, 0.99)
+
+
+def standardised_purity(purity: np.ndarray) -> np.ndarray:
+    """Purity in sd from its mean: what shifts the features."""
+    return (purity - PURITY[0]) / PURITY[1]
+
+
+def draw_population(spec: CohortSpec, rng: np.random.Generator) -> Population:
+    """Draw where the subtypes lie.
 
     Parameters
     ----------
-    n
-        Number of patients.
     spec
         The cohort's specification.
     rng
-        Source of randomness.
-
-    Returns
-    -------
-    Patients
-        ``subtype`` and ``site`` are codes; ``shared`` is n × ``n_shared``; ``age`` is in years.
+        Source of randomness; the patients may be drawn from the same.
     """
     weights = _weights(spec.subtype_weights, len(spec.subtypes))
     centres = spec.separation / np.sqrt(2) * _directions(len(weights), spec.n_shared, rng)
-    subtype = rng.choice(len(weights), size=n, p=weights)
     mean, whiten = _whitening(centres, weights)
-    shared = (centres[subtype] - mean + rng.standard_normal((n, spec.n_shared))) @ whiten
-    cumulative = _site_given_subtype(spec).cumsum(axis=1)[subtype]
-    site = (rng.random((n, 1)) > cumulative[:, :-1]).sum(axis=1)
-    age = np.clip(np.round(60 + 11 * rng.standard_normal(n), 1), 25, 90)
-    is_female = (rng.random(n) < spec.female_share).astype(int)
-    return Patients(subtype, shared, site, age, is_female)
-
-
-def draw_presence(
-    n: int, views: list[str], missing: float | Mapping[str, float], rng: np.random.Generator
-) -> np.ndarray:
-    """Which patient has which view: bool array n × views, no row empty.
-
-    A patient who would lose every view gets one back, chosen at random. A single ``missing`` is
-    the expected share after that; rates given by view are those before it.
-    """
-    if isinstance(missing, Mapping):
-        rates = np.array([missing.get(view, 0.0) for view in views])
-    else:
-        count = len(views)
-        top = 1 - 1 / count
-        rate = 1.0 if missing >= top else brentq(lambda q: q - q**count / count - missing, 0, 1)
-        rates = np.full(count, rate)
-    present = rng.random((n, len(views))) >= rates
-    rescued = rng.integers(len(views), size=n)
-    empty = ~present.any(axis=1)
-    present[empty, rescued[empty]] = True
-    return present
+    return Population(spec, weights, centres, mean, whiten, _site_given_subtype(spec))

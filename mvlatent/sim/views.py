@@ -1,37 +1,60 @@
 """From factors to measured views."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
-from mvlatent.sim.presets import ViewSpec
+from mvlatent.sim.kinds import MEASURES, Draws, Measurement
+from mvlatent.sim.mixing import Network, draw_loadings, draw_network
+from mvlatent.sim.spec import CohortSpec, ViewSpec
 
-__all__ = ["ViewTruth", "draw_view"]
+__all__ = ["Factors", "View", "ViewTruth", "draw_view", "measure_view"]
 
-SEGMENT = 12  # features of one copy-number segment share their loadings
-CUTS = (-1.9, -0.9, 0.9, 1.9)  # copy-number states −2..2 on a standardised scale
-MLP_WIDTH = 32
 
-Measured = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, noise, offset, scale
+class Factors(NamedTuple):
+    """What acts on one view: n rows each, and site codes below ``n_sites``."""
+
+    shared: np.ndarray
+    pairwise: Mapping[str, np.ndarray]  # the blocks that this view shares in
+    site: np.ndarray
+    purity: np.ndarray | None  # standardised
 
 
 @dataclass(frozen=True)
 class ViewTruth:
-    """The parameters that made one view: g = A z + V w + B[site] + noise, x = offset + scale g.
+    """The parameters that made one view.
+
+    The signal of a feature is g = A z + Σ C u + V w + B[site] + c·purity, with z shared, u
+    pairwise-shared and w private factors. Normal, studentt and copy_number add noise to it; then
+    x = offset + scale g (normal, studentt), or offset + scale g is the log mean (counts), the
+    logit (bernoulli, beta) or the propensity (ordinal).
 
     Attributes
     ----------
     loadings
-        A, p × ``n_shared``. For a nonlinear mixing, its best linear approximation.
+        A, p × ``n_shared``. Where the mixing of a block is a network, its best linear
+        approximation over the population.
     private_loadings
         V, p × ``n_private``; likewise.
     site_effects
         B, p × sites.
     noise
-        Noise sd of each feature, (p,); 0 for mutations, whose noise is the coin.
+        Noise sd of each feature, (p,); for studentt the scale. 0 where the kind brings its own.
     offset, scale
-        To the measured units, (p,) each; the intercept of the logit for mutations.
+        To the measured units or to the link, (p,) each.
+    purity_effects
+        c, (p,): shift a sd of purity.
+    pairwise_loadings
+        Name of a pairwise block of this view to its C, p × k.
+    likelihood
+        What else the kind needs, by name: ``df``, ``dispersion``, ``dropout``, ``concentration``
+        (p,); ``cuts`` p × 4; ``intercepts``, ``slopes`` p × levels; ``centre``, ``spread`` (p,) of
+        copy number before it is cut into states.
+    network
+        The network of shared and pairwise factors (``"additive"``) or of all (``"mlp"``); ``None``
+        where the mixing is linear.
     """
 
     loadings: np.ndarray
@@ -40,134 +63,171 @@ class ViewTruth:
     noise: np.ndarray
     offset: np.ndarray
     scale: np.ndarray
+    purity_effects: np.ndarray
+    pairwise_loadings: Mapping[str, np.ndarray] = field(default_factory=dict)
+    likelihood: Mapping[str, np.ndarray] = field(default_factory=dict)
+    network: Network | None = None
+
+    @property
+    def measurement(self) -> Measurement:
+        """The parameters that turn signal into measurements."""
+        names = [field.name for field in fields(Measurement)]
+        return Measurement(**{name: getattr(self, name) for name in names})
 
 
-def _loadings(p: int, k: int, spec: ViewSpec, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian loadings with unit signal variance; constant along copy-number segments."""
-    if spec.kind == "copy_number":
-        segments = -(-p // SEGMENT)
-        drawn = np.repeat(rng.standard_normal((segments, k)), SEGMENT, axis=0)[:p]
-    else:
-        drawn = rng.standard_normal((p, k))
-    return drawn / np.sqrt(max(k, 1))
+class View(NamedTuple):
+    """One view of n patients: measurements, private factors, exposures, and what made them."""
+
+    measured: np.ndarray
+    private: np.ndarray
+    exposure: np.ndarray | None
+    truth: ViewTruth
 
 
-def _mlp_signal(
-    factors: np.ndarray, target_sd: float, p: int, rng: np.random.Generator
+class _Mixing(NamedTuple):
+    loadings: np.ndarray
+    pairwise: dict[str, np.ndarray]
+    private: np.ndarray
+    network: Network | None
+
+
+def _stack(
+    view: ViewSpec, shared: np.ndarray, pairwise: Mapping[str, np.ndarray], *private: np.ndarray
 ) -> np.ndarray:
-    """Pass the factors through a random two-layer tanh network with p standardised outputs."""
-    k = factors.shape[1]
-    first = rng.standard_normal((k, MLP_WIDTH)) * 1.5 / np.sqrt(k)
-    second = rng.standard_normal((MLP_WIDTH, p)) / np.sqrt(MLP_WIDTH)
-    signal = np.tanh(factors @ first + 0.5 * rng.standard_normal(MLP_WIDTH)) @ second
-    return target_sd * (signal - signal.mean(axis=0)) / signal.std(axis=0)
+    """Inputs of a network: factors, each block scaled as its signal would be."""
+    bent = [view.pairwise_scale * u for u in pairwise.values()]
+    return np.column_stack([shared, *bent, *(view.private_scale * w for w in private)])
 
 
-def _linear_part(
-    signal: np.ndarray, shared: np.ndarray, private: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    design = np.column_stack([shared, private])
-    slopes = np.linalg.lstsq(design - design.mean(axis=0), signal, rcond=None)[0].T
-    return slopes[:, : shared.shape[1]], slopes[:, shared.shape[1] :]
+def _draw_mixing(
+    spec: CohortSpec,
+    view: ViewSpec,
+    pairwise_sizes: Mapping[str, int],
+    reference: np.ndarray | None,
+    rng: np.random.Generator,
+) -> _Mixing:
+    """Draw loadings or a network; ``reference``: shared factors of a large draw."""
+    p, pairs_rng = view.n_features, rng.spawn(1)[0]
+    if spec.mixing == "linear":
+        loadings = draw_loadings(p, spec.n_shared, view, rng)
+        private = view.private_scale * draw_loadings(p, view.n_private, view, rng)
+        pairs = {
+            name: view.pairwise_scale * draw_loadings(p, k, view, pairs_rng)
+            for name, k in pairwise_sizes.items()
+        }
+        return _Mixing(loadings, pairs, private, None)
+    assert reference is not None
+    n = len(reference)
+    others = {name: rng.standard_normal((n, k)) for name, k in pairwise_sizes.items()}
+    variance = 1 + len(others) * view.pairwise_scale**2
+    linear_private = view.private_scale * draw_loadings(p, view.n_private, view, rng)
+    privates = []
+    if spec.mixing == "mlp":
+        privates = [rng.standard_normal((n, view.n_private))]
+        variance += view.private_scale**2 if view.n_private else 0.0
+    inputs = _stack(view, reference, others, *privates)
+    network = draw_network(inputs, np.sqrt(variance), p, rng)
+    slopes = network.slopes(inputs)
+    edges = np.cumsum([spec.n_shared, *pairwise_sizes.values()])
+    blocks = np.split(slopes, edges, axis=1)
+    pairs = {
+        name: view.pairwise_scale * block
+        for name, block in zip(pairwise_sizes, blocks[1:-1], strict=True)
+    }
+    private = view.private_scale * blocks[-1] if spec.mixing == "mlp" else linear_private
+    return _Mixing(blocks[0], pairs, private, network)
 
 
-def _intercepts(logits: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Intercept of each feature for which the mean probability is its rate, by bisection."""
-    low, high = np.full(len(rates), -30.0), np.full(len(rates), 30.0)
-    for _ in range(50):
-        middle = (low + high) / 2
-        above = expit(logits + middle).mean(axis=0) > rates
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return (low + high) / 2
+def _signal(
+    mixing: str, view: ViewSpec, known: _Mixing, factors: Factors, private: np.ndarray
+) -> np.ndarray:
+    if known.network is None:
+        signal = factors.shared @ known.loadings.T + private @ known.private.T
+        for name, block in factors.pairwise.items():
+            signal = signal + block @ known.pairwise[name].T
+        return signal
+    if mixing == "mlp":
+        return known.network(_stack(view, factors.shared, factors.pairwise, private))
+    return known.network(_stack(view, factors.shared, factors.pairwise)) + private @ known.private.T
 
 
 def draw_view(
-    shared: np.ndarray,
-    site: np.ndarray,
-    n_sites: int,
-    spec: ViewSpec,
+    spec: CohortSpec,
+    view: ViewSpec,
+    factors: Factors,
     rng: np.random.Generator,
     *,
-    mixing: str,
-    site_sd: float,
-) -> tuple[np.ndarray, np.ndarray, ViewTruth]:
-    """Draw one view of every patient.
+    reference: np.ndarray | None = None,
+) -> View:
+    """Draw the parameters of one view, and the view of every patient.
 
     Parameters
     ----------
-    shared
-        Shared factors, n × k.
-    site
-        Site codes, (n,), below ``n_sites``.
     spec
+        The cohort.
+    view
         The view.
+    factors
+        What acts on it.
     rng
         Source of randomness.
-    mixing
-        ``"linear"`` or ``"mlp"``.
-    site_sd
-        Sd of a site's shift of a feature, before the view's ``site_scale``.
-
-    Returns
-    -------
-    tuple
-        The measured n × p array, the private factors n × ``n_private``, and the parameters.
+    reference
+        Shared factors of a large draw from the population, n × k; networks are standardised on it.
     """
-    n, p = len(shared), spec.n_features
-    private = rng.standard_normal((n, spec.n_private))
-    if mixing == "linear":
-        loadings = _loadings(p, shared.shape[1], spec, rng)
-        private_loadings = spec.private_scale * _loadings(p, spec.n_private, spec, rng)
-        signal = shared @ loadings.T + private @ private_loadings.T
-    else:
-        factors = np.column_stack([shared, spec.private_scale * private])
-        signal = _mlp_signal(factors, np.hypot(1, spec.private_scale), p, rng)
-        loadings, private_loadings = _linear_part(signal, shared, private)
-    site_effects = spec.site_scale * site_sd * rng.standard_normal((p, n_sites))
+    # Linear cohorts take patients and features from one stream, in this order, as they always did;
+    # with networks the features have a stream of their own, so that n does not change the function.
+    features = rng if spec.mixing == "linear" else rng.spawn(1)[0]
+    effects_rng = features.spawn(1)[0]
+    p = view.n_features
+    private = rng.standard_normal((len(factors.shared), view.n_private))
+    sizes = {name: block.shape[1] for name, block in factors.pairwise.items()}
+    mixing = _draw_mixing(spec, view, sizes, reference, features)
+    signal = _signal(spec.mixing, view, mixing, factors, private)
+    site_effects = view.site_scale * spec.site_sd * features.standard_normal((p, len(spec.sites)))
     site_effects -= site_effects.mean(axis=1, keepdims=True)
-    signal = signal + site_effects[:, site].T
-    measured, noise, offset, scale = _MEASURE[spec.kind](signal, spec, rng)
-    truth = ViewTruth(loadings, private_loadings, site_effects, noise, offset, scale)
-    return measured.astype(np.float32), private, truth
+    purity_effects = view.site_scale * spec.purity_sd * effects_rng.standard_normal(p)
+    signal = _shift(signal, factors, site_effects, purity_effects)
+    measured, values, exposure = MEASURES[view.kind](signal, view, Draws(features, rng), None)
+    truth = ViewTruth(
+        loadings=mixing.loadings,
+        private_loadings=mixing.private,
+        site_effects=site_effects,
+        noise=values.noise,
+        offset=values.offset,
+        scale=values.scale,
+        purity_effects=purity_effects,
+        pairwise_loadings=mixing.pairwise,
+        likelihood=values.likelihood,
+        network=mixing.network,
+    )
+    return View(measured.astype(np.float32), private, exposure, truth)
 
 
-def _noise_sd(p: int, spec: ViewSpec, rng: np.random.Generator) -> np.ndarray:
-    return spec.noise * np.exp(0.25 * rng.standard_normal(p))
+def _shift(
+    signal: np.ndarray, factors: Factors, site_effects: np.ndarray, purity_effects: np.ndarray
+) -> np.ndarray:
+    signal = signal + site_effects[:, factors.site].T
+    return signal if factors.purity is None else signal + np.outer(factors.purity, purity_effects)
 
 
-def _measure_normal(signal: np.ndarray, spec: ViewSpec, rng: np.random.Generator) -> Measured:
-    n, p = signal.shape
-    noise = _noise_sd(p, spec, rng)
-    g = signal + noise * rng.standard_normal((n, p))
-    offset, scale = np.zeros(p), np.ones(p)
-    if spec.natural_scale:
-        scale = np.exp(rng.standard_normal(p))
-        offset = scale * rng.uniform(3, 9, size=p)
-    return offset + scale * g, noise, offset, scale
+def measure_view(
+    spec: CohortSpec, view: ViewSpec, truth: ViewTruth, factors: Factors, rng: np.random.Generator
+) -> View:
+    """Draw one view of further patients, with parameters that are known.
 
-
-def _measure_copy_number(signal: np.ndarray, spec: ViewSpec, rng: np.random.Generator) -> Measured:
-    n, p = signal.shape
-    segments = -(-p // SEGMENT)
-    noise = _noise_sd(p, spec, rng)
-    # Most of the noise belongs to a segment: neighbours on a chromosome are lost together.
-    along = np.repeat(rng.standard_normal((n, segments)), SEGMENT, axis=1)[:, :p]
-    g = signal + noise * (0.9 * along + np.sqrt(1 - 0.9**2) * rng.standard_normal((n, p)))
-    states = np.digitize((g - g.mean(axis=0)) / g.std(axis=0), CUTS) - 2
-    return states, noise, np.zeros(p), np.ones(p)
-
-
-def _measure_bernoulli(signal: np.ndarray, spec: ViewSpec, rng: np.random.Generator) -> Measured:
-    n, p = signal.shape
-    low, high = np.log(spec.base_rate)
-    rates = np.exp(rng.uniform(float(low), float(high), size=p))
-    intercepts = _intercepts(signal, rates)
-    mutated = rng.random((n, p)) < expit(signal + intercepts)
-    return mutated, np.zeros(p), intercepts, np.ones(p)
-
-
-_MEASURE = {
-    "normal": _measure_normal,
-    "copy_number": _measure_copy_number,
-    "bernoulli": _measure_bernoulli,
-}
+    Parameters
+    ----------
+    spec, view, factors, rng
+        As in :func:`draw_view`.
+    truth
+        The parameters.
+    """
+    private = rng.standard_normal((len(factors.shared), view.n_private))
+    mixing = _Mixing(
+        truth.loadings, dict(truth.pairwise_loadings), truth.private_loadings, truth.network
+    )
+    signal = _signal(spec.mixing, view, mixing, factors, private)
+    signal = _shift(signal, factors, truth.site_effects, truth.purity_effects)
+    known = truth.measurement
+    measured, _, exposure = MEASURES[view.kind](signal, view, Draws(rng, rng), known)
+    return View(measured.astype(np.float32), private, exposure, truth)

@@ -150,10 +150,12 @@ def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) 
 def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:
     table = pd.DataFrame({"fold": k}, index=held_out.obs_names)
     cohort = model.cohort(held_out)
-    if cohort.survival is not None:
+    if cohort.survival is not None and bool(cohort.survival.observed.any()):
         seen = cohort.survival.observed.numpy()
         table["time"] = np.where(seen, cohort.survival.time.numpy(), np.nan)
-        table["event"] = np.where(seen, cohort.survival.event.numpy(), np.nan)
+        # of competing causes the first, whose risk it is
+        event = cohort.survival.outcome == 1
+        table["event"] = np.where(seen, event.float().numpy(), np.nan)
         table["risk"] = model.predict_risk(held_out)
         table["risk_shared"] = model.predict_risk(held_out, blocks="shared")
     if cohort.labels is not None:

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["Censoring", "align_to_outcome", "checked_curves", "checked_outcome"]
+__all__ = [
+    "Censoring",
+    "align_to_outcome",
+    "checked_curves",
+    "checked_groups",
+    "checked_outcome",
+    "curves_at",
+    "curves_at_own",
+]
 
 
 def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +51,33 @@ def checked_curves(survival: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarr
     if not ((curves >= 0) & (curves <= 1)).all():
         raise ValueError("survival holds values that are not probabilities")
     return at, curves
+
+
+def curves_at(at: np.ndarray, curves: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """S_i(t), times × n, interpolated linearly from S(0) = 1 and held after the last time."""
+    at, curves = _from_zero(at, curves)
+    return np.column_stack([np.interp(times, at, curve) for curve in curves.T])
+
+
+def curves_at_own(at: np.ndarray, curves: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """S_i(T_i) at each patient's own time, (n,), interpolated as in `curves_at`."""
+    at, curves = _from_zero(at, curves)
+    return np.array([np.interp(t, at, curve) for t, curve in zip(times, curves.T, strict=True)])
+
+
+def _from_zero(at: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if at[0] <= 0:
+        return at, curves
+    return np.concatenate([[0.0], at]), np.vstack([np.ones(curves.shape[1]), curves])
+
+
+def checked_groups(values: Any, n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n,), -1 for a missing value, and the groups; ValueError naming the argument."""
+    column = pd.Series(np.asarray(values, dtype=object))
+    if len(column) != n:
+        raise ValueError(f"{name} must have one value a patient ({n}), got {len(column)}")
+    codes, groups = pd.factorize(column)
+    return codes, np.asarray(groups, dtype=object)
 
 
 class Censoring:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import checked_curves, checked_outcome
+from mvlatent.tl._outcome import checked_curves, checked_outcome, curves_at_own
 
 __all__ = ["DCalibration", "d_calibration"]
 
@@ -100,9 +100,7 @@ def d_calibration(
 def _own_survival(times: np.ndarray, survival: pd.DataFrame | np.ndarray | pd.Series) -> np.ndarray:
     if isinstance(survival, pd.DataFrame):
         at, curves = checked_curves(survival, len(times))
-        if at[0] > 0:
-            at, curves = np.concatenate([[0.0], at]), np.vstack([np.ones(len(times)), curves])
-        own = np.array([np.interp(t, at, curve) for t, curve in zip(times, curves.T, strict=True)])
+        own = curves_at_own(at, curves, times)
     else:
         own = np.asarray(survival, float)
     if own.shape != times.shape:

@@ -1,22 +1,15 @@
 """Whether those with the higher risk have the event first."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from mvlatent.tl._outcome import Censoring, align_to_outcome, checked_outcome
+from mvlatent.tl._outcome import Censoring, align_to_outcome, checked_groups, checked_outcome
+from mvlatent.tl.resampling import Interval, bootstrap
 
-__all__ = ["Interval", "bootstrap_interval", "concordance"]
+__all__ = ["bootstrap_interval", "concordance"]
 
 KINDS = ("harrell", "uno")
-
-
-class Interval(NamedTuple):
-    """An estimate with its bounds."""
-
-    estimate: float
-    lower: float
-    upper: float
 
 
 def concordance(
@@ -27,6 +20,7 @@ def concordance(
     kind: str = "harrell",
     train: tuple[Any, Any] | None = None,
     tau: float | None = None,
+    within: Any = None,
 ) -> float:
     """Concordance of a risk score with survival: 0.5 is chance, 1 perfect order.
 
@@ -45,6 +39,10 @@ def concordance(
     tau
         Only events before ``tau`` count. ``None``: no truncation for Harrell's; for Uno's the
         last time at which the censoring distribution is above 0.
+    within
+        Site (or another stratum) of each patient, (n,): only pairs of one site are compared, so
+        that a score which knows no more than the site is at 0.5. Patients without a site take
+        part in no pair. Uno's weights come from all patients.
 
     Raises
     ------
@@ -64,42 +62,74 @@ def concordance(
         raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}")
     times, events = checked_outcome(time, event)
     risks = align_to_outcome(risk, len(times), "risk")
+    strata = _strata(within, len(times))
     if kind == "uno":
-        return _uno(times, events, risks, train, tau)
+        return _uno(times, events, risks, strata, train, tau)
     if tau is not None:
         events, times = events & (times < tau), np.minimum(times, tau)
-    return _harrell(times, events, risks)
+    return _harrell(times, events, risks, strata)
 
 
-def _harrell(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> float:
+def _strata(within: Any, n: int) -> list[np.ndarray]:
+    """Rows of each stratum; those without one are in none."""
+    if within is None:
+        return [np.arange(n)]
+    codes = checked_groups(within, n, "within")[0]
+    return [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
+
+
+def _harrell(
+    times: np.ndarray, events: np.ndarray, risks: np.ndarray, strata: list[np.ndarray]
+) -> float:
     from lifelines.utils import concordance_index
 
-    try:
-        return float(concordance_index(times, -risks, events))
-    except ZeroDivisionError as error:
-        raise ValueError("no two patients can be compared: too few events") from error
+    ordered, total = 0.0, 0
+    for rows in strata:
+        time, event = times[rows], events[rows]
+        pairs = _n_pairs(time, event)
+        if pairs:
+            ordered += pairs * concordance_index(time, -risks[rows], event)
+            total += pairs
+    if not total:
+        raise ValueError("no two patients can be compared: too few events")
+    return float(ordered / total)
+
+
+def _n_pairs(times: np.ndarray, events: np.ndarray) -> int:
+    """Pairs of which one is known to outlive the other."""
+    died, censored = times[events], np.sort(times[~events])
+    later = len(times) - np.searchsorted(np.sort(times), died, side="right")
+    left, right = (np.searchsorted(censored, died, side=side) for side in ("left", "right"))
+    return int((later + right - left).sum())
 
 
 def _uno(
     times: np.ndarray,
     events: np.ndarray,
     risks: np.ndarray,
+    strata: list[np.ndarray],
     train: tuple[Any, Any] | None,
     tau: float | None,
 ) -> float:
     censoring = Censoring(*(train if train is not None else (times, events)))
     uncensored = censoring.before(times)
     weight = np.divide(1, uncensored, out=np.zeros_like(uncensored), where=uncensored > 0)
-    counts = events & (weight > 0) & (times < (np.inf if tau is None else tau))
-    # Counted events × patients: who is known to outlive whom. torchsurv has the same sum, but as
-    # a loop over events and with ties judged in single precision.
-    first, own = times[counts, None], risks[counts, None]
-    outlives = (times > first) | ((times == first) & ~events)
-    if not outlives.any():
+    counted = events & (weight > 0) & (times < (np.inf if tau is None else tau))
+    # torchsurv has the same sum, but as a loop over events and with ties judged in single
+    # precision.
+    ordered = total = 0.0
+    for rows in strata:
+        time, event, risk, counts = times[rows], events[rows], risks[rows], counted[rows]
+        # Counted events × patients: who is known to outlive whom.
+        first, own = time[counts, None], risk[counts, None]
+        outlives = (time > first) | ((time == first) & ~event)
+        squared = weight[rows][counts] ** 2
+        agree = outlives * ((own > risk) + 0.5 * (own == risk))
+        ordered += squared @ agree.sum(axis=1)
+        total += squared @ outlives.sum(axis=1)
+    if total == 0:
         raise ValueError("no two patients can be compared: too few events, or tau too small")
-    ordered = outlives * ((own > risks) + 0.5 * (own == risks))
-    squared = weight[counts] ** 2
-    return float(squared @ ordered.sum(axis=1) / (squared @ outlives.sum(axis=1)))
+    return float(ordered / total)
 
 
 def bootstrap_interval(
@@ -110,6 +140,7 @@ def bootstrap_interval(
     kind: str = "harrell",
     train: tuple[Any, Any] | None = None,
     tau: float | None = None,
+    within: Any = None,
     level: float = 0.95,
     n_bootstrap: int = 500,
     seed: int = 0,
@@ -117,11 +148,11 @@ def bootstrap_interval(
     """Concordance with a percentile bootstrap interval over patients.
 
     It says how certain the number is for this one fitted score; it does not know that another
-    training set would have given another score.
+    training set would have given another score. :func:`bootstrap` does the same for any metric.
 
     Parameters
     ----------
-    time, event, risk, kind, train, tau
+    time, event, risk, kind, train, tau, within
         As in :func:`concordance`.
     level
         Coverage of the interval.
@@ -142,23 +173,19 @@ def bootstrap_interval(
     >>> c, upper
     (1.0, 1.0)
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
     times, events = checked_outcome(time, event)
     risks = align_to_outcome(risk, len(times), "risk")
-    estimate = concordance(times, events, risks, kind=kind, train=train, tau=tau)
-    rng = np.random.default_rng(seed)
-    draws: list[float] = []
-    for _ in range(20 * n_bootstrap):
-        rows = rng.integers(len(times), size=len(times))
-        try:
-            drawn = concordance(
-                times[rows], events[rows], risks[rows], kind=kind, train=train, tau=tau
-            )
-        except ValueError:
-            continue
-        draws.append(drawn)
-        if len(draws) == n_bootstrap:
-            break
-    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(lower), float(upper))
+    strata = None if within is None else np.asarray(within, dtype=object)
+
+    def of(rows: np.ndarray) -> float:
+        return concordance(
+            times[rows],
+            events[rows],
+            risks[rows],
+            kind=kind,
+            train=train,
+            tau=tau,
+            within=None if strata is None else strata[rows],
+        )
+
+    return bootstrap(of, len(times), level=level, n_bootstrap=n_bootstrap, seed=seed)

@@ -1,33 +1,116 @@
 """How much of known factors can be read from latents."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["block_recovery", "disentanglement", "leakage"]
+from mvlatent.tl.probes import make_folds, make_probe, r_squared
 
-PROBES = ("ridge", "kernel")
+if TYPE_CHECKING:
+    from mvlatent.tl.probes import Probe
+
+__all__ = ["Reading", "block_recovery", "disentanglement", "leakage", "read_targets"]
 
 
-def _probe(kind: str) -> Any:
-    from sklearn.kernel_ridge import KernelRidge
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A target block read from latents: the rows known on both sides, truth and prediction."""
 
-    if kind == "ridge":
-        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15)))
-    if kind == "kernel":
-        grid = {"alpha": [0.03, 0.3, 3.0], "gamma": [0.01, 0.03, 0.1]}
-        return make_pipeline(StandardScaler(), GridSearchCV(KernelRidge(kernel="rbf"), grid, cv=3))
-    raise ValueError(f"unknown probe {kind!r}; choose from {', '.join(PROBES)}")
+    rows: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def r2(self) -> float:
+        """R², mean over columns; 0 for a block without a column."""
+        return float(r_squared(self.truth, self.predicted).mean()) if self.truth.size else 0.0
+
+
+def read_targets(
+    latent: Any,
+    targets: Mapping[str, Any],
+    *,
+    probe: "str | Probe" = "ridge",
+    n_splits: int = 5,
+    seed: int = 0,
+) -> dict[str, Reading]:
+    """Predict several target blocks from one latent block, out of fold.
+
+    Parameters
+    ----------
+    latent
+        n × d; a row with a NaN takes no part (a patient without the view of a private block).
+    targets
+        Name to n × k (or n); rows with a NaN take no part.
+    probe, n_splits, seed
+        As in :func:`block_recovery`.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of rows differ, the probe is unknown or too few rows are known.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).standard_normal((100, 2))
+    >>> read_targets(z, {"sum": z.sum(1)})["sum"].r2 > 0.99
+    True
+    """
+    reader = make_probe(probe)
+    x = np.asarray(latent, float)
+    blocks = {name: _as_block(values) for name, values in targets.items()}
+    for name, y in blocks.items():
+        if x.ndim != 2 or len(x) != len(y):
+            raise ValueError(f"rows differ: latent {x.shape}, {name} {y.shape}")
+    # Blocks known for the same rows are read together: the latents are decomposed once.
+    alike: dict[bytes, list[str]] = {}
+    for name, y in blocks.items():
+        rows = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
+        alike.setdefault(rows.tobytes(), []).append(name)
+    found: dict[str, Reading] = {}
+    for key, names in alike.items():
+        rows = np.frombuffer(key, bool)
+        found |= _read_alike(
+            x[rows], {n: blocks[n][rows] for n in names}, rows, reader, n_splits, seed
+        )
+    return {name: found[name] for name in blocks}
+
+
+def _as_block(values: Any) -> np.ndarray:
+    y = np.asarray(values, float)
+    return y[:, None] if y.ndim == 1 else y
+
+
+def _read_alike(
+    x: np.ndarray,
+    targets: dict[str, np.ndarray],
+    rows: np.ndarray,
+    probe: "Probe",
+    n_splits: int,
+    seed: int,
+) -> dict[str, Reading]:
+    folds = make_folds(len(x), n_splits, seed)
+    truths: Sequence[np.ndarray] = list(targets.values())
+    if x.shape[1] == 0:
+        predicted = [np.broadcast_to(y.mean(0), y.shape) for y in truths]
+    else:
+        predicted = probe.out_of_fold(x, truths, folds)
+    where = np.flatnonzero(rows)
+    return {
+        name: Reading(where, y, p) for (name, y), p in zip(targets.items(), predicted, strict=True)
+    }
 
 
 def block_recovery(
-    latent: Any, truth: Any, *, probe: str = "ridge", n_splits: int = 5, seed: int = 0
+    latent: Any,
+    truth: Any,
+    *,
+    probe: "str | Probe" = "ridge",
+    n_splits: int = 5,
+    seed: int = 0,
 ) -> float:
     """Out-of-fold R² of true factors predicted from a block of latents, mean over factors.
 
@@ -36,7 +119,7 @@ def block_recovery(
     Parameters
     ----------
     latent
-        n × d.
+        n × d; rows with a NaN take no part.
     truth
         n × k, rows as in ``latent``.
     probe
@@ -58,21 +141,12 @@ def block_recovery(
     >>> block_recovery(z, z @ [[1.0, 2.0], [0.0, 1.0]]) > 0.99
     True
     """
-    from sklearn.metrics import r2_score
-    from sklearn.model_selection import KFold, cross_val_predict
-
-    x, y = np.asarray(latent, float), np.asarray(truth, float)
-    y = y[:, None] if y.ndim == 1 else y
-    if x.ndim != 2 or len(x) != len(y):
-        raise ValueError(f"rows differ: latent {x.shape}, truth {y.shape}")
-    if x.shape[1] == 0 or y.shape[1] == 0:
-        return 0.0
-    folds = KFold(n_splits, shuffle=True, random_state=seed)
-    return float(r2_score(y, cross_val_predict(_probe(probe), x, y, cv=folds)))
+    found = read_targets(latent, {"truth": truth}, probe=probe, n_splits=n_splits, seed=seed)
+    return found["truth"].r2
 
 
 def leakage(
-    latent: Any, private: Mapping[str, Any], *, probe: str = "ridge", seed: int = 0
+    latent: Any, private: Mapping[str, Any], *, probe: "str | Probe" = "ridge", seed: int = 0
 ) -> float:
     """R² of the views' private factors read from the shared latents, mean over views: 0 is right.
 
@@ -85,6 +159,11 @@ def leakage(
     probe, seed
         As in :func:`block_recovery`.
 
+    See Also
+    --------
+    leakage_matrix : Every latent block against every true block.
+    view_leakage : Where no truth is known.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -92,15 +171,18 @@ def leakage(
     >>> abs(leakage(z, {"rna": w})) < 0.1
     True
     """
-    return float(
-        np.mean([block_recovery(latent, w, probe=probe, seed=seed) for w in private.values()])
-    )
+    found = read_targets(latent, private, probe=probe, seed=seed)
+    return float(np.mean([reading.r2 for reading in found.values()]))
 
 
 def disentanglement(
-    blocks: Mapping[str, Any], truth: Mapping[str, Any], *, probe: str = "ridge", seed: int = 0
+    blocks: Mapping[str, Any],
+    truth: Mapping[str, Any],
+    *,
+    probe: "str | Probe" = "ridge",
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """R² of each true block read from each latent block.
+    """R² of each true block read from each latent block: the table of :func:`leakage_matrix`.
 
     Parameters
     ----------
@@ -124,7 +206,7 @@ def disentanglement(
     1.0
     """
     rows = {
-        name: {key: block_recovery(z, y, probe=probe, seed=seed) for key, y in truth.items()}
+        name: {k: r.r2 for k, r in read_targets(z, truth, probe=probe, seed=seed).items()}
         for name, z in blocks.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -82,9 +82,16 @@ class Expert(nn.Module):
     """A view's evidence on z, and the posterior of its private latent given z."""
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
         super().__init__()
+        self.top_down = top_down  # whether w is told z
         self._tied = [decoder, likelihood]  # in a list: owned and saved by the model, not by us
 
     @property
@@ -112,7 +119,8 @@ class Tied(Expert):
 
     Exact for normal noise, one Fisher-scoring step from the intercept for zeros and ones. The
     others bend too much for that: a step on their surface gives a first answer, and the log
-    density is expanded around it (Laplace's approximation).
+    density is expanded around it (Laplace's approximation). Where the loadings are random, their
+    products are expected ones: that of the means plus the variances on the diagonal.
     """
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,12 +131,18 @@ class Tied(Expert):
         at = self.decoder.intercept
         response, weight = self.likelihood.working(seen.x, seen.predictor, at=at)
         weighted = loadings * weight
+        spread = self.decoder.spread
         if seen.observed is None:
-            return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings
+            gram = weighted @ loadings.mT
+            if spread is not None:
+                gram = gram + torch.diag(spread.variance @ weight)
+            return gram[None], response @ weighted.mT, loadings
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
+        if spread is not None:
+            gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
         return gram, (response * seen_entries) @ weighted.mT, loadings
 
     def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -157,16 +171,16 @@ class Tied(Expert):
             pull, weight = (torch.where(seen.observed, t, 0.0) for t in (pull, weight))
         return pull, weight, shift
 
-    @staticmethod
-    def _gram(weight: Tensor, loadings: Tensor) -> Tensor:
-        """``L diag(w_i) L'`` of each patient, (n, m, m)."""
+    def _gram(self, weight: Tensor, loadings: Tensor) -> Tensor:
+        """``L diag(w_i) L'`` of each patient, (n, m, m), expected where the loadings are random."""
         m = len(loadings)
         upper = torch.triu_indices(m, m, device=loadings.device)
         products = weight @ (loadings[upper[0]] * loadings[upper[1]]).mT
         gram = products.new_zeros(len(products), m, m)
         gram[:, upper[0], upper[1]] = products
         gram[:, upper[1], upper[0]] = products
-        return gram
+        spread = self.decoder.spread
+        return gram if spread is None else gram + torch.diag_embed(weight @ spread.variance.mT)
 
     def _first(self, seen: Seen, loadings: Tensor) -> Tensor:
         """Latents (n, k+d) by one linear step on the surface of the view, which is robust."""
@@ -193,12 +207,30 @@ class Tied(Expert):
         gain = torch.cholesky_solve(cross.mT, factor).mT
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
+        if not self.top_down:
+            return Evidence(potential, precision, self._marginal(gram, projection))
 
         def private(z: Tensor) -> PrecisionNormal:
             potential = projection[:, k:] - _each(cross.mT, z)
             return PrecisionNormal(potential, private_precision, cholesky=factor)
 
         return Evidence(potential, precision, private)
+
+    def _marginal(self, gram: Tensor, projection: Tensor) -> Callable[[Tensor], PrecisionNormal]:
+        """Posterior of w given its view alone, z integrated out: the same for every z."""
+        k = self.decoder.shared.shape[0]
+        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        joint, cross = gram + eye, gram[:, :k, k:]
+        gain = torch.cholesky_solve(cross, torch.linalg.cholesky(joint[:, :k, :k])).mT
+        precision = joint[:, k:, k:] - gain @ cross
+        potential = projection[:, k:] - _each(gain, projection[:, :k])
+        factor = torch.linalg.cholesky(precision)
+
+        def private(z: Tensor) -> PrecisionNormal:
+            wide = potential.expand(*z.shape[:-1], potential.shape[-1])
+            return PrecisionNormal(wide, precision, cholesky=factor)
+
+        return private
 
 
 class Amortised(Expert):
@@ -211,9 +243,17 @@ class Amortised(Expert):
     network = False
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
-        super().__init__(decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden)
+        super().__init__(
+            decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden, top_down=top_down
+        )
         k, p = decoder.shared.shape
         d = decoder.private.shape[0]
         self.to_shared = nn.Linear(p, k)
@@ -249,7 +289,7 @@ class Amortised(Expert):
         p, k = x.shape[1], self.to_shared.out_features
         fixed = [x @ m.weight[:, :p].mT + seen.technical @ m.weight[:, p + k :].mT for m in first]
         fixed = [f + m.bias for f, m in zip(fixed, first, strict=True)]
-        of_z = [m.weight[:, p : p + k] for m in first]
+        of_z = [m.weight[:, p : p + k] * self.top_down for m in first]
 
         def private(z: Tensor) -> PrecisionNormal:
             at_z = [f + z @ c.mT for f, c in zip(fixed, of_z, strict=True)]
@@ -280,10 +320,16 @@ class Amortised(Expert):
         slope, origin = likelihood.slope(at).reciprocal(), likelihood.expected_surface(at)
         self._set(self.to_shared, shared_map / diagonal[:, None], slope, origin)
         self.log_precision.copy_(diagonal.log())
-        self._set(self.to_private, inverse @ weighted[k:], slope, origin)
+        private_gram, private_map = gram[k:, k:], weighted[k:]
+        if not self.top_down:  # z is not told: integrate it out
+            gain = torch.linalg.solve(gram[:k, :k] + torch.eye(k), gram[:k, k:]).mT
+            private_gram = private_gram - gain @ gram[:k, k:]
+            private_map = private_map - gain @ weighted[:k]
+            inverse = torch.linalg.inv(private_gram + torch.eye(len(gram) - k))
+        self._set(self.to_private, inverse @ private_map, slope, origin)
         self.to_private.weight[:, p : p + k] = -inverse @ gram[k:, :k]
         self.to_private.weight[:, p + k :] = 0.0
-        self.log_private_precision.copy_(gram[k:, k:].diagonal().clamp_min(1e-3).log())
+        self.log_private_precision.copy_(private_gram.diagonal().clamp_min(1e-3).log())
 
     @staticmethod
     def _set(layer: nn.Linear, linear_map: Tensor, slope: Tensor, origin: Tensor) -> None:

@@ -10,9 +10,10 @@ from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
 from mvlatent.vae.exposure import exposed
+from mvlatent.vae.rank import private_rank, shared_rank
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
-__all__ = ["STARTS", "shared_scores", "spectral_start"]
+__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
@@ -53,6 +54,20 @@ def _thin(x: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return x @ vectors[:, -rank:].flip(1).float() / sd, sd
 
 
+def _bases(
+    cohort: Cohort, centred: dict[str, Tensor], *, kind: str, n_components: int
+) -> list[Tensor]:
+    """Leading components of each view, (n, r) with rows of 0 where it is missing."""
+    blocks = []
+    for name, x in centred.items():
+        seen = cohort.views[name].present
+        left, values = _thin(x[seen], n_components)
+        block = torch.zeros(len(cohort), left.shape[1])
+        block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
+        blocks.append(block)
+    return blocks
+
+
 def shared_scores(
     cohort: Cohort, centred: dict[str, Tensor], n_shared: int, *, kind: str, n_components: int
 ) -> Tensor:
@@ -67,16 +82,9 @@ def shared_scores(
     Kettenring (1971), Canonical analysis of several sets of variables;
     van de Velden & Takane (2012), Generalized canonical correlation analysis with missing values.
     """
-    blocks = []
-    for name, x in centred.items():
-        seen = cohort.views[name].present
-        left, values = _thin(x[seen], n_components)
-        block = torch.zeros(len(cohort), left.shape[1])
-        block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
-        blocks.append(block)
-    stacked = torch.cat(blocks, 1)
-    count = cohort.presence.sum(1).clamp_min(1).to(stacked.dtype)
-    left, _ = _thin(stacked / count.sqrt()[:, None], n_shared)
+    blocks = _bases(cohort, centred, kind=kind, n_components=n_components)
+    count = cohort.presence.sum(1).clamp_min(1).to(blocks[0].dtype)
+    left, _ = _thin(torch.cat(blocks, 1) / count.sqrt()[:, None], n_shared)
     scores = left / count.sqrt()[:, None]
     if scores.shape[1] < n_shared:
         scores = torch.cat([scores, 0.01 * torch.randn(len(cohort), n_shared - scores.shape[1])], 1)
@@ -85,7 +93,9 @@ def shared_scores(
 
 
 @torch.no_grad()
-def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") -> None:
+def spectral_start(
+    vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca", rank: str = "auto"
+) -> None:
     """Start every view's loadings, noise, intercept and technical effects from the data.
 
     z and the loadings come from site-centred data, the technical effects from the group means of
@@ -99,24 +109,38 @@ def spectral_start(vae: StructuredVAE, cohort: Cohort, *, kind: str = "gcca") ->
         Training patients.
     kind
         One of `STARTS`; ``"random"`` only sets intercepts and noise.
+    rank
+        ``"auto"`` switches off the shared factors that `shared_rank` does not count (generalized
+        CCA only), ``"full"`` keeps all.
     """
     everyone, cohort = cohort, _some(cohort)
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
     n_components = k + max(view.n_private for view in vae.design.views)
+    if kind == "gcca" and rank == "auto" and len(vae.names) > 1:
+        kept, n_components = shared_rank(list(centred.values()), cohort.presence, k)
+        n_components = max(n_components, kept)
+        vae.active[kept:] = False
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
+        z = z * vae.active
     for name in vae.names:
-        _start_view(vae, name, cohort, centred[name], z, random=kind == "random")
+        _start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
     for name, part in vae.items:
-        if isinstance(part.expert, Amortised) and kind != "random":
-            part.expert.start()
         if part.effects is not None:
             seen = everyone.technical[everyone.views[name].present]
             part.effects.energy.copy_(seen.square().sum(0).clamp_min(1e-6))
+
+
+@torch.no_grad()
+def start_experts(vae: StructuredVAE) -> None:
+    """Start amortised experts at what the linear decoder implies, in place."""
+    for _, part in vae.items:
+        if isinstance(part.expert, Amortised):
+            part.expert.start()
 
 
 def _some(cohort: Cohort) -> Cohort:
@@ -163,7 +187,14 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
 
 
 def _start_view(
-    vae: StructuredVAE, name: str, cohort: Cohort, x: Tensor, z: Tensor, *, random: bool
+    vae: StructuredVAE,
+    name: str,
+    cohort: Cohort,
+    x: Tensor,
+    z: Tensor,
+    *,
+    random: bool,
+    rank: str = "full",
 ) -> None:
     part, view = vae.part(name), cohort.views[name]
     seen, d = view.present, part.design.n_private
@@ -183,11 +214,13 @@ def _start_view(
         loadings = torch.linalg.solve(z.T @ z + torch.eye(z.shape[1]), z.T @ x)
         residual = x - z @ loadings
         left, values_left = _thin(residual, d)
+        if rank == "auto":
+            part.active[private_rank(residual, d) :] = False
         fitted = left * values_left @ torch.linalg.lstsq(left * values_left, residual).solution
         noise = (residual - fitted).square().sum(0) / max(n - z.shape[1] - d, 1)
         scale = (values_left.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
         directions = left.T @ residual / values_left.clamp_min(1e-6)[:, None]
-        private = directions * scale[:, None]
+        private = directions * scale[:, None] * part.active[: len(directions), None]
         part.decoder.shared.copy_(loadings / slope)
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope
@@ -195,7 +228,8 @@ def _start_view(
         eta = eta + (z @ loadings + fitted) / slope
     eta = exposed(eta, exposure)
     if part.likelihood.refines and not random:
-        latents = torch.cat([z, left * values_left / scale], 1)
+        own = left * values_left / scale * part.active[: len(scale)]
+        latents = torch.cat([z, own], 1)
         eta = _refit(part, latents, values[seen], eta, entries)
     part.likelihood.settle(values[seen], eta, entries)
 

@@ -9,6 +9,7 @@ import pytest
 from mvlatent.data.coding import (
     code_labels,
     code_survival,
+    count_causes,
     label_categories,
     positive_times,
     time_floor,
@@ -109,6 +110,63 @@ def test_time_spread_over_two_columns(swap):
     assert obs["time"].tolist() == [5.0, 6.0, 7.0, 8.0, 3.0, 9.0]
     with pytest.raises(ValueError, match="<the other time column>"):
         code_survival(obs, SPEC)
+
+
+COMPETING = Survival("t", "e", kind="competing")
+LATE = Survival("t", "e", entry="start")
+
+
+@pytest.mark.parametrize(
+    "event", [[2, 0, 1, None], ["2", "0", "1", "nan"], pd.array([2, 0, 1, None], dtype="Int64")]
+)
+def test_competing_causes_are_codes(event):
+    values = code_survival(table([1.0, 2.0, 3.0, None], event), COMPETING)
+    assert values.cause[:3].tolist() == [2, 0, 1] and np.isnan(values.cause[3])
+    assert values.event[:3].tolist() == [1, 0, 1] and np.isnan(values.event[3])
+    assert count_causes(values, COMPETING) == 2
+    assert count_causes(code_survival(table([1.0, 2.0], [1, 0]), SPEC), SPEC) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (["relapse", "0", "1"], "holds 'relapse', which is not a number; code it 0 where censored"),
+        ([0.5, 0, 1], "holds '0.5'; code it 0"),
+        ([-1, 0, 1], "holds '-1'; code it 0"),
+    ],
+)
+def test_causes_that_are_none(event, message):
+    with pytest.raises(ValueError, match=message):
+        code_survival(table([1.0, 2.0, 3.0], event), COMPETING)
+
+
+def test_causes_without_a_gap():
+    with pytest.raises(ValueError, match=r"no event of cause '2'.*but of cause 3"):
+        count_causes(code_survival(table([1.0, 2.0, 3.0], [3, 0, 1]), COMPETING), COMPETING)
+    with pytest.raises(ValueError, match="one cause only; take kind='piecewise'"):
+        count_causes(code_survival(table([1.0, 2.0, 3.0], [1, 0, 1]), COMPETING), COMPETING)
+
+
+def test_entries():
+    obs = table([5.0, 0.0, None, 4.0], [1, 0, None, 1], start=[2.0, 0.0, 9.0, "1"])
+    assert code_survival(obs, LATE).entry.tolist() == [2.0, 0.0, 0.0, 1.0]
+    assert code_survival(obs, SPEC).entry is None
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ([0.0, 2.0, 1.0], r"entry 'start' is not before 't' for 'p1'"),
+        ([0.0, None, 3.5], r"entry 'start' is missing for 'p1'"),
+        ([-1.0, 0.0, 0.0], r"entry 'start' is negative for 'p0'"),
+        (["soon", 0.0, 0.0], r"entry 'start' holds 'soon'"),
+    ],
+)
+def test_entries_that_are_none_name_the_patient(start, message):
+    with pytest.raises(ValueError, match=message):
+        code_survival(table([1.0, 2.0, 3.0], [1, 0, 1], start=start), LATE)
+    with pytest.raises(KeyError, match=r"entry 'start' is not in mdata\.obs"):
+        code_survival(table([1.0, 2.0, 3.0], [1, 0, 1]), LATE)
 
 
 def test_no_events_and_no_values():

@@ -23,7 +23,9 @@ def cohort(n=6):
         technical_groups=(Group("site", slice(0, 1), "categorical", ("A",)),),
         clinical=torch.zeros(n, 0),
         clinical_names=(),
-        survival=SurvivalData(rows + 1, rows % 2, present),
+        survival=SurvivalData(
+            rows + 1, rows % 2, present, entry=rows / 2, stratum=rows.long(), cause=rows.long()
+        ),
         labels=LabelData(rows.long(), tuple("uvwxyz")),
     )
 
@@ -41,6 +43,9 @@ def test_subset_takes_every_tensor_along(rows):
     assert part.views["rna"].observed is None and part.views["img"].observed.shape == (2, 3)
     assert torch.equal(part.technical[:, 0], expected) and part.clinical.shape == (2, 0)
     assert torch.equal(part.survival.time, expected + 1)
+    assert torch.equal(part.survival.entry, expected / 2)
+    assert torch.equal(part.survival.outcome, expected)
+    assert torch.equal(part.survival.stratum, expected.long())
     assert torch.equal(part.labels.codes, expected.long())
     assert part.views["rna"].n_hidden == 4
 
@@ -65,10 +70,10 @@ def test_presence_and_masked_views():
 
 def test_to_moves_every_tensor():
     moved = cohort().to("meta")
-    tensors = [moved.technical, moved.clinical, moved.labels.codes, *vars(moved.survival).values()]
-    for view in moved.views.values():
-        tensors += [t for t in vars(view).values() if isinstance(t, torch.Tensor)]
-    assert len(tensors) == 12
+    tensors = [moved.technical, moved.clinical, moved.labels.codes]
+    for part in (moved.survival, *moved.views.values()):
+        tensors += [t for t in vars(part).values() if isinstance(t, torch.Tensor)]
+    assert len(tensors) == 15
     assert all(t.device.type == "meta" for t in tensors)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 MODULES = (
     "specs",
-    *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling")),
+    *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling", "strata")),
 )
 
 

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData
-from mvlatent.reading.choice import CANDIDATES, LabelOutcome, SurvivalOutcome, choose_blocks
+from mvlatent.reading.choice import (
+    CANDIDATES,
+    LabelOutcome,
+    SurvivalOutcome,
+    choose_blocks,
+    concordance_at_risk,
+)
 from mvlatent.specs import Survival
 
 N = 200
@@ -49,3 +55,29 @@ def test_the_block_that_predicts_is_chosen(blocks, where, kind):
 def test_too_few_events_for_folds_take_all_blocks(blocks):
     outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), Survival("t", "e"))
     assert choose_blocks(blocks, outcome) == (CANDIDATES[-1], {})
+
+
+def test_concordance_is_that_of_lifelines():
+    from lifelines.utils import concordance_index
+
+    g = torch.Generator().manual_seed(0)
+    time = (4 * torch.rand(60, generator=g)).ceil()
+    event = (torch.rand(60, generator=g) < 0.6).float()
+    risk = (3 * torch.randn(60, generator=g)).round()
+    data = SurvivalData(time, event, event >= 0)
+    found = concordance_at_risk(data, event > 0, risk)
+    assert found == pytest.approx(concordance_index(time, -risk, event))
+    assert concordance_at_risk(data, event > 1, risk) == 0.5
+
+
+def test_pairs_are_at_risk_together_and_in_one_stratum():
+    time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4)
+    risk = torch.tensor([3.0, 4.0, 1.0, 2.0])
+    died = event > 0
+    whole = SurvivalData(time, event, died)
+    assert concordance_at_risk(whole, died, risk) == pytest.approx(4 / 6)
+    late = SurvivalData(time, event, died, entry=torch.tensor([0.0, 1.5, 0.0, 3.5]))
+    # who came at 1.5 or 3.5 is compared with nobody who had died before
+    assert concordance_at_risk(late, died, risk) == pytest.approx(2 / 2)
+    arms = SurvivalData(time, event, died, stratum=torch.tensor([0, 0, 1, 1]), n_strata=2)
+    assert concordance_at_risk(arms, died, risk) == 0.0

@@ -141,3 +141,38 @@ def test_bad_input_is_named(change, message):
     good = {"time": [1.0, 2.0, 3.0], "event": [1, 1, 0], "risk": [3.0, 2.0, 1.0]} | change
     with pytest.raises(ValueError, match=message):
         tl.concordance(**good)
+
+
+@pytest.mark.parametrize("kind", ["harrell", "uno"])
+def test_within_site_only_pairs_of_one_site_count(kind):
+    time, event, risk = _outcome(90, 8)
+    site = np.array(["x", "y", "z"])[np.random.default_rng(0).integers(3, size=90)]
+    weight = event.astype(float)
+    if kind == "uno":
+        weight = event / Censoring(time, event).before(time) ** 2
+    pairs = weight[:, None] * (time[:, None] < time) * (site[:, None] == site)
+    expected = (pairs * (risk[:, None] > risk)).sum() / pairs.sum()
+    found = tl.concordance(time, event, risk, kind=kind, within=site)
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(tl.concordance(time, event, risk, kind=kind), abs=1e-4)
+
+
+def test_a_score_that_only_knows_the_site_is_at_chance_within_it():
+    rng = np.random.default_rng(9)
+    site = rng.integers(4, size=400)
+    time = rng.exponential(np.exp(-site))
+    assert tl.concordance(time, np.ones(400), site) > 0.7
+    assert tl.concordance(time, np.ones(400), site, within=site) == 0.5
+    mixed = site + rng.standard_normal(400)
+    found = tl.bootstrap_interval(time, np.ones(400), mixed, within=site, n_bootstrap=50)
+    assert found.estimate == tl.concordance(time, np.ones(400), mixed, within=site)
+    assert 0.4 < found.lower < found.upper < 0.6
+
+
+def test_patients_without_a_site_and_sites_without_a_pair_do_not_count():
+    time, event, risk = [1.0, 2.0, 3.0, 4.0], [1, 1, 1, 1], [1.0, 2.0, 9.0, 0.0]
+    assert tl.concordance(time, event, risk, within=["x", "x", None, "y"]) == 0.0
+    with pytest.raises(ValueError, match="no two patients"):
+        tl.concordance(time, event, risk, within=["w", "x", "y", "z"])
+    with pytest.raises(ValueError, match="within must have one value a patient"):
+        tl.concordance(time, event, risk, within=["x"])

@@ -1,0 +1,309 @@
+"""Discrete-time survival: a logistic hazard in each interval of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot, softplus
+
+from .intervals import (
+    NO_EVENTS,
+    SurvivalOptions,
+    by_stratum,
+    event_cuts,
+    interval_overlap,
+    random_walk_precision,
+    walk_log_prior,
+)
+from .target import BaselineShape, Curvature, ProfiledBaseline
+
+__all__ = ["DiscreteBaseline", "DiscreteHazard", "DiscreteTarget", "periods_at_risk"]
+
+SMOOTHNESS = 0.5  # sd of one step of the random walk of the logits
+MAX_STEPS = 100
+SETTLED = 1e-13  # of the objective, gained by a last Newton step
+JITTER = 1e-9  # of the information, where hazards of 0 or 1 leave none
+
+
+def periods_passed(times: Tensor, ends: Tensor) -> Tensor:
+    """Share of each interval that has passed, (n, K), for ends (K,) of the intervals."""
+    widths = torch.diff(ends, prepend=ends.new_zeros(1))
+    return (interval_overlap(times, ends[:-1]) / widths).clamp(max=1.0)
+
+
+def periods_at_risk(
+    time: Tensor, event: Tensor, ends: Tensor, entry: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Person-periods: weight of each interval and whether the event was in it, (n, K) each.
+
+    An interval counts by the share of it that the patient was under observation, and whole where
+    the event was. Events after the last end are taken as of the last interval.
+    """
+    weight = periods_passed(time, ends)
+    if entry is not None:
+        weight = weight - periods_passed(entry.to(time.dtype), ends)
+    died = one_hot(torch.bucketize(time, ends[:-1]), len(ends)) * (event > 0)[:, None]
+    return torch.where(died > 0, 1.0, weight), died.to(time.dtype)
+
+
+class DiscreteHazard(nn.Module):
+    """Logistic hazard of each interval, ``logit h_ik = alpha_k + eta_i``.
+
+    Intervals end at quantiles of the event times. The likelihood is that of a logistic regression
+    on person-periods; a patient who leaves within an interval counts by the share that was
+    observed. ``eta`` is a log odds ratio of the hazard: higher means sooner. Within an interval
+    survival falls at a constant rate; after the last event it stays.
+
+    Parameters
+    ----------
+    ends
+        Ends of the intervals (K,), increasing, in the unit of time; the last is the last event.
+    logit
+        Initial logits (n_strata K,), stratum by stratum.
+
+    References
+    ----------
+    Tutz, G. & Schmid, M. (2016). Modeling discrete time-to-event data.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mvlatent.specs import Survival
+    >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4)
+    >>> spec = Survival("t", "e", kind="discrete", n_intervals=2)
+    >>> DiscreteHazard.from_data(time, event, spec).ends
+    tensor([2.5000, 4.0000])
+    """
+
+    factorises: ClassVar[bool] = True
+    n_outputs: int = 1
+    ends: Tensor
+
+    def __init__(self, ends: Tensor, logit: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("ends", ends)
+        self.alpha = nn.Parameter(logit)
+        self.n_strata = len(logit) // len(ends)
+
+    @classmethod
+    def from_data(
+        cls,
+        time: Tensor,
+        event: Tensor,
+        spec: SurvivalOptions,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+        n_strata: int = 1,
+    ) -> Self:
+        """Cut at quantiles of the event times; start at the crude hazards.
+
+        Raises
+        ------
+        ValueError
+            If there is no event.
+        """
+        cuts = event_cuts(time, event, spec.n_intervals)
+        ends = torch.cat([cuts, time[event > 0].max()[None].double()])
+        weight, died = periods_at_risk(time.double(), event, ends, entry)
+        total = by_stratum(weight, stratum, n_strata).sum(0)
+        hazard = (by_stratum(died, stratum, n_strata).sum(0) + 0.5) / (total + 1.0)
+        return cls(ends.to(time.dtype), hazard.clamp(max=0.999).logit().to(time.dtype))
+
+    def log_prob(
+        self,
+        eta: Tensor,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None = None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+    ) -> Tensor:
+        """Log-likelihood of each patient, (n,); 0 where the outcome is not observed.
+
+        Parameters
+        ----------
+        eta
+            Log odds ratios of the hazard, (..., n).
+        time, event
+            Follow-up time and event indicator, (n,).
+        observed
+            Boolean mask, (n,); None means that every outcome is observed.
+        entry
+            Times at which patients came under observation, (n,); None is 0.
+        stratum
+            Codes of strata, (n,); None is one stratum.
+        """
+        weight, died = periods_at_risk(time, event, self.ends.to(time.dtype), entry)
+        alpha = self.alpha.view(self.n_strata, -1)
+        alpha = alpha[torch.zeros_like(time, dtype=torch.long) if stratum is None else stratum]
+        logit = alpha + eta[..., None]
+        value = (died * logit - weight * softplus(logit)).sum(-1)
+        return value if observed is None else torch.where(observed, value, 0.0)
+
+    def log_prior(self) -> Tensor:
+        """Log density of the random walk of the logits, up to a constant."""
+        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
+
+    def target(
+        self,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None = None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+    ) -> DiscreteTarget:
+        """Bind the likelihood to outcomes for the reported head, which refits the logits."""
+        return DiscreteTarget(
+            self.ends, time, event, observed, entry=entry, stratum=stratum, n_strata=self.n_strata
+        )
+
+
+class DiscreteTarget:
+    """Discrete-time likelihood of known outcomes with the logits of the baseline profiled out.
+
+    Parameters
+    ----------
+    ends
+        Ends of the intervals (K,).
+    time, event, observed
+        Outcomes of all patients, (N,); only observed ones count.
+    entry, stratum
+        Entry times and codes of strata, (N,).
+    n_strata
+        Number of strata.
+    """
+
+    n_outputs = 1
+    effective_share = 1.0
+
+    def __init__(
+        self,
+        ends: Tensor,
+        time: Tensor,
+        event: Tensor,
+        observed: Tensor | None,
+        *,
+        entry: Tensor | None = None,
+        stratum: Tensor | None = None,
+        n_strata: int = 1,
+    ) -> None:
+        mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
+        self.rows = mask.nonzero()[:, 0]
+        self.ends = ends.detach().double()
+        self._event = (event[self.rows] > 0).double()
+        if self._event.sum() == 0:
+            raise ValueError(NO_EVENTS)
+        entry = None if entry is None else entry[self.rows].double()
+        stratum = None if stratum is None else stratum[self.rows]
+        weight, died = periods_at_risk(time[self.rows].double(), self._event, self.ends, entry)
+        self._weight = by_stratum(weight, stratum, n_strata)
+        self._counts = by_stratum(died, stratum, n_strata).sum(0)
+        self._precision = random_walk_precision(len(self.ends), SMOOTHNESS, n_strata)
+        start = self._event.sum() / self._weight.sum()
+        self._alpha = start.clamp(max=0.99).logit().expand(len(self._counts)).clone()
+
+    def _objective(self, alpha: Tensor, eta: Tensor) -> Tensor:
+        fit = (self._counts * alpha).sum() + (self._event * eta).sum()
+        fit = fit - (self._weight * softplus(alpha + eta[:, None])).sum()
+        return fit - 0.5 * alpha @ self._precision @ alpha
+
+    def _level(self, alpha: Tensor, eta: Tensor) -> Tensor:
+        """Move all logits alike until as many events are expected as were seen."""
+        low, high = -eta.max() - 50.0, -eta.min() + 50.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            expected = (self._weight * torch.sigmoid(alpha + middle + eta[:, None])).sum()
+            low, high = torch.where(
+                expected < self._counts.sum(),
+                torch.stack([middle, high]),
+                torch.stack([low, middle]),
+            )
+        return alpha + (low + high) / 2
+
+    def _profile(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (K,) that suit eta (n,), hazards (n, K) and the objective."""
+        alpha, total = self._alpha, self._counts.sum()
+        hazard = torch.sigmoid(alpha + eta[:, None])
+        if ((self._weight * hazard).sum() - total).abs() > 0.5 * total:
+            alpha = self._level(alpha - alpha.mean(), eta)
+        value = self._objective(alpha, eta)
+        for _ in range(MAX_STEPS):
+            hazard = torch.sigmoid(alpha + eta[:, None])
+            grad = self._counts - (self._weight * hazard).sum(0) - self._precision @ alpha
+            step = torch.linalg.solve(self._information(self._variance(hazard)), grad)
+            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
+                alpha, value = alpha + step, self._objective(alpha + step, eta)
+                break
+            size = 1.0
+            while (new := self._objective(alpha + size * step, eta)) < value and size > 1e-8:
+                size /= 2
+            alpha, value = alpha + size * step, new
+        self._alpha = alpha
+        return alpha, torch.sigmoid(alpha + eta[:, None]), value
+
+    def _variance(self, hazard: Tensor) -> Tensor:
+        return self._weight * hazard * (1.0 - hazard)
+
+    def _information(self, variance: Tensor) -> Tensor:
+        return (variance.sum(0) + JITTER).diag() + self._precision
+
+    def loglik(self, eta: Tensor) -> Tensor:
+        """Profile log-likelihood of a linear predictor (n, 1)."""
+        return self._profile(eta[:, 0])[2]
+
+    def curvature(self, eta: Tensor) -> Curvature:
+        """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
+        _, hazard, value = self._profile(eta[:, 0])
+        variance = self._variance(hazard)
+        factor = torch.linalg.cholesky(self._information(variance))
+        low_rank = torch.linalg.solve_triangular(factor, variance.T, upper=False).T
+        grad = self._event - (self._weight * hazard).sum(1)
+        return Curvature(value, grad[:, None], variance.sum(1)[:, None], low_rank[None])
+
+    def log_volume(self, eta: Tensor) -> Tensor:
+        """Log determinant of the precision of the logits."""
+        return torch.logdet(self._information(self._variance(self._profile(eta[:, 0])[1])))
+
+    def profiled(self, eta: Tensor) -> ProfiledBaseline:
+        """Posterior of the logits at a linear predictor (n, 1)."""
+        alpha, hazard, _ = self._profile(eta[:, 0])
+        variance = self._variance(hazard)
+        information = self._information(variance)
+        factor = torch.linalg.cholesky(torch.linalg.inv(information))
+        weights = torch.linalg.solve(information, variance.T)
+        bend = torch.linalg.solve(information, (variance * (1.0 - 2.0 * hazard)).T)
+        return ProfiledBaseline(
+            DiscreteBaseline(factor, self.ends, alpha), weights[None], bend[None]
+        )
+
+
+@dataclass(frozen=True)
+class DiscreteBaseline(BaselineShape):
+    """Logits of the hazard of each interval; coordinates are their deviations.
+
+    Attributes
+    ----------
+    ends
+        Ends of the intervals, (K,).
+    logit
+        Logits at the posterior mode, (n_strata K,).
+    """
+
+    kind: ClassVar[str] = "discrete"
+    ends: Tensor
+    logit: Tensor
+
+    def cumulative_hazard(
+        self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
+    ) -> Tensor:
+        own = slice(stratum * len(self.ends), (stratum + 1) * len(self.ends))
+        logit = self.logit[own] if draw is None else self.logit[own] + draw[..., own]
+        # -log(1 - h) of an interval
+        spent = softplus(logit[..., None, :] + eta.double()[..., None])
+        return torch.einsum("tk,...nk->...tn", periods_passed(times.double(), self.ends), spent)

@@ -1,0 +1,126 @@
+"""What the tools read from a fitted model: latents with gaps, and views in its own scaling."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from mvlatent.data.tables import Tables
+
+__all__ = ["latent_blocks", "scaled_views", "true_blocks"]
+
+
+def latent_blocks(
+    model: Any, mdata: Any = None, *, given: Sequence[str] | str | None = None
+) -> dict[str, np.ndarray]:
+    """Posterior means of every latent block, NaN where a patient lacks the block's view.
+
+    A private latent of a view that was not measured is its prior mean: it says nothing and would
+    count as unread in every table.
+
+    Parameters
+    ----------
+    model
+        A fitted :class:`mvlatent.MVLatent`.
+    mdata
+        Patients; the fitted ones by default.
+    given
+        Views to look at; all by default. Private blocks of the others are left out.
+
+    Returns
+    -------
+    dict
+        ``"shared"``, then ``"private:<view>"``, to n × d.
+
+    Examples
+    --------
+    >>> tl.latent_blocks(model)["private:rna"].shape  # doctest: +SKIP
+    (500, 8)
+    """
+    latents = model.latents(mdata, given=given)
+    blocks = {"shared": latents.z.mean.numpy()}
+    for view, w in latents.private_means.items():
+        present = latents.cohort.views[view].present.numpy()
+        if present.any():
+            blocks[f"private:{view}"] = np.where(present[:, None], w.numpy(), np.nan)
+    return blocks
+
+
+def true_blocks(truth: Any, patients: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The blocks of a simulated cohort's truth, or those of a mapping.
+
+    Parameters
+    ----------
+    truth
+        Name to n × k, or an object with such ``blocks`` and ``obs_names``.
+    patients
+        Names of the rows wanted, for a truth that has names: slicing a MuData with gaps may
+        reorder its patients.
+
+    Raises
+    ------
+    KeyError
+        If the truth lacks one of the patients.
+    """
+    if isinstance(truth, Mapping):
+        return {name: _as_block(values) for name, values in truth.items()}
+    rows: Any = slice(None)
+    if patients is not None:
+        rows = pd.Index(truth.obs_names).get_indexer(list(patients))
+        if (rows < 0).any():
+            unknown = [name for name, row in zip(patients, rows, strict=True) if row < 0]
+            raise KeyError(f"the truth lacks {len(unknown)} patients, the first is {unknown[0]!r}.")
+    return {name: _as_block(values)[rows] for name, values in truth.blocks.items()}
+
+
+def _as_block(values: Any) -> np.ndarray:
+    block = np.asarray(values, float)
+    return block[:, None] if block.ndim == 1 else block
+
+
+def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
+    """Views in the model's scaling, patients × kept features, NaN where nothing was measured.
+
+    Parameters
+    ----------
+    model
+        A fitted :class:`mvlatent.MVLatent`.
+    mdata
+        Patients; the fitted ones by default.
+
+    Raises
+    ------
+    ValueError
+        If the model was loaded without data and none is given.
+
+    Examples
+    --------
+    >>> tl.scaled_views(model)["rna"]  # doctest: +SKIP
+    """
+    preparation = model.trained.preparation
+    cohort = preparation.transform(_tables(model, mdata))
+    views = {}
+    for name, view in cohort.views.items():
+        seen = view.present[:, None] if view.observed is None else view.observed
+        values = getattr(view, "values", view.x)  # dense, where rows may be kept sparse
+        x = np.where(seen.numpy(), values.numpy(), np.nan)
+        views[name] = pd.DataFrame(x, list(cohort.obs_names), list(view.features))
+    return views
+
+
+def _tables(model: Any, mdata: Any) -> "Tables":
+    from anndata import AnnData
+
+    from mvlatent.data.register import mudata_from_anndata
+    from mvlatent.data.tables import Tables
+
+    if mdata is None:
+        mdata = model.adata
+        if mdata is None:
+            raise ValueError("this model was loaded without data; pass mdata.")
+    if isinstance(mdata, AnnData):
+        mdata = mudata_from_anndata(mdata, model.roles.views, allow_missing=True)
+    preparation = model.trained.preparation
+    return Tables.from_mudata(mdata, preparation.roles, reference=preparation)

@@ -1,0 +1,77 @@
+"""How far technical effects and z can trade places: what the data cannot tell apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mvlatent.vae.gaussian import PrecisionNormal
+from mvlatent.vae.structured import StructuredVAE
+
+__all__ = ["with_shift"]
+
+
+@torch.no_grad()
+def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> PrecisionNormal:
+    r"""Widen the posterior of z by what is not known of the technical effects.
+
+    Adding :math:`\delta A_m` to the effects of a site in every view and taking δ from its
+    patients' z leaves the fit as it was. Only the priors object: with :math:`n_s` patients, and
+    site means of z of variance :math:`\tau^2`, the shift has the posterior covariance
+
+    .. math:: G_s = \Bigl(\sum_m A_m A_m' / \omega_m^2 + I / (\tau^2 + 1 / n_s)\Bigr)^{-1},
+
+    which reaches z as far as z follows the data, :math:`(I - \Lambda^{-1}) G (I - \Lambda^{-1})'`.
+    An unknown site has seen no patient and is the least known.
+
+    Parameters
+    ----------
+    vae
+        Fitted model.
+    q
+        Posterior of z given the technical effects.
+    technical
+        Technical design of the same patients, (n, q).
+
+    Returns
+    -------
+    PrecisionNormal
+        The same means, wider where views are informative; ``q`` itself without technical columns or
+        random effects.
+    """
+    if vae.design.effects != "random" or not vae.groups:
+        return q
+    covariance = q.covariance
+    shift = torch.zeros_like(covariance)
+    seen = torch.stack([part.effects.energy for _, part in vae.items if part.effects is not None])
+    size = seen.amax(0)
+    for columns in vae.groups:
+        design = technical[:, columns].square()
+        each = torch.stack([_shift(vae, q_, float(size[q_])) for q_ in _range(columns)])
+        shift = shift + torch.einsum("nq,qkl->nkl", design, each)
+        unknown = design.sum(1) == 0
+        if columns.stop - columns.start > 1 and bool(unknown.any()):
+            shift[unknown] += _shift(vae, columns.start, 0.0)
+    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+    follows = eye - covariance
+    wider = covariance + follows @ shift @ follows.mT
+    precision = torch.linalg.inv(wider)
+    precision = 0.5 * (precision + precision.mT)
+    return PrecisionNormal((precision @ q.mean.unsqueeze(-1)).squeeze(-1), precision)
+
+
+def _range(columns: slice) -> range:
+    return range(columns.start, columns.stop)
+
+
+def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:
+    """Covariance (k, k) of the shift along one technical column, 0 for factors switched off."""
+    k = vae.design.n_shared
+    between = float(vae.spread[column]) + 1.0 / max(size, 1e-6)
+    precision = torch.eye(k) / min(between, 1.0)
+    for _, part in vae.items:
+        if part.effects is not None:
+            loadings = part.decoder.shared / part.effects.prior_sd[column]
+            precision = precision + loadings @ loadings.T
+    active = vae.active.to(precision.dtype)
+    return torch.linalg.inv(precision) * active * active[:, None]
