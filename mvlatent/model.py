@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MVLatent", "fit"]
 
+Views = Mapping[str, View | str | None] | Sequence[str] | None
+
 
 def _roles(
-    views: Mapping[str, View | str] | None,
+    views: Views,
     batch_key: str | None,
     technical_keys: Sequence[str],
     clinical_keys: Sequence[str],
@@ -53,7 +55,7 @@ def _roles(
             raise ValueError(f"more than one {kind} outcome; give one.")
         found[kind] = outcome
     return Roles(
-        dict(views or {}),  # type: ignore[arg-type]
+        views,  # type: ignore[arg-type]
         batch=batch_key,
         technical=technical_keys,  # type: ignore[arg-type]
         clinical=clinical_keys,  # type: ignore[arg-type]
@@ -136,7 +138,7 @@ class MVLatent(Reader, BaseModelClass):
         cls,
         mdata: MuData,
         *,
-        views: Mapping[str, View | str] | None = None,
+        views: Views = None,
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
@@ -149,7 +151,8 @@ class MVLatent(Reader, BaseModelClass):
         mdata
             Cohort.
         views
-            Likelihood (or `View`) a modality; ``None`` takes all and guesses, see `summary`.
+            Likelihood (or `View`) a modality, guessed from the values where it is ``None``; a plain
+            sequence of names guesses them all, ``None`` takes all modalities. See `summary`.
         batch_key
             Column of the site.
         technical_keys
@@ -171,7 +174,7 @@ class MVLatent(Reader, BaseModelClass):
         cls,
         adata: AnnData,
         *,
-        views: Mapping[str, View | str],
+        views: Mapping[str, View | str | None] | Sequence[str],
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
@@ -278,7 +281,7 @@ class MVLatent(Reader, BaseModelClass):
 def fit(
     mdata: MuData | AnnData,
     *,
-    views: Mapping[str, View | str] | None = None,
+    views: Views = None,
     batch: str | None = None,
     technical: Sequence[str] = (),
     clinical: Sequence[str] = (),
@@ -296,7 +299,8 @@ def fit(
     mdata
         Cohort; it is not changed.
     views
-        Likelihood a modality; ``None`` takes all and guesses.
+        Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
+        them all, ``None`` takes all modalities.
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
     survival

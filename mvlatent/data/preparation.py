@@ -21,7 +21,6 @@ from mvlatent.data.cohort import Cohort, Group, LabelData, SurvivalData
 from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
 from mvlatent.data.prepared_view import PreparedView
-from mvlatent.data.scaling import SCALERS
 from mvlatent.data.strata import Strata, fit_strata
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -165,8 +164,12 @@ class Preparation:
         """Return the kept features of a view."""
         return list(self._view(view).features)
 
+    def columns(self, view: str) -> list[str]:
+        """Return the names of a view's columns as the model sees them."""
+        return list(self._view(view).columns)
+
     def inverse(self, view: str, scaled: np.ndarray) -> np.ndarray:
-        """Return scaled values (n, kept features) in the user's units, float32."""
+        """Return scaled values (n, columns) in the user's units, (n, kept features) float32."""
         return self._view(view).scaler.inverse(np.asarray(scaled))
 
     def _view(self, name: str) -> PreparedView:
@@ -213,7 +216,12 @@ class Preparation:
         state = {
             "roles": self.roles.to_dict(),
             "views": {
-                k: {"features": list(v.features), "dropped": v.dropped, "scaler": v.scaler.name}
+                k: {
+                    "features": list(v.features),
+                    "dropped": v.dropped,
+                    "scaler": v.scaler.name,
+                    "offset": v.exposure is not None,
+                }
                 for k, v in self.views.items()
             },
             "technical": [e.to_dict() for e in self.technical],
@@ -226,7 +234,7 @@ class Preparation:
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
             for k, v in self.views.items()
-            for name, array in v.scaler.state().items()
+            for name, array in v.state().items()
         }
         return state, arrays
 
@@ -235,9 +243,7 @@ class Preparation:
         """Build a preparation from what `to_dict` returned."""
         views = {}
         for k, v in state["views"].items():
-            kind = SCALERS[v["scaler"]]
-            scaler = kind.from_state({name: arrays[f"{k}/{name}"] for name in kind.arrays})
-            views[k] = PreparedView(tuple(v["features"]), dict(v["dropped"]), scaler)
+            views[k] = PreparedView.from_state(v, arrays, k)
         categories = state["categories"]
         return cls(
             roles=Roles.from_dict(state["roles"]),
