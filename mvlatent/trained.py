@@ -51,7 +51,8 @@ class Options:
         do, so that what one view alone knows goes to its private latent; ``"full"`` keeps all
         ``n_shared``.
     sweeps
-        Sweeps of expectation–maximisation between the start and the first epoch.
+        Sweeps of expectation–maximisation between the start and the first epoch; ``None`` takes 0,
+        5 or 30, by which held-out patients' views are predicted best from one another.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power
@@ -95,7 +96,7 @@ class Options:
     effects: str = "random"
     start: str = "gcca"
     rank: str = "auto"
-    sweeps: int = 30
+    sweeps: int | None = None
     rho: float = 0.0
     likelihood_power: dict[str, float] | None = None
     head_blocks: tuple[str, ...] = AUTO
@@ -124,6 +125,8 @@ class Options:
         for what in ("n_shared", "n_private", "n_hidden", "n_components"):
             if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
+        if self.sweeps is not None and self.sweeps < 0:
+            raise ValueError(f"sweeps must not be negative, not {self.sweeps!r}.")
         if self.rho < 0:
             raise ValueError(f"rho must not be negative, not {self.rho!r}.")
         if self.encoder == "exact" and self.decoder != "linear":

@@ -22,6 +22,7 @@ from mvlatent.reading.outcome import fit_labels, fit_survival
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.chosen_sweeps import choose_sweeps
 from mvlatent.vae.em import em_sweeps
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import learn_exposures, rescale_latents
@@ -180,13 +181,19 @@ def _validation_rows(n: int, size: float, seed: int) -> np.ndarray:
 
 
 def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
-    """A model of the cohort's shape at its spectral start."""
-    vae = _build(cohort, roles, options, seed)
+    """A model of the cohort's shape where the loop begins."""
+
+    def spectral(rows: Cohort) -> StructuredVAE:
+        vae = _build(rows, roles, options, seed)
+        spectral_start(vae, rows, kind=options.start, rank=options.rank)
+        return vae
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spectral_start(vae, cohort, kind=options.start, rank=options.rank)
+        vae = spectral(cohort)
         if options.start != "random":
-            em_sweeps(vae, cohort, options.sweeps)
+            sweeps = options.sweeps
+            em_sweeps(vae, cohort, choose_sweeps(spectral, cohort) if sweeps is None else sweeps)
             start_experts(vae)
     refine_start(vae, cohort, seed=seed)
     return vae

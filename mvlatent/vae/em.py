@@ -13,7 +13,7 @@ from mvlatent.vae.experts import Evidence, Tied
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
-__all__ = ["em_sweeps"]
+__all__ = ["em_sweeps", "tied_evidence"]
 
 RIDGE = 1e-3  # on loadings: keeps the solve stable where a factor is switched off
 PROJECTIONS = 10  # of z on the technical design, until its group means settle
@@ -48,7 +48,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
     """
     normal = [name for name, part in vae.items if part.design.likelihood == "normal"]
     for _ in range(n_sweeps if normal else 0):
-        evidence = {name: _tied(part, cohort, name) for name, part in vae.items}
+        evidence = tied_evidence(vae, cohort)
         q = vae.product(evidence, cohort.presence)
         covariance = q.covariance
         z = _with_group_means(q, covariance, cohort.technical, vae)
@@ -62,11 +62,15 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
             effects.loc.requires_grad_(n_sweeps == 0)
 
 
-def _tied(part: ViewPart, cohort: Cohort, name: str) -> Evidence:
-    expert = part.expert
-    if not isinstance(expert, Tied) or not expert.top_down:
-        expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
-    return part.read(cohort.views[name], cohort.technical, expert)
+def tied_evidence(vae: StructuredVAE, cohort: Cohort) -> dict[str, Evidence]:
+    """What each view says through its linear decoder, whatever expert the model has."""
+    found = {}
+    for name, part in vae.items:
+        expert = part.expert
+        if not isinstance(expert, Tied) or not expert.top_down:
+            expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
+        found[name] = part.read(cohort.views[name], cohort.technical, expert)
+    return found
 
 
 def _with_group_means(
