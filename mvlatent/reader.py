@@ -14,7 +14,7 @@ from mudata import MuData
 
 from mvlatent.data.register import mudata_from_anndata
 from mvlatent.data.tables import Tables
-from mvlatent.outcome_reader import OutcomeReader, SurvivalCurves
+from mvlatent.outcome_reader import OutcomeReader, SurvivalCurves, TargetPrediction
 from mvlatent.posterior import Latents, Posterior
 from mvlatent.reading.annotate import annotate
 from mvlatent.reading.impute import predict_view
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mvlatent.specs import Roles
     from mvlatent.trained import Trained
 
-__all__ = ["Imputation", "Reader", "SurvivalCurves"]
+__all__ = ["Imputation", "Reader", "SurvivalCurves", "TargetPrediction"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,13 +60,9 @@ def as_outcomes(
 
 
 def _is_pair(typed: Any) -> bool:
-    """Whether something typed is the two columns of one time and event."""
-    return (
-        isinstance(typed, Sequence)
-        and len(typed) == 2
-        and all(isinstance(part, str) for part in typed)
-        and not isinstance(typed, str)
-    )
+    """Whether something typed is time and event; the time may be wrong, `Survival` will say so."""
+    several = isinstance(typed, Sequence) and not isinstance(typed, str)
+    return several and len(typed) == 2 and isinstance(typed[1], str)
 
 
 def _survival(typed: Any, name: str = "") -> OutcomeSpec:

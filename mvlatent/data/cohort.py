@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ __all__ = [
     "SurvivalData",
     "TargetData",
 ]
+
+Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
 
 _KEPT: Any = object()  # of `Cohort`: the outcomes are those of ``outcomes``
 
@@ -181,12 +183,17 @@ class Cohort:
     @property
     def survival(self) -> SurvivalData | None:
         """The first survival outcome that the patients have, ``None`` without."""
-        return next((x for x in self.outcomes.values() if isinstance(x, SurvivalData)), None)
+        return self.outcome(SurvivalData)
 
     @property
     def labels(self) -> LabelData | None:
         """The first classes that the patients have, ``None`` without."""
-        return next((x for x in self.outcomes.values() if isinstance(x, LabelData)), None)
+        return self.outcome(LabelData)
+
+    def outcome(self, kind: type[Held], name: str | None = None) -> Held | None:
+        """Return the outcome of a name, or the first of its kind; ``None`` if there is none."""
+        found = {k: v for k, v in self.outcomes.items() if isinstance(v, kind)}
+        return next(iter(found.values()), None) if name is None else found.get(name)
 
     def __len__(self) -> int:
         """Return the number of patients."""

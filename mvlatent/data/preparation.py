@@ -12,7 +12,12 @@ import torch
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
-from mvlatent.data.prepared_outcomes import OUTCOMES, PreparedOutcome, fit_outcomes
+from mvlatent.data.prepared_outcomes import (
+    OUTCOMES,
+    PreparedLabels,
+    PreparedOutcome,
+    fit_outcomes,
+)
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.scaling import SCALERS
 from mvlatent.data.tables import Tables
@@ -134,6 +139,12 @@ class Preparation:
     def clinical_names(self) -> tuple[str, ...]:
         """Names of the columns of the clinical matrix."""
         return tuple(c for e in self.clinical for c in e.columns)
+
+    @property
+    def categories(self) -> tuple[str, ...] | None:
+        """Sorted classes of the first labels; ``None`` without labels."""
+        labels = (x for x in self.outcomes.values() if isinstance(x, PreparedLabels))
+        return next((x.categories for x in labels), None)
 
     def features(self, view: str) -> list[str]:
         """Return the kept features of a view."""

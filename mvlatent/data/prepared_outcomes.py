@@ -55,7 +55,8 @@ class PreparedSurvival:
             If the outcome is not sound.
         """
         values = code_survival(obs, spec)
-        floor, strata, notes = time_floor(values, spec), None, []
+        floor, strata = time_floor(values, spec), None
+        notes: list[str] = []
         count_causes(values, spec)
         if spec.strata is not None:
             strata, notes = fit_strata(obs[spec.strata], values)

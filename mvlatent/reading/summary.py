@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mvlatent.reading.outcome import Reported
-from mvlatent.specs import Roles
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
@@ -31,16 +30,28 @@ def summarise(
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
     ]
-    if roles.survival is not None:
-        survival = roles.survival
-        more = [("strata", survival.strata), ("entry", survival.entry)]
-        said = "".join(f", {what} {column}" for what, column in more if column is not None)
-        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind}){said}")
-    if roles.labels is not None:
-        lines.append(f"  labels:    {roles.labels.column}")
+    lines += [f"  {_titled(roles, o):<10} {_columns(o)}" for o in roles.outcome_specs]
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
     return "\n".join([*lines, *_noted(trained.preparation.notes), *_fit(trained)])
+
+
+def _titled(roles: Roles, spec: OutcomeSpec) -> str:
+    """``survival:``, and with its name where it differs from the column or there are several."""
+    plain = not roles.suffix(spec.name) and spec.name in spec.outcome_columns
+    return f"{spec.role}:" if plain or spec.role == "target" else f"{spec.role} {spec.name}:"
+
+
+def _columns(spec: OutcomeSpec) -> str:
+    """Columns and kind of an outcome."""
+    if isinstance(spec, Survival):
+        more = [("strata", spec.strata), ("entry", spec.entry)]
+        said = "".join(f", {what} {column}" for what, column in more if column is not None)
+        return f"{spec.time}, {spec.event} ({spec.kind}){said}"
+    if isinstance(spec, Labels):
+        return spec.column
+    named = "" if spec.name == spec.column else f"{spec.name}, "
+    return f"{named}{spec.column} ({spec.kind})"
 
 
 def _technical(roles: Roles) -> list[str]:
@@ -66,14 +77,15 @@ def _fit(trained: Trained) -> Iterator[str]:
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
-    for name in ("survival", "labels"):
-        reported: Reported | None = getattr(trained, name)
-        if reported is not None:
-            tau = reported.full.tau
-            kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
-            off = [block for block, sd in tau.items() if sd == 0]
-            yield f"{name} head, prior sd a block: {kept or 'none'}"
-            for kinds, score in reported.inner_scores.items():
-                yield f"  inner folds, {kinds}: {score:.3f}"
-            if off:
-                yield f"  switched off: {', '.join(off)}"
+    roles = trained.roles
+    for name, reported in trained.outcomes.items():
+        role = roles.named[name]
+        what = role if role != "target" and not roles.suffix(name) else f"{role} {name}"
+        tau = reported.full.tau
+        kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
+        off = [block for block, sd in tau.items() if sd == 0]
+        yield f"{what} head, prior sd a block: {kept or 'none'}"
+        for kinds, score in reported.inner_scores.items():
+            yield f"  inner folds, {kinds}: {score:.3f}"
+        if off:
+            yield f"  switched off: {', '.join(off)}"
