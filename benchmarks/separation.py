@@ -85,8 +85,8 @@ def table(rows: pd.DataFrame) -> str:
                 f"\nCross-view R² on new patients: ours {m['cross_ours']:.3f}, {best} "
                 f"{m['cross_best']:.3f} (ratio {m['cross_ratio']:.3f}, worst view "
                 f"{ours['cross_worst'].min():.3f}), ridge of the other views "
-                f"{m['cross_ridge']:.3f}. 90 % intervals of z cover {m['coverage']:.3f}; shared factors kept "
-                f"{sorted(ours['rank'].astype(int).tolist())}."
+                f"{m['cross_ridge']:.3f}. 90 % intervals of z cover {m['coverage']:.3f}; "
+                f"shared factors kept {sorted(ours['rank'].astype(int).tolist())}."
             )
     return "\n".join(text) + "\n"
 

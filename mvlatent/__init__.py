@@ -26,7 +26,7 @@ _PLACES = {
     "SurvivalCurves": "mvlatent.reader",
     "TargetPrediction": "mvlatent.reader",
 }
-_FOLDERS = ("datasets", "pl", "sim", "study", "tl")
+_FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
 __all__ = [
     "Imputation",
@@ -40,6 +40,7 @@ __all__ = [
     "View",
     "datasets",
     "fit",
+    "objectives",
     "pl",
     "sim",
     "study",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from mvlatent import datasets, pl, sim, study, tl
+    from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
     from mvlatent.reader import Imputation, SurvivalCurves, TargetPrediction

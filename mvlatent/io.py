@@ -99,7 +99,7 @@ def _state(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "design": trained.vae.design.to_dict(),
         "rotated": [name for name, basis in trained.bases.items() if basis.rotated],
         "heads": heads,
-        "options": asdict(trained.options),
+        "options": trained.options.to_dict(),
         "plan": trained.plan.to_dict(),
         "fitted": asdict(trained.fitted),
     }

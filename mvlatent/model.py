@@ -88,7 +88,8 @@ class MVLatent(Reader, BaseModelClass):
         Dimensions of z and of each private latent.
     **options
         As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``, ``rho``,
-        ``likelihood_power``, ``head_blocks``, ``n_hidden``.
+        ``likelihood_power``, ``head_blocks``, ``n_hidden``, ``prior``, ``n_components``,
+        ``loadings``, ``objectives``, ``top_down``, ``stop_gradient``.
 
     Examples
     --------
@@ -178,7 +179,14 @@ class MVLatent(Reader, BaseModelClass):
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(self, *, validation_size: float = 0.0, progress: bool = True, **plan: Any) -> MVLatent:
+    def fit(
+        self,
+        *,
+        validation_size: float = 0.0,
+        progress: bool = True,
+        warm_start: MVLatent | None = None,
+        **plan: Any,
+    ) -> MVLatent:
         """Fit the model and the reported heads.
 
         Parameters
@@ -189,9 +197,12 @@ class MVLatent(Reader, BaseModelClass):
             as well (see ``max_epochs``).
         progress
             Show a progress bar with the terms of the objective.
+        warm_start
+            A fitted model of the same shape: start from its weights in place of the spectral start.
         **plan
             As in `mvlatent.fitting.plan.Plan`: ``max_epochs``, ``batch_size``, ``lr``, ``seed``,
-            ``early_stopping``, ``patience``, ``refit_epochs``, ``accelerator``, ``devices``, ...
+            ``early_stopping``, ``patience``, ``shared_first``, ``refit_epochs``, ``accelerator``,
+            ``devices``, ...
 
         Returns
         -------
@@ -213,6 +224,7 @@ class MVLatent(Reader, BaseModelClass):
             validation_size=validation_size,
             notes=registered_notes(self.adata_manager),
             progress=progress,
+            warm_start=None if warm_start is None else warm_start.trained,
         )
         self._cohort = self._trained.cohort(self._tables)
         self.history_ = _history(self._trained)

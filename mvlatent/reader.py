@@ -19,6 +19,7 @@ from mvlatent.posterior import Latents, Posterior
 from mvlatent.reading.annotate import annotate
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
+from mvlatent.reading.loadings import Loadings, active_factors, credible_loadings
 from mvlatent.reading.variance import variance_explained
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mvlatent.specs import Roles
     from mvlatent.trained import Trained
 
-__all__ = ["Imputation", "Reader", "SurvivalCurves", "TargetPrediction"]
+__all__ = ["Imputation", "Loadings", "Reader", "SurvivalCurves", "TargetPrediction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,16 +172,32 @@ class Reader(OutcomeReader):
         ]
         return frames[0] if interval is None else Imputation(*frames)  # type: ignore[return-value, arg-type]
 
-    def loadings(self, view: str, *, block: str = "shared") -> pd.DataFrame:
-        """Loadings of a view on a block, features × factors, in scaled units."""
+    def loadings(
+        self, view: str, *, block: str = "shared", interval: float | None = None
+    ) -> pd.DataFrame | Loadings:
+        """Loadings of a view on a block, features × factors, in scaled units.
+
+        With ``interval``, their posterior: ``.mean``, ``.sd``, ``.lower`` and ``.upper``, where the
+        model was fitted with ``loadings="ard"`` or ``"horseshoe"``.
+        """
         self._view(view)
         if block not in ("shared", "private", f"private:{view}"):
             raise KeyError(f"no block {block!r} of view {view!r}; the blocks are shared, private.")
         block = block.partition(":")[0]
+        if interval is not None:
+            return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
         columns = [f"{block}_{j}" for j in range(values.shape[1])]
         return pd.DataFrame(values, self.trained.preparation.features(view), columns)
+
+    def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
+        """Which factors are active in which view, factors × views: bools, or (``sd=True``) sizes.
+
+        A factor is active where the squared posterior means of its loadings outweigh their
+        variances; needs ``loadings="ard"`` or ``"horseshoe"``.
+        """
+        return active_factors(self.trained, sd=sd)
 
     def _prior_latents(self) -> Latents:
         """Latents of one patient without a view: the prior."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.objectives.base import Term
+from mvlatent.objectives.terms import as_terms
 from mvlatent.posterior import Latents
 from mvlatent.reading.choice import AUTO
 from mvlatent.reading.outcome import Reported
@@ -18,7 +21,10 @@ from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
-from mvlatent.vae.start import RANKS, STARTS
+from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.priors import PRIORS
+from mvlatent.vae.rank import RANKS
+from mvlatent.vae.start import STARTS
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Options", "Trained", "without_technical"]
@@ -55,11 +61,31 @@ class Options:
         ``("auto",)`` takes what inner folds of the training rows prefer.
     n_hidden
         Width of networks.
+    prior
+        Prior of z: ``"normal"``, ``"mixture"`` of Gaussians, ``"vamp"`` or ``"flow"``. Without the
+        normal one z keeps the scale that it has learnt.
+    n_components
+        Components of the mixture and of the VampPrior.
+    loadings
+        ``"point"``, or a posterior of the loadings under ``"ard"`` (a precision a factor and view)
+        or ``"horseshoe"`` (and a scale a feature), which switch factors off in a view; views are
+        not rotated then.
+    objectives
+        What stands beside the ELBO: ``{"cross_view": 1.0, "alignment": 0.1}``, or terms of
+        `mvlatent.objectives`; nothing by default.
+    top_down
+        Whether the guide of a private latent is told z. Without, it is read from its view alone.
+    stop_gradient
+        Let z learn from cross-view prediction alone (`objectives` must hold ``"cross_view"``): the
+        views are decoded from a z that they cannot teach. For views in which private variation
+        dominates.
 
     Raises
     ------
+    KeyError
+        If there is no objective of that name.
     ValueError
-        If a name is not one of the choices or a size is not positive.
+        If a name is not one of the choices, a size is not positive, or options exclude each other.
     """
 
     n_shared: int = 16
@@ -74,6 +100,12 @@ class Options:
     likelihood_power: dict[str, float] | None = None
     head_blocks: tuple[str, ...] = AUTO
     n_hidden: int = 64
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
+    objectives: tuple[Term, ...] = ()
+    top_down: bool = True
+    stop_gradient: bool = False
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -83,11 +115,13 @@ class Options:
             ("effects", EFFECTS),
             ("start", STARTS),
             ("rank", RANKS),
+            ("prior", tuple(PRIORS)),
+            ("loadings", ("point", *LOADINGS)),
         ):
             if getattr(self, what) not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{what} {getattr(self, what)!r} is not one of {listed}.")
-        for what in ("n_shared", "n_private", "n_hidden"):
+        for what in ("n_shared", "n_private", "n_hidden", "n_components"):
             if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
         if self.rho < 0:
@@ -98,6 +132,26 @@ class Options:
                 "take encoder='auto'."
             )
         object.__setattr__(self, "head_blocks", tuple(self.head_blocks))
+        object.__setattr__(self, "objectives", as_terms(self.objectives))
+        if self.stop_gradient and not self.has_cross_view:
+            raise ValueError(
+                "stop_gradient=True leaves z nothing to learn from; add the cross-view term, "
+                "objectives={'cross_view': 1.0}."
+            )
+        if self.stop_gradient and self.rho > 0:
+            raise ValueError(
+                "rho balances the outcome against the views' gradient at z, which stop_gradient "
+                "takes away; give one of the two."
+            )
+
+    @property
+    def has_cross_view(self) -> bool:
+        """Whether the cross-view term is on."""
+        return any(t.name == "cross_view" and t.weight > 0 for t in self.objectives)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {**asdict(self), "objectives": [term.to_dict() for term in self.objectives]}
 
 
 @dataclass

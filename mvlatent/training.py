@@ -23,14 +23,18 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.em import em_sweeps
+from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
+from mvlatent.vae.warm import warm_weights
 
 __all__ = ["train"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
+LAST_SWEEPS = 10  # of random loadings: the last steps of the optimiser leave noise in them
 
 
 def train(
@@ -42,6 +46,7 @@ def train(
     validation_size: float = 0.0,
     notes: Sequence[str] = (),
     progress: bool = True,
+    warm_start: Trained | None = None,
 ) -> Trained:
     """Prepare, start, fit and report: the whole way from raw tables.
 
@@ -60,26 +65,64 @@ def train(
         What was guessed before.
     progress
         Show a progress bar.
+    warm_start
+        A fitted model of the same shape whose weights replace the spectral start.
     """
+    _check_objectives(roles, options, plan)
     plan = plan.resolved(validated=validation_size > 0)
     held_out = _validation_rows(len(tables), validation_size, plan.seed)
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
     bases = fit_bases(everyone.subset(rows))
+    if options.loadings != "point":  # their priors are of features, not of directions
+        bases = {name: replace(basis, rotated=False) for name, basis in bases.items()}
     everyone = rotate(everyone, bases)
     training = everyone.subset(rows)
-    vae = _started(training, roles, options, plan.seed)
-    objective = Objective(vae, rho=options.rho)
+    if warm_start is None:
+        vae = _started(training, roles, options, plan.seed)
+    else:
+        vae = _build(training, roles, options, plan.seed)
+        warm_weights(vae, warm_start.vae, bases, warm_start.bases, training)
+    objective = _objective(vae, options)
     validation = everyone.subset(held_out) if len(held_out) else None
     fitted = fit(objective, training, plan, validation=validation, progress=progress)
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
-        again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
+        again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0, shared_first=0.0)
+        objective.settle()
         fitted.history += fit(objective, everyone, again, progress=progress).history
-    rescale_latents(vae, training)
+    _finish(vae, training)
     trained = Trained(preparation, bases, vae, {}, fitted, options, plan)
     _report(trained, everyone)
     return trained
+
+
+def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Closed-form steps after the loop: the scale of latents, the posterior of random loadings."""
+    rescale_latents(vae, cohort)
+    if not len(vae.heads):  # a supervised fit knows of loadings that the views alone would undo
+        settle_loadings(vae, cohort, sweeps=LAST_SWEEPS)
+
+
+def _objective(vae: StructuredVAE, options: Options) -> Objective:
+    return Objective(
+        vae, rho=options.rho, terms=options.objectives, stop_gradient=options.stop_gradient
+    )
+
+
+def _check_objectives(roles: Roles, options: Options, plan: Plan) -> None:
+    """ValueError if what is asked for beside the ELBO cannot be had."""
+    for term in options.objectives:
+        if term.needs_views > len(roles.views):
+            raise ValueError(
+                f"objective {term.name!r} needs at least {term.needs_views} views; there is "
+                f"{len(roles.views)}: {', '.join(roles.views)}."
+            )
+    if plan.shared_first > 0 and not options.has_cross_view:
+        raise ValueError(
+            "shared_first clamps the private latents while z learns from the cross-view term; add "
+            "objectives={'cross_view': 1.0}."
+        )
 
 
 def _report(trained: Trained, cohort: Cohort) -> None:
@@ -107,8 +150,8 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
         rows = np.setdiff1d(order, held_out)
         part = cohort.subset(rows)
         vae = _started(part, trained.roles, trained.options, plan.seed)
-        fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
-        rescale_latents(vae, part)
+        fit(_objective(vae, trained.options), part, plan, progress=False)
+        _finish(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
             aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
             out[name][held_out] = x[held_out] @ aligned
@@ -141,6 +184,7 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
         if options.start != "random":
             em_sweeps(vae, cohort, options.sweeps)
             start_experts(vae, cohort)
+    refine_start(vae, cohort, seed=seed)
     return vae
 
 
@@ -167,4 +211,8 @@ def _design(cohort: Cohort, options: Options) -> Design:
         effects=options.effects,
         n_hidden=options.n_hidden,
         powers=dict(options.likelihood_power or {}),
+        prior=options.prior,
+        n_components=options.n_components,
+        loadings=options.loadings,
+        top_down=options.top_down,
     )

@@ -63,10 +63,12 @@ def predict_view(
     -----
     With a linear decoder and normal noise the predictive distribution is Gaussian in scaled units:
     its quantiles go through the inverse transform, and its moments are integrated by Gauss-Hermite
-    quadrature. A Bernoulli interval is that of the probability.
+    quadrature. Where a patient has no view and the prior of z is learnt, draws take over. A
+    Bernoulli interval is that of the probability.
     """
     part = latents.vae.part(name)
-    if part.decoder.is_linear and part.design.likelihood == "normal":
+    gaussian = part.decoder.is_linear and part.design.likelihood == "normal"
+    if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
         return through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
     parts = list(_by_draws(latents, name, basis, inverse, level, n_samples, seed))
@@ -86,6 +88,10 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
     loadings, covariance = _joint(latents, name, linear.shared, linear.private)
     spread = _quadratic(covariance, loadings)
     variance = variance + spread
+    if part.decoder.spread is not None:  # of the loadings around their means
+        w = latents.private_means[name].square() + latents.private_sd(name).square()
+        energy = torch.cat([latents.z.mean.square() + latents.z.variance, w], 1)
+        variance = variance + energy @ part.decoder.spread.variance
     if part.effects is not None:
         rows = part.effects.variance_of_rows(cohort.technical, latents.vae.groups, part.weight())
         lifted = rows.mean(1, keepdim=True) if basis.rotated else rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 from mvlatent.trained import Options, Trained
 
@@ -25,11 +26,16 @@ def summarise(
         What was guessed on registration (a fitted model has them in its own notes).
     """
     lines = [f"MVLatent: {options.n_shared} shared, {options.n_private} private factors a view"]
+    if options.prior != "normal":
+        lines.append(f"  prior of z: {options.prior}")
     lines += _views(roles, trained)
     lines += [
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
     ]
+    if options.objectives:
+        beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
+        lines.append(f"  beside the ELBO: {beside}")
     lines += [f"  {_titled(roles, o):<10} {_columns(o)}" for o in roles.outcome_specs]
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
@@ -77,6 +83,10 @@ def _fit(trained: Trained) -> Iterator[str]:
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
+    if trained.options.loadings != "point":
+        active = active_factors(trained).sum()
+        listed = ", ".join(f"{view} {count}" for view, count in active.items())
+        yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
     roles = trained.roles
     for name, reported in trained.outcomes.items():
         role = roles.named[name]

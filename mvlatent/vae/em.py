@@ -64,7 +64,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
 
 def _tied(part: ViewPart, cohort: Cohort, name: str) -> Evidence:
     expert = part.expert
-    if not isinstance(expert, Tied):
+    if not isinstance(expert, Tied) or not expert.top_down:
         expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
     return part.read(cohort.views[name], cohort.technical, expert)
 
@@ -126,7 +126,7 @@ def _maximise(
     projection = u.T @ target
     second = _second_moments(latents, weight)
     active = torch.cat([vae.active, part.active]).to(x.dtype)[:, None]
-    ridge = RIDGE * torch.eye(len(active), dtype=x.dtype)
+    ridge = _ridge(loadings, second, part.noise_variance().mean())
     if weight is None:
         loadings = torch.linalg.solve(second + ridge, projection) * active
         explained = second @ loadings
@@ -144,6 +144,13 @@ def _maximise(
     if part.effects is not None:
         residual = x - intercept - u @ loadings
         _effects(part, residual, weight, design, vae.groups)
+
+
+def _ridge(loadings: Tensor, second: Tensor, noise: Tensor) -> Tensor:
+    gram = second if second.dim() == 2 else second.mean(0)
+    eye = torch.eye(len(gram), dtype=gram.dtype)
+    spread = noise * torch.linalg.inv(gram + RIDGE * eye).diagonal()
+    return torch.diag(noise / (loadings.square().mean(1) + spread).clamp_min(1e-8)) + RIDGE * eye
 
 
 def _seen(x: Tensor, weight: Tensor | None) -> Tensor:

@@ -58,9 +58,16 @@ class Expert(nn.Module):
     """A view's evidence on z, and the posterior of its private latent given z."""
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
         super().__init__()
+        self.top_down = top_down  # whether w is told z
         self._tied = [decoder, likelihood]  # in a list: owned and saved by the model, not by us
 
     @property
@@ -86,7 +93,9 @@ class Tied(Expert):
 
     .. math:: \Lambda = A(P^{-1} + V'V)^{-1}A', \quad h = A(P^{-1} + V'V)^{-1} r .
 
-    Exact for normal noise, one Fisher-scoring step from the intercept for the others.
+    Exact for normal noise, one Fisher-scoring step from the intercept for the others. Where the
+    loadings are random, their products are expected ones: that of the means plus the variances
+    on the diagonal.
     """
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,12 +105,18 @@ class Tied(Expert):
         offset: Any = seen.offset
         response, weight = self.likelihood.working(seen.x, offset, at=at)
         weighted = loadings * weight
+        spread = self.decoder.spread
         if seen.observed is None:
-            return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings
+            gram = weighted @ loadings.mT
+            if spread is not None:
+                gram = gram + torch.diag(spread.variance @ weight)
+            return gram[None], response @ weighted.mT, loadings
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
+        if spread is not None:
+            gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
         return gram, (response * seen_entries) @ weighted.mT, loadings
 
     def forward(self, seen: Seen) -> Evidence:
@@ -114,12 +129,30 @@ class Tied(Expert):
         gain = torch.cholesky_solve(cross.mT, factor).mT
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
+        if not self.top_down:
+            return Evidence(potential, precision, self._marginal(gram, projection))
 
         def private(z: Tensor) -> PrecisionNormal:
             potential = projection[:, k:] - _each(cross.mT, z)
             return PrecisionNormal(potential, private_precision, cholesky=factor)
 
         return Evidence(potential, precision, private)
+
+    def _marginal(self, gram: Tensor, projection: Tensor) -> Callable[[Tensor], PrecisionNormal]:
+        """Posterior of w given its view alone, z integrated out: the same for every z."""
+        k = self.decoder.shared.shape[0]
+        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        joint, cross = gram + eye, gram[:, :k, k:]
+        gain = torch.cholesky_solve(cross, torch.linalg.cholesky(joint[:, :k, :k])).mT
+        precision = joint[:, k:, k:] - gain @ cross
+        potential = projection[:, k:] - _each(gain, projection[:, :k])
+        factor = torch.linalg.cholesky(precision)
+
+        def private(z: Tensor) -> PrecisionNormal:
+            wide = potential.expand(*z.shape[:-1], potential.shape[-1])
+            return PrecisionNormal(wide, precision, cholesky=factor)
+
+        return private
 
 
 class Amortised(Expert):
@@ -132,9 +165,17 @@ class Amortised(Expert):
     network = False
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
-        super().__init__(decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden)
+        super().__init__(
+            decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden, top_down=top_down
+        )
         k, p = decoder.shared.shape
         d = decoder.private.shape[0]
         self.to_shared = nn.Linear(p, k)
@@ -167,6 +208,7 @@ class Amortised(Expert):
 
     def _private(self, x: Tensor, technical: Tensor, z: Tensor) -> PrecisionNormal:
         wide = (*z.shape[:-1], -1)
+        z = z if self.top_down else torch.zeros_like(z)
         features = torch.cat([x.expand(wide), z, technical.expand(wide)], -1)
         mean = self.to_private(features)
         log_precision = self.log_private_precision.expand_as(mean)
@@ -199,12 +241,18 @@ class Amortised(Expert):
         slope = (response_at_one - response_at_zero)[0]
         self._set(self.to_shared, shared_map / diagonal[:, None], slope, response_at_zero[0])
         self.log_precision.copy_(diagonal.log())
-        self._set(self.to_private, inverse @ weighted[k:], slope, response_at_zero[0])
+        private_gram, private_map = gram[0, k:, k:], weighted[k:]
+        if not self.top_down:  # z is not told: integrate it out
+            gain = torch.linalg.solve(gram[0, :k, :k] + torch.eye(k), gram[0, :k, k:]).mT
+            private_gram = private_gram - gain @ gram[0, :k, k:]
+            private_map = private_map - gain @ weighted[:k]
+            inverse = torch.linalg.inv(private_gram + eye)
+        self._set(self.to_private, inverse @ private_map, slope, response_at_zero[0])
         self.to_private.weight[:, loadings.shape[1] : loadings.shape[1] + k] = (
             -inverse @ gram[0, k:, :k]
         )
         self.to_private.weight[:, loadings.shape[1] + k :] = 0.0
-        self.log_private_precision.copy_(gram[0, k:, k:].diagonal().clamp_min(1e-3).log())
+        self.log_private_precision.copy_(private_gram.diagonal().clamp_min(1e-3).log())
 
     @staticmethod
     def _set(layer: nn.Linear, linear_map: Tensor, slope: Tensor, at_zero: Tensor) -> None:

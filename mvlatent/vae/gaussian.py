@@ -10,22 +10,22 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
-__all__ = ["PrecisionNormal", "StandardNormal"]
+__all__ = ["Patients", "PrecisionNormal", "StandardNormal"]
 
 
-class _Patients(TorchDistribution):
+class Patients(TorchDistribution):
     """A distribution a patient whose batch is never widened."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
     has_rsample = True
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> _Patients:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Patients:
         if torch.Size(batch_shape) != self.batch_shape:
             raise ValueError(f"{self.batch_shape} patients cannot be expanded to {batch_shape}.")
         return self
 
 
-class StandardNormal(_Patients):
+class StandardNormal(Patients):
     r"""The prior :math:`N(0, I_k)` of ``n`` patients.
 
     Parameters
@@ -62,7 +62,7 @@ class StandardNormal(_Patients):
         return -0.5 * value.square().sum(-1) - 0.5 * k * math.log(2 * math.pi)
 
 
-class PrecisionNormal(_Patients):
+class PrecisionNormal(Patients):
     r"""A Gaussian a patient, given by potential and precision.
 
     :math:`N(\Lambda^{-1} h, \Lambda^{-1})`, where the patients that share a precision
@@ -155,6 +155,24 @@ class PrecisionNormal(_Patients):
         k = self.event_shape[0]
         quadratic = whitened.square().sum(-1)
         return 0.5 * (self.log_det_precision - quadratic - k * math.log(2 * math.pi))
+
+
+@register_kl(StandardNormal, StandardNormal)
+def _kl_standard_standard(q: StandardNormal, p: StandardNormal) -> Tensor:
+    return q._like.new_zeros(q.batch_shape)
+
+
+@register_kl(PrecisionNormal, PrecisionNormal)
+def _kl_precision_precision(q: PrecisionNormal, p: PrecisionNormal) -> Tensor:
+    # Λp = LL': tr(Λp Σq) = ‖L'F‖², and the distance of the means is that of L'μ
+    whitener = p._of_patient(p._cholesky).mT
+    if q.precision.shape[0] == 1 and p.precision.shape[0] == 1:
+        trace = (p._cholesky.mT @ q._factor).square().sum((-2, -1))
+    else:
+        trace = (whitener @ q._of_patient(q._factor)).square().sum((-2, -1))
+    distance = p._times(p._cholesky.mT, q.mean - p.mean).square().sum(-1)
+    k = q.event_shape[0]
+    return 0.5 * (trace + distance - k + q.log_det_precision - p.log_det_precision)
 
 
 @register_kl(PrecisionNormal, StandardNormal)

@@ -7,16 +7,13 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Amortised
+from mvlatent.vae.rank import private_rank, shared_rank
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["RANKS", "STARTS", "shared_rank", "shared_scores", "spectral_start", "start_experts"]
+__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts"]
 
 STARTS = ("gcca", "svd", "random")
-RANKS = ("auto", "full")
 EFFECT_SWEEPS = 2
-N_PERMUTATIONS = 20
-N_FLIPS = 5
-PATIENTS_A_COMPONENT = 10  # fewer, and chance alone makes views agree
 
 
 def _centred(view: CohortView, design: Tensor) -> Tensor:
@@ -64,44 +61,6 @@ def _bases(
         block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
         blocks.append(block)
     return blocks
-
-
-def shared_rank(
-    cohort: Cohort, centred: dict[str, Tensor], n_shared: int, *, n_components: int
-) -> int:
-    """Directions, at most ``n_shared``, along which views agree more than shuffled ones do.
-
-    Parallel analysis of generalized CCA: the rows of every view are permuted among the patients
-    that have it, and a direction counts if its eigenvalue is above the 95 % quantile of the largest
-    one of the permuted cohorts. What only one view knows has no partner and is left to its private
-    latent. At least one direction is kept.
-
-    References
-    ----------
-    Horn (1965), A rationale and test for the number of factors in factor analysis;
-    Kettenring (1971), Canonical analysis of several sets of variables.
-    """
-    sizes = cohort.presence.sum(0)
-    n_components = max(2, min(n_components, int(sizes.min()) // PATIENTS_A_COMPONENT))
-    blocks = _bases(cohort, centred, kind="gcca", n_components=n_components)
-    presence = cohort.presence
-    root = presence.sum(1).clamp_min(1).to(blocks[0].dtype).sqrt()[:, None]
-
-    def strengths(bases: list[Tensor]) -> Tensor:
-        x = torch.cat(bases, 1) / root
-        return torch.linalg.eigvalsh((x.T @ x).double()).flip(0)
-
-    largest = []
-    for _ in range(N_PERMUTATIONS):
-        shuffled = []
-        for block, seen in zip(blocks, presence.T, strict=True):
-            rows = seen.nonzero()[:, 0]
-            moved = torch.zeros_like(block)
-            moved[rows] = block[rows[torch.randperm(len(rows))]]
-            shuffled.append(moved)
-        largest.append(strengths(shuffled)[0])
-    found = int((strengths(blocks) > torch.stack(largest).quantile(0.95)).sum())
-    return max(1, min(found, n_shared))
 
 
 def shared_scores(
@@ -152,11 +111,13 @@ def spectral_start(
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
     n_components = k + max(view.n_private for view in vae.design.views)
+    if kind == "gcca" and rank == "auto" and len(vae.names) > 1:
+        kept, n_components = shared_rank(list(centred.values()), cohort.presence, k)
+        n_components = max(n_components, kept)
+        vae.active[kept:] = False
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
-    if kind == "gcca" and rank == "auto":
-        vae.active[shared_rank(cohort, centred, k, n_components=n_components) :] = False
         z = z * vae.active
     for name in vae.names:
         _start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
@@ -200,38 +161,6 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
             residual = residual * view.observed
         width = view.x.shape[1] + view.n_hidden
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
-
-
-def private_rank(residual: Tensor, n_private: int) -> int:
-    """Directions of a view, at most ``n_private``, that stand out of its noise.
-
-    Parallel analysis by random signs, which keep the variance of every entry but no correlation:
-    a direction counts if its singular value is above the largest of the flipped views.
-
-    Parameters
-    ----------
-    residual
-        What the shared factors leave of a view, (n, p), columns centred.
-    n_private
-        Most directions that may count.
-
-    References
-    ----------
-    Hong, Sheng & Dobriban (2023), Selecting the number of components in PCA via random signflips.
-    """
-    flipped = [_strengths(residual * _signs(residual))[0] for _ in range(N_FLIPS)]
-    count = int((_strengths(residual) > torch.stack(flipped).max()).sum())
-    return min(count, n_private)
-
-
-def _signs(like: Tensor) -> Tensor:
-    return 2.0 * torch.randint(2, like.shape, dtype=like.dtype) - 1.0
-
-
-def _strengths(x: Tensor) -> Tensor:
-    """Squared singular values, falling."""
-    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
-    return torch.linalg.eigvalsh(gram.double()).flip(0)
 
 
 def _start_view(
