@@ -34,7 +34,7 @@ STRATIFIED_KINDS: tuple[str, ...] = ("piecewise", "cox", "discrete", "competing"
 CAUSE_HAZARDS: tuple[str, ...] = ("piecewise", "cox")
 TIES: tuple[str, ...] = ("efron", "breslow")
 TARGET_KINDS: tuple[str, ...] = ("continuous", "ordinal")
-TARGET_SCALINGS: tuple[str, ...] = ("zscore", "rank_normal", "log1p", "none")
+TARGET_SCALINGS: tuple[str, ...] = ("zscore", "rank_normal", "log1p")
 
 
 def check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
@@ -240,7 +240,8 @@ class Target:
         levels (ordered logit).
     scaling
         Transform of continuous values, learnt on the training rows: one of `TARGET_SCALINGS`;
-        ``None`` is ``"zscore"``. Predictions come back in the column's own units.
+        ``None`` is ``"zscore"`` (values beyond 5 sd count as at 5). Predictions come back in the
+        column's own units.
     levels
         Ordered levels from low to high. ``None`` takes the order of an ordered categorical, else
         that of numbers, else that of the alphabet; which one it was is in the summary.

@@ -233,6 +233,11 @@ class Roles:
             raise KeyError(f"no {role} outcome {name!r}{other}; there are {choices}.")
         return found[name]
 
+    def shares_time(self, spec: OutcomeSpec) -> bool:
+        """Whether a survival outcome has its time column in common with another."""
+        times = [o.time for o in self.outcome_specs if isinstance(o, Survival)]
+        return isinstance(spec, Survival) and times.count(spec.time) > 1
+
     def suffix(self, name: str) -> str:
         """What tells an outcome's columns from those of the first of its role, which has ``""``.
 

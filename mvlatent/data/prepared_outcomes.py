@@ -37,15 +37,18 @@ class PreparedSurvival:
         What a time of 0 becomes, in the user's unit.
     strata
         Strata of the baseline hazard; ``None`` without.
+    shared_time
+        Whether another outcome has the same time column.
     """
 
     role: ClassVar[str] = "survival"
     floor: float
     strata: Strata | None = None
+    shared_time: bool = False
 
     @classmethod
     def fit(
-        cls, spec: Survival, obs: pd.DataFrame, what: str
+        cls, spec: Survival, obs: pd.DataFrame, what: str, *, shared_time: bool = False
     ) -> tuple[PreparedSurvival, list[str]]:
         """Learn from training rows; also notes on what was pooled or is missing.
 
@@ -54,7 +57,7 @@ class PreparedSurvival:
         ValueError
             If the outcome is not sound.
         """
-        values = code_survival(obs, spec)
+        values = code_survival(obs, spec, shared_time=shared_time)
         floor, strata = time_floor(values, spec), None
         notes: list[str] = []
         count_causes(values, spec)
@@ -62,7 +65,7 @@ class PreparedSurvival:
             strata, notes = fit_strata(obs[spec.strata], values)
         if n := int((~values.observed).sum()):
             notes.append(f"{what}: {n} of {len(obs)} patients have no outcome")
-        return cls(floor, strata), notes
+        return cls(floor, strata, shared_time), notes
 
     def data(self, spec: Survival, tables: Tables) -> SurvivalData | None:
         """Outcomes; patients without any still have a stratum, which their curves need."""
@@ -74,7 +77,7 @@ class PreparedSurvival:
         if not {spec.time, spec.event} <= set(tables.obs):
             nobody = torch.zeros(n)
             return SurvivalData(nobody + 1, nobody, nobody > 0, **found) if found else None
-        values = code_survival(tables.obs, spec)
+        values = code_survival(tables.obs, spec, shared_time=self.shared_time)
         seen = values.observed
         if values.entry is not None:
             found["entry"] = torch.from_numpy(values.entry.astype(np.float32))
@@ -91,7 +94,7 @@ class PreparedSurvival:
     def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return a JSON-safe dictionary and (no) arrays."""
         strata = None if self.strata is None else self.strata.to_dict()
-        return {"floor": self.floor, "strata": strata}, {}
+        return {"floor": self.floor, "strata": strata, "shared_time": self.shared_time}, {}
 
     @classmethod
     def from_dict(
@@ -99,7 +102,8 @@ class PreparedSurvival:
     ) -> PreparedSurvival:
         """Inverse of `to_dict`."""
         strata = state.get("strata")
-        return cls(state["floor"], None if strata is None else Strata.from_dict(strata))
+        known = None if strata is None else Strata.from_dict(strata)
+        return cls(state["floor"], known, bool(state.get("shared_time")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +159,7 @@ def fit_outcomes(roles: Roles, obs: pd.DataFrame) -> tuple[dict[str, PreparedOut
     for spec in roles.outcome_specs:
         plain = spec.role != "target" and not roles.suffix(spec.name)
         what = spec.role if plain else f"{spec.role} {spec.name!r}"
-        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, what)
+        more = {"shared_time": True} if roles.shares_time(spec) else {}
+        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, what, **more)
         notes += said
     return prepared, notes

@@ -173,10 +173,10 @@ def _check(mdata: MuData, roles: Roles) -> None:
         if not any(t is not None for t in as_text(column)):
             raise ValueError(f"covariate {key!r} has no value in any row.")
     for outcome in roles.outcome_specs:
-        _check_outcome(mdata, outcome)
+        _check_outcome(mdata, outcome, roles.shares_time(outcome))
 
 
-def _check_outcome(mdata: MuData, spec: OutcomeSpec) -> None:
+def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
     """Raise if an outcome's columns are not what its role needs."""
     if isinstance(spec, Labels):
         label_categories(find_column(mdata, spec.column, "labels"), spec)
@@ -187,7 +187,7 @@ def _check_outcome(mdata: MuData, spec: OutcomeSpec) -> None:
         return
     found = {k: find_column(mdata, k, "survival column").array for k in spec.outcome_columns}
     obs = pd.DataFrame(found, index=mdata.obs_names)
-    values = code_survival(obs, spec, others=mdata.obs)
+    values = code_survival(obs, spec, others=mdata.obs, shared_time=shared_time)
     if not np.nansum(values.event):
         raise ValueError(f"survival event {spec.event!r} has no events at all.")
     count_causes(values, spec)

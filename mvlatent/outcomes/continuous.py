@@ -103,6 +103,7 @@ class ContinuousTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self, value: Tensor, observed: Tensor | None = None, *, noise: float | None = None
@@ -119,6 +120,12 @@ class ContinuousTarget:
     def _residual(self, eta: Tensor) -> Tensor:
         residual = self._value - eta[:, 0]
         return residual - residual.mean()
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1), an intercept and a log sd of the noise (2,)."""
+        intercept, log_noise = coordinates
+        scaled = (self._value - eta[:, 0] - intercept) * (-log_noise).exp()
+        return -(0.5 * (scaled.square() + LOG_2PI) + log_noise).sum()
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
@@ -172,6 +179,11 @@ class NormalNoise(BaselineShape):
     kind: ClassVar[str] = "normal"
     hazard: ClassVar[bool] = False
     place: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        """Intercept and log sd, (2,)."""
+        return self.place
 
     def level(self, draw: Tensor | None = None) -> Tensor:
         """Intercept, (..., 1)."""

@@ -164,6 +164,7 @@ class OrdinalTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(self, value: Tensor, observed: Tensor | None, n_levels: int) -> None:
         mask = torch.ones_like(value, dtype=torch.bool) if observed is None else observed
@@ -227,6 +228,11 @@ class OrdinalTarget:
         # at the lowest level nothing lies below, at the highest nothing above
         return _Fit(cuts, value, precision, spread[:n].T, spread[:n].sum(1), slope[:n])
 
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1), a first cut point and log gaps (L - 1,)."""
+        cuts = torch.cat([coordinates[:1], coordinates[1:].exp()]).cumsum(0)
+        return self._objective(cuts, self._padded(eta))
+
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
         return self._profile(eta).value
@@ -269,6 +275,11 @@ class Cutpoints(BaselineShape):
     kind: ClassVar[str] = "cutpoints"
     hazard: ClassVar[bool] = False
     place: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        """First cut point and log gaps, (L - 1,)."""
+        return self.place
 
     def cuts(self, draw: Tensor | None = None) -> Tensor:
         """Cut points, (..., L - 1)."""

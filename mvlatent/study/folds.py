@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.typed_outcomes import as_outcomes
+
 if TYPE_CHECKING:
     from mudata import MuData
 
@@ -160,8 +162,6 @@ def out_of_fold(
     """
     from joblib import Parallel, delayed
 
-    from mvlatent.typed_outcomes import as_outcomes
-
     typed = as_outcomes(
         options.get("survival"),
         options.get("labels"),
@@ -194,8 +194,8 @@ def _folds(mdata: MuData, folds: int | str, seed: int, survival: Any) -> np.ndar
     from sklearn.model_selection import KFold, StratifiedKFold
 
     strata = np.zeros(mdata.n_obs)
-    if survival is not None:
-        event = survival.event if hasattr(survival, "event") else survival[1]
+    for first in as_outcomes(survival)[:1]:
+        event = first.parts["event"]
         if event in mdata.obs:
             strata = pd.factorize(mdata.obs[event].astype(str))[0]
     enough = np.bincount(strata.astype(int)).min() >= folds

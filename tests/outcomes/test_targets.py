@@ -124,6 +124,28 @@ class TestKinds:
         second = float(here.diag[:, 0] @ direction[:, 0].square() - low @ low)
         assert -(up - 2 * mid + down) / size**2 == pytest.approx(second, rel=1e-4)
 
+    def test_joint_likelihood_is_largest_at_the_profile(self, kind):
+        x, data = simulate(kind)
+        eta = (x @ BETA)[data.observed][:, None]
+        target = bound(kind, data)
+        if kind == "continuous":
+            target.learn_noise(eta, -1.0)  # of the residual energy over n
+        at = target.profiled(eta).baseline.coordinates.clone().requires_grad_()
+        value = target.joint(eta, at)
+        assert value.item() == pytest.approx(target.loglik(eta).item(), rel=1e-12)
+        (slope,) = torch.autograd.grad(value, at)
+        torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-6)
+
+    def test_draws_follow_the_profile(self, kind):
+        """The weights are minus the derivative of the baseline's coordinates by the predictor."""
+        x, data = simulate(kind, n=60)
+        eta, size = (x @ BETA)[data.observed][:, None], 1e-5
+        target = bound(kind, data)
+        weights = target.profiled(eta).weights[0]
+        step = size * torch.randn(eta.shape, generator=source(1), dtype=torch.float64)
+        up, down = (target.profiled(eta + s * step).baseline.coordinates for s in (1, -1))
+        torch.testing.assert_close((up - down) / 2, -weights @ step[:, 0], rtol=1e-4, atol=1e-11)
+
     def test_coefficients_are_recovered_and_saved(self, kind):
         x, data = simulate(kind, n=3000)
         head = BlockHead.fit({"x": x}, bound(kind, data))
