@@ -233,6 +233,11 @@ class Roles:
             raise KeyError(f"no {role} outcome {name!r}{other}; there are {choices}.")
         return found[name]
 
+    def title(self, spec: OutcomeSpec) -> str:
+        """Return what to call an outcome: its role, and its name where that does not say it all."""
+        alone = list(self.named.values()).count(spec.role) == 1
+        return spec.role if alone and spec.role != "target" else f"{spec.role} {spec.name}"
+
     def shares_time(self, spec: OutcomeSpec) -> bool:
         """Whether a survival outcome has its time column in common with another."""
         times = [o.time for o in self.outcome_specs if isinstance(o, Survival)]

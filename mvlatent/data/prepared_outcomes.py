@@ -157,9 +157,7 @@ def fit_outcomes(roles: Roles, obs: pd.DataFrame) -> tuple[dict[str, PreparedOut
     """
     prepared, notes = {}, []
     for spec in roles.outcome_specs:
-        plain = spec.role != "target" and not roles.suffix(spec.name)
-        what = spec.role if plain else f"{spec.role} {spec.name!r}"
         more = {"shared_time": True} if roles.shares_time(spec) else {}
-        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, what, **more)
+        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, roles.title(spec), **more)
         notes += said
     return prepared, notes

@@ -183,7 +183,7 @@ def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
         return
     if isinstance(spec, Target):
         column = find_column(mdata, spec.column, "target")
-        PreparedTarget.fit(spec, pd.DataFrame({spec.column: column}), f"target {spec.name!r}")
+        PreparedTarget.fit(spec, pd.DataFrame({spec.column: column}), f"target {spec.name}")
         return
     found = {k: find_column(mdata, k, "survival column").array for k in spec.outcome_columns}
     obs = pd.DataFrame(found, index=mdata.obs_names)

@@ -14,6 +14,7 @@ from .target import BaselineShape, Curvature, ProfiledBaseline
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
 
 MAX_STEPS = 100
+SETTLED = 1e-12  # Newton decrement, in nats
 PSEUDO = 0.5  # patients at eta = 0 of a level that nobody has: its cut points stay apart
 RIDGE = 1e-9  # of the cut points' precision: they stay finite where patients say nothing of them
 MIN_GAP = 1e-6
@@ -213,14 +214,15 @@ class OrdinalTarget:
         for _ in range(MAX_STEPS):
             grad, precision, _, _ = self._derivatives(cuts, eta)
             step = torch.linalg.solve(precision, grad)
+            if grad @ step < SETTLED:  # one more step and nothing is left but rounding
+                cuts, value = cuts + step, self._objective(cuts + step, eta)
+                break
             size = 1.0
             while (new := self._objective(cuts + size * step, eta)) < value and size > 1e-8:
                 size /= 2
             if new < value:
                 break
             cuts, value = cuts + size * step, new
-            if grad @ step < 1e-18 * (1 + value.abs()):
-                break
         self._cuts = cuts
         _, precision, below, spread = self._derivatives(cuts, eta)
         slope = (self._lower * below).sum(1) - (self._upper * (1 - below)).sum(1)

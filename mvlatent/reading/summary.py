@@ -44,8 +44,8 @@ def summarise(
 
 def _titled(roles: Roles, spec: OutcomeSpec) -> str:
     """``survival:``, and with its name where it differs from the column or there are several."""
-    plain = not roles.suffix(spec.name) and spec.name in spec.outcome_columns
-    return f"{spec.role}:" if plain or spec.role == "target" else f"{spec.role} {spec.name}:"
+    plain = roles.title(spec) == spec.role and spec.name in spec.outcome_columns
+    return f"{spec.role}:" if plain else f"{spec.role} {spec.name}:"
 
 
 def _columns(spec: OutcomeSpec) -> str:
@@ -56,8 +56,7 @@ def _columns(spec: OutcomeSpec) -> str:
         return f"{spec.time}, {spec.event} ({spec.kind}){said}"
     if isinstance(spec, Labels):
         return spec.column
-    named = "" if spec.name == spec.column else f"{spec.name}, "
-    return f"{named}{spec.column} ({spec.kind})"
+    return f"{spec.column} ({spec.kind})"
 
 
 def _technical(roles: Roles) -> list[str]:
@@ -88,9 +87,8 @@ def _fit(trained: Trained) -> Iterator[str]:
         listed = ", ".join(f"{view} {count}" for view, count in active.items())
         yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
     roles = trained.roles
-    for name, reported in trained.outcomes.items():
-        role = roles.named[name]
-        what = role if role != "target" and not roles.suffix(name) else f"{role} {name}"
+    for spec in roles.outcome_specs:
+        reported, what = trained.outcomes[spec.name], roles.title(spec)
         tau = reported.full.tau
         kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
         off = [block for block, sd in tau.items() if sd == 0]
