@@ -68,7 +68,8 @@ def fit(
         list[str] | None, typer.Option(help="More technical columns: A B ...")
     ] = None,
     views: Annotated[
-        list[str] | None, typer.Option(help="Views and likelihoods, rna=normal mut=bernoulli ...")
+        list[str] | None,
+        typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ..."),
     ] = None,
     survival_kind: Annotated[
         str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")

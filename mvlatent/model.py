@@ -36,12 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MVLatent", "fit"]
 
+Views = Mapping[str, View | str | None] | Sequence[str] | None
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
 
 
 def _roles(
-    views: Mapping[str, View | str] | None,
+    views: Views,
     batch_key: str | None,
     technical_keys: Sequence[str],
     clinical_keys: Sequence[str],
@@ -49,7 +50,7 @@ def _roles(
 ) -> Roles:
     """Roles of what was typed."""
     return Roles(
-        dict(views or {}),  # type: ignore[arg-type]
+        views,  # type: ignore[arg-type]
         batch=batch_key,
         technical=technical_keys,  # type: ignore[arg-type]
         clinical=clinical_keys,  # type: ignore[arg-type]
@@ -132,7 +133,7 @@ class MVLatent(Reader, BaseModelClass):
         cls,
         mdata: MuData,
         *,
-        views: Mapping[str, View | str] | None = None,
+        views: Views = None,
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
@@ -145,7 +146,8 @@ class MVLatent(Reader, BaseModelClass):
         mdata
             Cohort.
         views
-            Likelihood (or `View`) a modality; ``None`` takes all and guesses, see `summary`.
+            Likelihood (or `View`) a modality, guessed from the values where it is ``None``; a plain
+            sequence of names guesses them all, ``None`` takes all modalities. See `summary`.
         batch_key
             Column of the site.
         technical_keys
@@ -168,7 +170,7 @@ class MVLatent(Reader, BaseModelClass):
         cls,
         adata: AnnData,
         *,
-        views: Mapping[str, View | str],
+        views: Mapping[str, View | str | None] | Sequence[str],
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
@@ -275,7 +277,7 @@ class MVLatent(Reader, BaseModelClass):
 def fit(
     mdata: MuData | AnnData,
     *,
-    views: Mapping[str, View | str] | None = None,
+    views: Views = None,
     batch: str | None = None,
     technical: Sequence[str] = (),
     clinical: Sequence[str] = (),
@@ -295,7 +297,8 @@ def fit(
     mdata
         Cohort; it is not changed.
     views
-        Likelihood a modality; ``None`` takes all and guesses.
+        Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
+        them all, ``None`` takes all modalities.
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
     survival

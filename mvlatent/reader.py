@@ -147,7 +147,9 @@ class Reader(OutcomeReader):
         Returns
         -------
         DataFrame or Imputation
-            Means, patients × features; with ``interval`` also sd and bounds.
+            Means, patients × features; with ``interval`` also sd and bounds. Of a Bernoulli view
+            they are those of the probability; the "mean" of a categorical one is its most probable
+            level. Bounds of counts and levels are counts and levels.
         """
         self._view(view)
         if units not in ("original", "scaled"):
@@ -165,7 +167,8 @@ class Reader(OutcomeReader):
         found = predict_view(
             latents, view, basis, inverse, level=interval, n_samples=n_samples, seed=seed
         )
-        columns = preparation.features(view)
+        coded = found.mean.shape[1] != len(preparation.features(view))  # a column a level
+        columns = preparation.columns(view) if coded else preparation.features(view)
         frames = [
             None if x is None else pd.DataFrame(x, list(latents.cohort.obs_names), columns)
             for x in (found.mean, found.sd, found.lower, found.upper)
@@ -177,8 +180,10 @@ class Reader(OutcomeReader):
     ) -> pd.DataFrame | Loadings:
         """Loadings of a view on a block, features × factors, in scaled units.
 
-        With ``interval``, their posterior: ``.mean``, ``.sd``, ``.lower`` and ``.upper``, where the
-        model was fitted with ``loadings="ard"`` or ``"horseshoe"``.
+        In units of the linear predictor for other likelihoods than normal and Student's t: log
+        rates of counts, logits of shares and of zeros and ones; a categorical feature has a row a
+        level. With ``interval``, their posterior: ``.mean``, ``.sd``, ``.lower`` and ``.upper``,
+        where the model was fitted with ``loadings="ard"`` or ``"horseshoe"``.
         """
         self._view(view)
         if block not in ("shared", "private", f"private:{view}"):
@@ -189,7 +194,7 @@ class Reader(OutcomeReader):
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
         columns = [f"{block}_{j}" for j in range(values.shape[1])]
-        return pd.DataFrame(values, self.trained.preparation.features(view), columns)
+        return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
 
     def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
         """Which factors are active in which view, factors × views: bools, or (``sd=True``) sizes.

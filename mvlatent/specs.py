@@ -29,8 +29,10 @@ from mvlatent.outcome_specs import check_name as _check_name
 
 __all__ = [
     "CAUSE_HAZARDS",
+    "COUNTS",
     "LIKELIHOODS",
     "NOISES",
+    "OFFSETS",
     "SCALINGS",
     "STRATIFIED_KINDS",
     "SURVIVAL_KINDS",
@@ -45,7 +47,20 @@ __all__ = [
     "join_times_line",
 ]
 
-LIKELIHOODS: tuple[str, ...] = ("normal", "studentt", "bernoulli")
+LIKELIHOODS: tuple[str, ...] = (
+    "normal",
+    "studentt",
+    "beta",
+    "nb",
+    "zinb",
+    "poisson",
+    "bernoulli",
+    "ordinal",
+    "categorical",
+)
+COUNTS: tuple[str, ...] = ("nb", "zinb", "poisson")
+UNSCALED: tuple[str, ...] = ("beta", *COUNTS, "bernoulli", "ordinal", "categorical")
+OFFSETS: tuple[str, ...] = ("library", "burden", "none")
 SCALINGS: tuple[str, ...] = ("rank_normal", "zscore", "log1p", "none")
 NOISES: tuple[str, ...] = ("feature", "view")
 
@@ -57,47 +72,72 @@ class View:
     Parameters
     ----------
     likelihood
-        Distribution of a feature: one of `LIKELIHOODS`.
+        Distribution of a feature: one of `LIKELIHOODS`. ``"normal"`` and ``"studentt"`` are for
+        continuous values, ``"beta"`` for shares such as methylation, ``"nb"``, ``"zinb"`` and
+        ``"poisson"`` for counts, ``"bernoulli"`` for zeros and ones, ``"ordinal"`` for levels such
+        as copy number -2..2, ``"categorical"`` for levels without an order. ``None`` is guessed
+        from the values when the view is set up.
     scaling
         Transform learnt on the training rows: one of `SCALINGS`. ``None`` takes the likelihood's
-        own: ``"rank_normal"`` for continuous values, ``"none"`` for Bernoulli (all it allows).
+        own: ``"rank_normal"`` for normal and Student's t, ``"none"`` for the rest (all they allow).
     layer
         Layer of the modality that holds the values; ``None`` is ``X``.
     noise
-        ``"feature"`` gives each feature its own noise scale, ``"view"`` one scale to the whole
-        view. ``None`` is ``"feature"``.
+        ``"feature"`` gives each feature its own noise (scale, dispersion or precision), ``"view"``
+        one to the whole view. ``None`` is ``"feature"``.
+    offset
+        What is known of a patient beforehand: ``"library"``, the log library size (only
+        counts, their default), ``"burden"``, the log number of ones (only Bernoulli, e.g. tumour
+        mutational burden, else the first factor is burden), or ``"none"``.
 
     Raises
     ------
     ValueError
-        If a name is not one of the choices, or a Bernoulli view is to be scaled.
+        If a name is not one of the choices, or scaling or offset do not suit the likelihood.
 
     Examples
     --------
     >>> View("normal").scaling
     'rank_normal'
-    >>> View("bernoulli").scaling
-    'none'
+    >>> View("nb").scaling, View("nb").offset
+    ('none', 'library')
     """
 
-    likelihood: str = "normal"
+    likelihood: str | None = "normal"
     _: KW_ONLY
     scaling: str | None = None
     layer: str | None = None
     noise: str | None = None
+    offset: str | None = None
 
     def __post_init__(self) -> None:
         """Check the names and fill in the likelihood's defaults."""
+        if self.noise is not None:
+            _check_choice("noise", self.noise, NOISES)
+        if self.scaling is not None:
+            _check_choice("scaling", self.scaling, SCALINGS)
+        if self.offset is not None:
+            _check_choice("offset", self.offset, OFFSETS)
+        if self.likelihood is None:
+            return
         _check_choice("likelihood", self.likelihood, LIKELIHOODS)
-        discrete = self.likelihood == "bernoulli"
+        unscaled, counts = self.likelihood in UNSCALED, self.likelihood in COUNTS
         if self.scaling is None:
-            object.__setattr__(self, "scaling", "none" if discrete else "rank_normal")
+            object.__setattr__(self, "scaling", "none" if unscaled else "rank_normal")
         if self.noise is None:
             object.__setattr__(self, "noise", "feature")
-        _check_choice("scaling", self.scaling, SCALINGS)
-        _check_choice("noise", self.noise, NOISES)
-        if discrete and self.scaling != "none":
-            raise ValueError(f"a bernoulli view cannot be scaled: scaling={self.scaling!r}.")
+        if self.offset is None:
+            object.__setattr__(self, "offset", "library" if counts else "none")
+        if unscaled and self.scaling != "none":
+            raise ValueError(
+                f"a {self.likelihood} view cannot be scaled: scaling={self.scaling!r}."
+            )
+        if self.offset == "library" and not counts:
+            raise ValueError(
+                f"offset='library' is for counts ({', '.join(COUNTS)}), not {self.likelihood!r}."
+            )
+        if self.offset == "burden" and self.likelihood != "bernoulli":
+            raise ValueError(f"offset='burden' is for 'bernoulli', not {self.likelihood!r}.")
 
 
 @dataclass(frozen=True)
@@ -107,7 +147,8 @@ class Roles:
     Parameters
     ----------
     views
-        Modelled modalities by name; empty: every modality is taken and its likelihood guessed.
+        Modelled modalities by name: a `View`, the name of a likelihood, or ``None`` to have it
+        guessed (a plain sequence of names guesses them all); empty: every modality is taken.
     batch
         Column of the site (technical, always categorical).
     technical
@@ -146,7 +187,9 @@ class Roles:
         for name in ("technical", "clinical"):
             keys = getattr(self, name)
             object.__setattr__(self, name, (keys,) if isinstance(keys, str) else tuple(keys or ()))
-        views = {k: v if isinstance(v, View) else View(v) for k, v in self.views.items()}
+        named: Any = [self.views] if isinstance(self.views, str) else self.views or {}
+        named = named if isinstance(named, Mapping) else dict.fromkeys(named)
+        views = {k: v if isinstance(v, View) else View(v) for k, v in named.items()}
         object.__setattr__(self, "views", views)
         more = list(self.more)
         for first, kind in (("survival", Survival), ("labels", Labels)):

@@ -24,7 +24,7 @@ from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.em import em_sweeps
 from mvlatent.vae.refined_start import refine_start
-from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
@@ -98,10 +98,11 @@ def train(
 
 
 def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
-    """Closed-form steps after the loop: the scale of latents, the posterior of random loadings."""
+    """Closed-form steps after the loop: latents' scale, random loadings, exposures."""
     rescale_latents(vae, cohort)
     if not len(vae.heads):  # a supervised fit knows of loadings that the views alone would undo
         settle_loadings(vae, cohort, sweeps=LAST_SWEEPS)
+    learn_exposures(vae, cohort)
 
 
 def _objective(vae: StructuredVAE, options: Options) -> Objective:
@@ -183,7 +184,7 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
         spectral_start(vae, cohort, kind=options.start, rank=options.rank)
         if options.start != "random":
             em_sweeps(vae, cohort, options.sweeps)
-            start_experts(vae, cohort)
+            start_experts(vae)
     refine_start(vae, cohort, seed=seed)
     return vae
 
@@ -197,10 +198,7 @@ def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Structu
 
 
 def _design(cohort: Cohort, options: Options) -> Design:
-    views = tuple(
-        ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, options.n_private)
-        for name, v in cohort.views.items()
-    )
+    views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.views.items())
     return Design(
         views,
         n_shared=options.n_shared,

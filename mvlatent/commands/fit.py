@@ -41,6 +41,11 @@ def run_fit(
     outcomes += parse_targets(targets)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
+    if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
+        raise ValueError(
+            f"{cohort} is one table: name its views with --views, first what to call X, then "
+            "entries of obsm, for example --views rna ADT."
+        )
     data = read_cohort(cohort)
     if out_data is not None:
         check_target(out_data, (cohort.suffix,), overwrite=overwrite)
@@ -62,8 +67,8 @@ def run_fit(
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
 
 
-def parse_views(views: Sequence[str]) -> dict[str, str] | None:
-    """Views of ``name=likelihood`` or ``name`` (normal).
+def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:
+    """Views of ``name=likelihood``, or of ``name`` alone, whose likelihood is guessed.
 
     Raises
     ------
@@ -73,13 +78,13 @@ def parse_views(views: Sequence[str]) -> dict[str, str] | None:
     Examples
     --------
     >>> parse_views(["rna", "mut=bernoulli"])
-    {'rna': 'normal', 'mut': 'bernoulli'}
+    {'rna': None, 'mut': 'bernoulli'}
     """
-    named = {}
+    named: dict[str, str | None] = {}
     for text in views:
         name, _, likelihood = text.partition("=")
-        named[name] = likelihood or "normal"
-        if named[name] not in LIKELIHOODS:
+        named[name] = likelihood or None
+        if likelihood and likelihood not in LIKELIHOODS:
             choices = ", ".join(LIKELIHOODS)
             raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
     return named or None

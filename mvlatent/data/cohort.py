@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import LabelData, OutcomeData, SurvivalData, TargetData
+from mvlatent.data.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,8 @@ Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
 
 _KEPT: Any = object()  # of `Cohort`: the outcomes are those of ``outcomes``
 
+CHUNK_ELEMENTS = 10_000_000  # of the rows of a sparse view that are made dense at a time
+
 
 @dataclass(frozen=True, eq=False)
 class CohortView:
@@ -36,7 +39,8 @@ class CohortView:
     Attributes
     ----------
     x
-        Scaled values, (N, p) float32, 0 where missing.
+        Scaled values, (N, p) float32, 0 where missing; counts may be sparse. A categorical view
+        has a column a level, an ordinal one holds the number of its level from 0.
     present
         Whether the patient has the view, (N,) bool.
     observed
@@ -49,9 +53,14 @@ class CohortView:
         Squared norm of each row outside a rotated basis, (N,); ``None`` where nothing was rotated.
     n_hidden
         Dimensions outside that basis (p before the rotation minus p).
+    exposure
+        Log library size or burden of each row around its mean on the training rows, (N,), 0 where
+        the view is absent; ``None`` without an offset.
+    levels
+        Number of levels: one number of an ordinal view, one a feature of a categorical view.
     """
 
-    x: Tensor
+    x: Tensor | SparseRows
     present: Tensor
     observed: Tensor | None
     likelihood: str
@@ -59,6 +68,24 @@ class CohortView:
     features: tuple[str, ...]
     residual: Tensor | None = None
     n_hidden: int = 0
+    exposure: Tensor | None = None
+    levels: tuple[int, ...] = ()
+
+    @property
+    def values(self) -> Tensor:
+        """The values of all rows, (N, p), dense."""
+        return self.x.dense() if isinstance(self.x, SparseRows) else self.x
+
+    def dense(self) -> CohortView:
+        """Return the view with dense values."""
+        return replace(self, x=self.x.dense()) if isinstance(self.x, SparseRows) else self
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield row numbers, all at once unless the view is sparse and too large to be dense."""
+        step = len(self.present)
+        if isinstance(self.x, SparseRows):
+            step = max(1, CHUNK_ELEMENTS // max(self.x.shape[1], 1))
+        yield from torch.arange(len(self.present), device=self.present.device).split(max(step, 1))
 
     def subset(self, rows: Tensor) -> CohortView:
         """Return the view of the rows given by integer index (or bool mask)."""
@@ -68,16 +95,25 @@ class CohortView:
             present=self.present[rows],
             observed=None if self.observed is None else self.observed[rows],
             residual=None if self.residual is None else self.residual[rows],
+            exposure=None if self.exposure is None else self.exposure[rows],
         )
 
     def absent(self) -> CohortView:
         """Return the view as if no patient had it; no value is left in it."""
+        x = self.x
+        if isinstance(x, SparseRows):
+            nothing: Tensor | SparseRows = SparseRows.empty(
+                x.shape[0], x.shape[1], self.present.device
+            )
+        else:
+            nothing = torch.zeros_like(x)
         return replace(
             self,
-            x=torch.zeros_like(self.x),
+            x=nothing,
             present=torch.zeros_like(self.present),
             observed=None,
             residual=None if self.residual is None else torch.zeros_like(self.residual),
+            exposure=None if self.exposure is None else torch.zeros_like(self.exposure),
         )
 
     def to(self, device: torch.device | str) -> CohortView:
@@ -88,6 +124,7 @@ class CohortView:
             present=self.present.to(device),
             observed=None if self.observed is None else self.observed.to(device),
             residual=None if self.residual is None else self.residual.to(device),
+            exposure=None if self.exposure is None else self.exposure.to(device),
         )
 
 
@@ -218,6 +255,17 @@ class Cohort:
             clinical=self.clinical[index],
             outcomes={k: v.subset(index) for k, v in self.outcomes.items()},
         )
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield row numbers, all at once unless a view is sparse and too large to be dense."""
+        step = min((len(next(v.chunks())) for v in self.views.values()), default=len(self))
+        yield from torch.arange(len(self)).split(max(step, 1))
+
+    def dense(self) -> Cohort:
+        """Return the cohort with every view dense: what a batch is."""
+        if not any(isinstance(v.x, SparseRows) for v in self.views.values()):
+            return self
+        return replace(self, views={k: v.dense() for k, v in self.views.items()})
 
     def mask_views(self, given: Iterable[str]) -> Cohort:
         """Return the cohort with every view that is not in ``given`` marked absent.

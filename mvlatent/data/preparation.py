@@ -19,7 +19,6 @@ from mvlatent.data.prepared_outcomes import (
     fit_outcomes,
 )
 from mvlatent.data.prepared_view import PreparedView
-from mvlatent.data.scaling import SCALERS
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
 
@@ -150,8 +149,12 @@ class Preparation:
         """Return the kept features of a view."""
         return list(self._view(view).features)
 
+    def columns(self, view: str) -> list[str]:
+        """Return the names of a view's columns as the model sees them."""
+        return list(self._view(view).columns)
+
     def inverse(self, view: str, scaled: np.ndarray) -> np.ndarray:
-        """Return scaled values (n, kept features) in the user's units, float32."""
+        """Return scaled values (n, columns) in the user's units, (n, kept features) float32."""
         return self._view(view).scaler.inverse(np.asarray(scaled))
 
     def _view(self, name: str) -> PreparedView:
@@ -178,7 +181,12 @@ class Preparation:
         state = {
             "roles": self.roles.to_dict(),
             "views": {
-                k: {"features": list(v.features), "dropped": v.dropped, "scaler": v.scaler.name}
+                k: {
+                    "features": list(v.features),
+                    "dropped": v.dropped,
+                    "scaler": v.scaler.name,
+                    "offset": v.exposure is not None,
+                }
                 for k, v in self.views.items()
             },
             "technical": [e.to_dict() for e in self.technical],
@@ -189,7 +197,7 @@ class Preparation:
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
             for k, v in self.views.items()
-            for name, array in v.scaler.state().items()
+            for name, array in v.state().items()
         }
         arrays |= {
             f"outcome:{k}/{name}": np.ascontiguousarray(array)
@@ -203,9 +211,7 @@ class Preparation:
         """Build a preparation from what `to_dict` returned."""
         views = {}
         for k, v in state["views"].items():
-            kind = SCALERS[v["scaler"]]
-            scaler = kind.from_state({name: arrays[f"{k}/{name}"] for name in kind.arrays})
-            views[k] = PreparedView(tuple(v["features"]), dict(v["dropped"]), scaler)
+            views[k] = PreparedView.from_state(v, arrays, k)
         roles, outcomes = Roles.from_dict(state["roles"]), {}
         for k, role in roles.named.items():
             prefix = f"outcome:{k}/"

@@ -166,7 +166,7 @@ class _Run:
             if index is not None and self.fabric.world_size > 1:
                 index = index[self.fabric.global_rank :: self.fabric.world_size]
             batch = train if index is None else train.subset(index.to(self.fabric.device))
-            yield self.hide(batch, self.hiding)
+            yield self.hide(batch.dense(), self.hiding)
 
     def hide(self, batch: Cohort, generator: torch.Generator) -> Cohort:
         """Hide views at random, never the last one of a patient."""
@@ -189,7 +189,11 @@ class _Run:
         self.module.eval()
         with torch.random.fork_rng():
             torch.manual_seed(VALIDATION_SEED)
-            _, terms = self.module(validation, len(validation), 1.0)
+            n = len(validation)
+            terms: Terms = {}
+            for rows in validation.chunks():
+                _, part = self.module(validation.subset(rows).dense(), n, 1.0)
+                terms = {k: terms.get(k, 0.0) + v * len(rows) / n for k, v in part.items()}
         beside = {name: float(terms.pop(name)) for name in self.objective.names}
         held_out = [v for k, v in terms.items() if not k.startswith(COUNTED_ONCE)]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
@@ -236,7 +240,7 @@ def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]
     free += objective.states.parameters()
     for name, parameter in objective.vae.named_parameters():
         shrinks = parameter.dim() > 1 and not name.endswith(own_prior) and ".spread." not in name
-        kept = name.startswith(("heads.", "prior."))
+        kept = name.startswith(("heads.", "prior.")) or ".likelihood." in name
         (decayed if shrinks and not kept else free).append(parameter)
     prior = objective.vae.prior
     bent = [p for p in prior.parameters() if p.dim() > 1] if prior.decay else []

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.exposure import exposed
 
 __all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick"]
 
@@ -87,8 +88,12 @@ def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool
         w = torch.randn_like(w)
     technical = latents.cohort.technical[absent]
     eta = part.decoder(z, w, technical, part.expected_effect())
-    x = part.likelihood.draw(eta) if noise else part.likelihood.mean(eta)
-    decoded = x if basis.rotated else (x - basis.centre) @ basis.directions
+    surface = part.likelihood.expected_surface(eta)
+    if noise:
+        exposure = None if part.exposure is None else part.exposure.draw(z, technical)
+        drawn = part.likelihood.draw(exposed(eta, exposure))
+        surface = part.likelihood.surface(drawn, exposure)
+    decoded = surface if basis.rotated else basis.project(surface)
     out = scores.expand(*z.shape[:-2], *scores.shape).clone()
     out[..., absent, :] = decoded
     return out

@@ -66,6 +66,7 @@ def _technical(roles: Roles) -> list[str]:
 def _views(roles: Roles, trained: Trained | None) -> Iterator[str]:
     for name, view in roles.views.items():
         line = f"  view {name}: {view.likelihood}, scaling {view.scaling}, noise a {view.noise}"
+        line += "" if view.offset in (None, "none") else f", offset {view.offset}"
         if trained is not None:
             line += f", {len(trained.preparation.features(name))} features"
             line += ", rotated" if trained.bases[name].rotated else ""

@@ -116,7 +116,7 @@ def _maximise(
 ) -> None:
     """Intercept, loadings and noise given the latents, then the effects given all of them."""
     decoder, u = part.decoder, latents.mean
-    x = view.x[view.present]
+    x = view.values[view.present]
     weight = None if view.observed is None else view.observed[view.present].to(x.dtype)
     count = x.new_tensor(float(len(x))) if weight is None else weight.sum(0).clamp_min(1.0)
     loadings = torch.cat([decoder.shared, decoder.private])

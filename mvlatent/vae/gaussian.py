@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -97,7 +98,7 @@ class PrecisionNormal(Patients):
         *,
         cholesky: Tensor | None = None,
     ) -> None:
-        self.precision, self.group = precision, group
+        self.potential, self.precision, self.group = potential, precision, group
         self._cholesky = torch.linalg.cholesky(precision) if cholesky is None else cholesky
         eye = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
         # Λ = LL' hence Λ⁻¹ = FF' with F = L^{-T}
@@ -105,6 +106,15 @@ class PrecisionNormal(Patients):
         self._factor = inverse.mT
         self._mean = self._times(self._factor @ inverse, potential)
         super().__init__(potential.shape[:-1], potential.shape[-1:], validate_args=False)
+
+    @classmethod
+    def joined(cls, parts: Sequence[PrecisionNormal]) -> PrecisionNormal:
+        """One distribution of consecutive patients, each part with one precision or one each."""
+        potential = torch.cat([part.potential for part in parts], -2)
+        if all(len(part.precision) == 1 for part in parts):
+            return cls(potential, parts[0].precision, cholesky=parts[0]._cholesky)
+        each = [p.precision.expand(p.batch_shape[-1], -1, -1) for p in parts]
+        return cls(potential, torch.cat(each))
 
     def _times(self, matrices: Tensor, vectors: Tensor) -> Tensor:
         """Multiply each patient's vector by the matrix of the patient's group."""

@@ -74,9 +74,9 @@ def _residual(
 ) -> tuple[Residual | Tensor, Tensor]:
     """What z and s leave of the entries observed, and its weighted squares, (n,)."""
     if isinstance(eta, Affine):
-        residual = Residual(view.x, eta)
+        residual = Residual(view.values, eta)
         return residual, residual.weighted_squares(precision)
-    left = view.x - eta
+    left = view.values - eta
     if view.observed is not None:
         left = left * view.observed
     return left, left.square() @ precision
@@ -116,7 +116,7 @@ def log_marginal_by_draws(
         noise = torch.randn(len(z), len(scale), dtype=z.dtype, device=z.device)
         w = noise * scale
         eta = part.predictor(view, z, w, technical, effect)
-        log_p = part.power * part.likelihood.distribution(eta, view.observed).log_prob(view.x)
+        log_p = part.power * part.likelihood.distribution(eta, view.observed).log_prob(view.values)
         ratio = 0.5 * (noise.square() - w.square()).sum(-1) + scale.log().sum()
         draws.append(log_p + ratio)
     found = torch.stack(draws).logsumexp(0) - math.log(n_samples)

@@ -1,4 +1,4 @@
-"""Latents put back on the scale of their prior, which decoders and noise do not enforce alone."""
+"""What follows the fit: latents back on the scale of their prior, exposures of absent views."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["rescale_latents"]
+__all__ = ["learn_exposures", "rescale_latents"]
 
 STEPS = 2
 
@@ -62,3 +62,25 @@ def _root(matrix: Tensor, *, diagonal: bool = False) -> Tensor:
         return matrix.diagonal().sqrt().diag()
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+@torch.no_grad()
+def learn_exposures(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Learn what library size or burden goes with the latents, in place.
+
+    Parameters
+    ----------
+    vae
+        Fitted model.
+    cohort
+        Training patients.
+    """
+    if all(part.exposure is None for _, part in vae.items):
+        return
+    q, _ = vae.posterior(cohort)
+    mean, covariance = q.mean, q.covariance
+    for name, part in vae.items:
+        view = cohort.views[name]
+        if part.exposure is not None and view.exposure is not None:
+            seen, exposure = view.present, view.exposure[view.present]
+            part.exposure.fit(exposure, mean[seen], covariance[seen], cohort.technical[seen])

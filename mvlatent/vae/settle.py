@@ -66,7 +66,7 @@ def _settle_view(
     assert spread is not None  # as the loadings are no points
     first, second = _moments(q, evidence, seen)
     offset = decoder.offset(technical, part.expected_effect())
-    x = (view.x - offset)[seen]
+    x = (view.values - offset)[seen]
     weight = part.power * part.weight()
     if view.observed is None:
         energy = second.sum(0)[None]  # (1, m, m), the same for every feature

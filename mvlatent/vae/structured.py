@@ -17,6 +17,7 @@ from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
+from mvlatent.vae.exposure import ExposureOfAbsent, exposed
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 from mvlatent.vae.loadings import LOADINGS
@@ -38,6 +39,23 @@ class ViewDesign:
     n_features: int
     n_hidden: int = 0
     n_private: int = 8
+    levels: tuple[int, ...] = ()
+    exposed: bool = False
+
+    @classmethod
+    def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
+        """Design for a view of a cohort."""
+        n_features, hidden = view.x.shape[1], view.n_hidden
+        return cls(
+            name,
+            view.likelihood,
+            view.noise,
+            n_features,
+            hidden,
+            n_private,
+            view.levels,
+            view.exposure is not None,
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +113,9 @@ class Design:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Design:
         """Inverse of `to_dict`."""
-        views = tuple(ViewDesign(**v) for v in state["views"])
+        views = tuple(
+            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
+        )
         groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
         return cls(**{**state, "views": views, "technical_groups": groups})
 
@@ -115,7 +135,9 @@ class ViewPart(nn.Module):
         if design.loadings != "point":
             width = design.n_shared + view.n_private
             self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
-        self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
+        self.likelihood = LIKELIHOODS[view.likelihood](
+            view.n_features, noise=view.noise, levels=view.levels
+        )
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
             self.decoder,
@@ -125,6 +147,7 @@ class ViewPart(nn.Module):
             top_down=design.top_down,
         )
         self.power = design.powers.get(view.name, 1.0)
+        self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
         self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
 
     def weight(self) -> Tensor:
@@ -143,13 +166,24 @@ class ViewPart(nn.Module):
         return self.effects.loc
 
     def read(self, view: CohortView, technical: Tensor, expert: Expert | None = None) -> Evidence:
-        """What the view says of z and of w, by its own expert or by another."""
+        """What the view says of z and of w, by its own expert or by another.
+
+        A large sparse view is read some rows at a time.
+        """
+        expert = expert or self.expert
+        rows = list(view.chunks())
+        if len(rows) <= 1:
+            return self._read(view.dense(), technical, expert)
+        parts = [self._read(view.subset(some).dense(), technical[some], expert) for some in rows]
+        return Evidence.joined(parts)
+
+    def _read(self, view: CohortView, technical: Tensor, expert: Expert) -> Evidence:
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return (expert or self.expert)(Seen(view.x, view.observed, technical, offset))
+        return expert(Seen(view.values, view.observed, technical, offset, view.exposure))
 
     def predictor(
         self,
@@ -161,12 +195,14 @@ class ViewPart(nn.Module):
         loadings: Tensor | None = None,
     ) -> Tensor | Affine:
         """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
-        decoder = self.decoder.affine if self.takes_affine(view) else self.decoder
-        return decoder(z, w, technical, effect, loadings)
+        if self.takes_affine(view):
+            return self.decoder.affine(z, w, technical, effect, loadings)
+        return exposed(self.decoder(z, w, technical, effect, loadings), view.exposure)
 
     def evidence_precision(self) -> Tensor:
         """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
         at = self.likelihood.mean(self.decoder.intercept)[None]
+        at = at.round() if self.design.likelihood == "ordinal" else at  # a level
         present = torch.ones(1, dtype=torch.bool, device=at.device)
         view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
         n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
@@ -283,7 +319,7 @@ class StructuredVAE(nn.Module):
                     eta = part.predictor(view, seen_z, w, cohort.technical, effect, drawn)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
-                        pyro.sample(f"x:{name}", x, obs=view.x)
+                        pyro.sample(f"x:{name}", x, obs=view.values)
                         if part.design.n_hidden:
                             pyro.factor(f"outside:{name}", part.outside(view))
         for head in self.heads:

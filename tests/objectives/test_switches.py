@@ -119,7 +119,7 @@ def test_an_amortised_guide_without_top_down_does_not_look_at_z(double, make_coh
     linear, exact = (make_vae(cohort, encoder=e, top_down=False) for e in ("linear", "exact"))
     for name in ("decoder", "likelihood"):
         getattr(linear.parts[0], name).load_state_dict(getattr(exact.parts[0], name).state_dict())
-    linear.parts[0].expert.start(cohort.views["a"].x)
+    linear.parts[0].expert.start()
     start = linear.evidence(cohort)["a"].private(torch.zeros(12, 3))
     known = exact.evidence(cohort)["a"].private(torch.zeros(12, 3))
     diagonal = start.precision[0].diagonal()
