@@ -17,12 +17,14 @@ except PackageNotFoundError:  # a checkout that was never installed
 _PLACES = {
     "Labels": "mvlatent.specs",
     "Survival": "mvlatent.specs",
+    "Target": "mvlatent.specs",
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
     "fit": "mvlatent.model",
     "Imputation": "mvlatent.reader",
     "Posterior": "mvlatent.posterior",
     "SurvivalCurves": "mvlatent.reader",
+    "TargetPrediction": "mvlatent.reader",
 }
 _FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
@@ -33,6 +35,8 @@ __all__ = [
     "Posterior",
     "Survival",
     "SurvivalCurves",
+    "Target",
+    "TargetPrediction",
     "View",
     "datasets",
     "fit",
@@ -47,8 +51,8 @@ if TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
-    from mvlatent.reader import Imputation, SurvivalCurves
-    from mvlatent.specs import Labels, Survival, View
+    from mvlatent.reader import Imputation, SurvivalCurves, TargetPrediction
+    from mvlatent.specs import Labels, Survival, Target, View
 
 
 def __getattr__(name: str) -> Any:

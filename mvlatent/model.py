@@ -26,9 +26,10 @@ from mvlatent.reader import Reader
 from mvlatent.reading.blocks import BLOCK_KINDS
 from mvlatent.reading.choice import AUTO
 from mvlatent.reading.summary import summarise
-from mvlatent.specs import Labels, Roles, Survival, View
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival, Target, View
 from mvlatent.trained import Options, Trained
 from mvlatent.training import train
+from mvlatent.typed_outcomes import as_outcomes
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["MVLatent", "fit"]
 
 Views = Mapping[str, View | str | None] | Sequence[str] | None
+AnySurvival = Survival | tuple[str, str]
+AnyLabels = Labels | str
 
 
 def _roles(
@@ -43,23 +46,15 @@ def _roles(
     batch_key: str | None,
     technical_keys: Sequence[str],
     clinical_keys: Sequence[str],
-    outcomes: Sequence[Survival | Labels],
+    outcomes: Sequence[OutcomeSpec],
 ) -> Roles:
-    """Roles of what was typed; at most one outcome of each kind."""
-    found: dict[str, Any] = {}
-    for outcome in outcomes:
-        kind = "survival" if isinstance(outcome, Survival) else "labels"
-        if not isinstance(outcome, Survival | Labels):
-            raise ValueError(f"an outcome is mv.Survival(...) or mv.Labels(...), not {outcome!r}.")
-        if kind in found:
-            raise ValueError(f"more than one {kind} outcome; give one.")
-        found[kind] = outcome
+    """Roles of what was typed."""
     return Roles(
         views,  # type: ignore[arg-type]
         batch=batch_key,
         technical=technical_keys,  # type: ignore[arg-type]
         clinical=clinical_keys,  # type: ignore[arg-type]
-        **found,
+        more=tuple(as_outcomes(outcomes=outcomes)),
     )
 
 
@@ -142,7 +137,7 @@ class MVLatent(Reader, BaseModelClass):
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
-        outcomes: Sequence[Survival | Labels] = (),
+        outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
         """Register a MuData; it is not changed, and patients may lack whole modalities.
 
@@ -160,7 +155,8 @@ class MVLatent(Reader, BaseModelClass):
         clinical_keys
             Columns for the outcome heads.
         outcomes
-            `Survival` and `Labels`.
+            `Survival`, `Labels` and `Target`, any number of each; every one has a name, missing
+            rows and a weight of its own.
 
         Raises
         ------
@@ -178,7 +174,7 @@ class MVLatent(Reader, BaseModelClass):
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
-        outcomes: Sequence[Survival | Labels] = (),
+        outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
         """Register an AnnData: its first view is ``X`` (or a layer), the others are in ``obsm``."""
         _register(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
@@ -285,8 +281,10 @@ def fit(
     batch: str | None = None,
     technical: Sequence[str] = (),
     clinical: Sequence[str] = (),
-    survival: Survival | tuple[str, str] | None = None,
-    labels: Labels | str | None = None,
+    survival: AnySurvival | Sequence[AnySurvival] | Mapping[str, AnySurvival] | None = None,
+    labels: AnyLabels | Sequence[AnyLabels] | Mapping[str, AnyLabels] | None = None,
+    targets: Target | str | Sequence[Target | str] | Mapping[str, Target | str] | None = None,
+    outcomes: Sequence[OutcomeSpec] = (),
     n_shared: int = 16,
     n_private: int = 8,
     seed: int = 0,
@@ -304,9 +302,16 @@ def fit(
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
     survival
-        ``(time, event)`` columns or a `Survival`.
+        ``(time, event)`` columns or a `Survival`; several in a list, or by name in a dictionary:
+        ``{"OS": ("os_months", "os_event"), "PFI": ("pfi_months", "pfi_event")}``.
     labels
-        Column of classes or a `Labels`.
+        Column of classes or a `Labels`, or several in a list or by name.
+    targets
+        Column of a continuous value or a `Target`, several in a list, or kinds by column:
+        ``{"purity": "continuous", "stage": "ordinal"}``.
+    outcomes
+        More outcomes of any kind, as in `MVLatent.setup_mudata`. Predictions take the first of a
+        kind unless ``outcome=`` names another.
     n_shared, n_private
         Dimensions.
     seed
@@ -325,12 +330,8 @@ def fit(
     >>> mdata = mv.datasets.demo()  # doctest: +SKIP
     >>> model = mv.fit(mdata, batch="site", survival=("survival_months", "event"))  # doctest: +SKIP
     """
-    outcomes: list[Survival | Labels] = []
-    if survival is not None:
-        outcomes.append(survival if isinstance(survival, Survival) else Survival(*survival))
-    if labels is not None:
-        outcomes.append(labels if isinstance(labels, Labels) else Labels(labels))
-    roles = _roles(views, batch, technical, clinical, outcomes)
+    typed = as_outcomes(survival, labels, targets, outcomes)
+    roles = _roles(views, batch, technical, clinical, typed)
     _register(mdata, roles)
     shape = {k: options.pop(k) for k in Options.__dataclass_fields__ if k in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)

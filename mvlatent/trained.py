@@ -169,8 +169,8 @@ class Trained:
         Thin singular value basis of each view.
     vae
         Generative model and guide.
-    survival, labels
-        Reported heads, ``None`` without the outcome.
+    outcomes
+        Reported heads by the outcome's name.
     fitted
         History of the run.
     options, plan
@@ -180,8 +180,7 @@ class Trained:
     preparation: Preparation
     bases: dict[str, Basis]
     vae: StructuredVAE
-    survival: Reported | None
-    labels: Reported | None
+    outcomes: dict[str, Reported]
     fitted: Fitted
     options: Options
     plan: Plan
@@ -190,6 +189,20 @@ class Trained:
     def roles(self) -> Roles:
         """Roles of columns and modalities."""
         return self.preparation.roles
+
+    @property
+    def survival(self) -> Reported | None:
+        """Reported head of the first survival outcome, ``None`` without."""
+        return self._first("survival")
+
+    @property
+    def labels(self) -> Reported | None:
+        """Reported head of the first labels, ``None`` without."""
+        return self._first("labels")
+
+    def _first(self, role: str) -> Reported | None:
+        named = self.roles.named
+        return next((head for name, head in self.outcomes.items() if named[name] == role), None)
 
     def cohort(self, tables: Tables) -> Cohort:
         """Patients as the model sees them."""

@@ -15,10 +15,10 @@ from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import fit
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.objective import Objective
-from mvlatent.outcomes.training import LabelHead, SurvivalHead, TrainingHead
+from mvlatent.outcomes.training import training_heads
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks
-from mvlatent.reading.outcome import fit_labels, fit_survival
+from mvlatent.reading.outcome import fit_outcome
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
@@ -93,7 +93,7 @@ def train(
         objective.settle()
         fitted.history += fit(objective, everyone, again, progress=progress).history
     _finish(vae, training)
-    trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
+    trained = Trained(preparation, bases, vae, {}, fitted, options, plan)
     _report(trained, everyone)
     return trained
 
@@ -133,11 +133,8 @@ def _report(trained: Trained, cohort: Cohort) -> None:
     if trained.options.rho > 0:
         blocks |= _cross_fitted(trained, cohort)
     kinds = trained.options.head_blocks
-    roles = trained.roles
-    if roles.survival is not None:
-        trained.survival = fit_survival(blocks, cohort, roles.survival, kinds=kinds)
-    if roles.labels is not None:
-        trained.labels = fit_labels(blocks, cohort, kinds=kinds)
+    for spec in trained.roles.outcome_specs:
+        trained.outcomes[spec.name] = fit_outcome(blocks, cohort, spec, kinds=kinds)
 
 
 def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
@@ -201,14 +198,9 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
 
 def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
     """An unfitted model of the cohort's shape, with its in-training heads."""
-    heads: list[TrainingHead] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if options.rho > 0:
-            if roles.survival is not None:
-                heads.append(SurvivalHead(options.n_shared, cohort, roles.survival))
-            if roles.labels is not None:
-                heads.append(LabelHead(options.n_shared, cohort))
+        heads = training_heads(options.n_shared, cohort, roles) if options.rho > 0 else []
         return StructuredVAE(_design(cohort, options), heads)
 
 

@@ -26,7 +26,8 @@ from mvlatent.data.columns import as_text, find_column, quote
 from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.strata import fit_strata
 from mvlatent.data.tables import PATIENTS, check_names, check_view
-from mvlatent.specs import Roles, View
+from mvlatent.data.targets import PreparedTarget
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Target, View
 
 __all__ = [
     "guess_views",
@@ -186,19 +187,27 @@ def _check(mdata: MuData, roles: Roles) -> None:
         column = find_column(mdata, key, "covariate")
         if not any(t is not None for t in as_text(column)):
             raise ValueError(f"covariate {key!r} has no value in any row.")
-    survival = roles.survival
-    if survival is not None:
-        keys = survival.outcome_columns
-        found = {k: find_column(mdata, k, "survival column").array for k in keys}
-        obs = pd.DataFrame(found, index=mdata.obs_names)
-        values = code_survival(obs, survival, others=mdata.obs)
-        if not np.nansum(values.event):
-            raise ValueError(f"survival event {survival.event!r} has no events at all.")
-        count_causes(values, survival)
-        if survival.strata is not None:
-            fit_strata(find_column(mdata, survival.strata, "strata"), values)
-    if roles.labels is not None:
-        label_categories(find_column(mdata, roles.labels.column, "labels"), roles.labels)
+    for outcome in roles.outcome_specs:
+        _check_outcome(mdata, outcome, roles.shares_time(outcome))
+
+
+def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
+    """Raise if an outcome's columns are not what its role needs."""
+    if isinstance(spec, Labels):
+        label_categories(find_column(mdata, spec.column, "labels"), spec)
+        return
+    if isinstance(spec, Target):
+        column = find_column(mdata, spec.column, "target")
+        PreparedTarget.fit(spec, pd.DataFrame({spec.column: column}), f"target {spec.name}")
+        return
+    found = {k: find_column(mdata, k, "survival column").array for k in spec.outcome_columns}
+    obs = pd.DataFrame(found, index=mdata.obs_names)
+    values = code_survival(obs, spec, others=mdata.obs, shared_time=shared_time)
+    if not np.nansum(values.event):
+        raise ValueError(f"survival event {spec.event!r} has no events at all.")
+    count_causes(values, spec)
+    if spec.strata is not None:
+        fit_strata(find_column(mdata, spec.strata, "strata"), values)
 
 
 def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None) -> AnnDataManager:

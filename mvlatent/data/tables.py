@@ -12,7 +12,7 @@ from scipy import sparse
 
 from mvlatent.data.columns import find_column, quote
 from mvlatent.data.support import SPARSE, columns_of, entries_of
-from mvlatent.specs import Roles, View
+from mvlatent.specs import Roles, Survival, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -147,16 +147,20 @@ def _spread(values: sparse.csr_matrix, where: np.ndarray) -> sparse.csr_matrix:
 
 def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
     """Return the role columns; outcomes that new patients lack altogether are left out."""
-    survival = roles.survival
-    groups = [("covariate", roles.covariates, False)]
-    if survival is not None:
-        groups.append(("survival column", (survival.time, survival.event), transfer))
-        if survival.entry is not None:
-            groups.append(("survival entry", (survival.entry,), transfer))
-        if survival.strata is not None:
-            groups.append(("strata", (survival.strata,), transfer))
-    if roles.labels is not None:
-        groups.append(("labels", (roles.labels.column,), transfer))
+    groups: list[tuple[str, tuple[str, ...], bool]] = [("covariate", roles.covariates, False)]
+    uses: dict[str, int] = {}
+    for outcome in roles.outcome_specs:
+        for key in outcome.parts.values():
+            uses[key] = uses.get(key, 0) + 1
+        if isinstance(outcome, Survival):
+            groups.append(("survival column", (outcome.time, outcome.event), transfer))
+            groups += [
+                (what, (key,), transfer)
+                for what, key in (("survival entry", outcome.entry), ("strata", outcome.strata))
+                if key is not None
+            ]
+        else:
+            groups.append((outcome.role, outcome.outcome_columns, transfer))
     data: dict[str, np.ndarray | pd.Series] = {}
     for what, keys, optional in groups:
         found: dict[str, pd.Series] = {}
@@ -166,7 +170,8 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
                 found[key] = find_column(mdata, key, what)
             except KeyError as error:
                 failed = error
-        if failed is not None and not (optional and not found):
+        own = [key for key in found if uses.get(key, 1) == 1]  # and not also another outcome's
+        if failed is not None and not (optional and not own):
             raise failed
         data.update({k: pd.Series(v.array, index=mdata.obs_names) for k, v in found.items()})
     return pd.DataFrame(data, index=mdata.obs_names)

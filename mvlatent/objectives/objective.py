@@ -46,7 +46,8 @@ class Objective(nn.Module):
     r"""Negative ELBO a patient, what stands beside it, and the balance of the in-training heads.
 
     A head in the model is weighted so that
-    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{views}\rVert`;
+    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{views}\rVert`, times
+    the outcome's own relative weight;
     at the scale of the ELBO itself thousands of features would drown one event.
 
     Parameters
@@ -183,5 +184,6 @@ class Objective(nn.Module):
                 continue
             (pull,) = torch.autograd.grad(term, z, retain_graph=True)
             unweighted = pull.norm() / head.weight.clamp_min(1e-8)
-            target = self.rho * data.norm() / unweighted.clamp_min(1e-8)
+            share = self.rho * head.importance
+            target = share * data.norm() / unweighted.clamp_min(1e-8)
             head.weight.mul_(SMOOTHING).add_((1 - SMOOTHING) * target)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .laplace import Mode, find_mode
 from .spaces import Space
-from .target import Target
+from .target import NoisyTarget, Target
 
 __all__ = ["EmpiricalBayes", "fit_block_sds"]
 
@@ -63,19 +63,24 @@ def fit_block_sds(
 
     ``log tau_b^2`` moves by ``log(a' K_b a / tr(K_b S))`` (MacKay 1992, in dual form), sped up by a
     safeguarded secant. A block that has faded is switched off if the same ratio, taken without
-    the block, is at most one: more variance would not help there either.
+    the block, is at most one: more variance would not help there either. A target's noise is learnt
+    beside them.
     """
     coord = space.zeros(target.n_outputs)
     walk = _Walk(tau, fixed)
     path: list[float] = []
-    converged = bool(fixed.all())
+    noisy = target if isinstance(target, NoisyTarget) else None
+    converged = bool(fixed.all()) and noisy is None
     for _ in range(0 if converged else max_iter):
         space.set_tau(walk.tau)
         mode = find_mode(space, target, offset, coord, tolerance=MODE_TOLERANCE)
         coord = mode.coord
         traces, logdet = space.evidence()
         path.append(log_marginal(mode, logdet, target))
+        n_effective = float((walk.tau.square() * traces).sum())
         slope = walk.advance(space.norms(coord), target.effective_share * traces)
+        if noisy is not None:
+            slope = max(slope, noisy.learn_noise(mode.eta, n_effective))
         if slope < SLOPE_TOLERANCE:
             converged = True
             break

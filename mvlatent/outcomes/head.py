@@ -11,15 +11,20 @@ import torch
 from torch import Tensor
 
 from .blocks import BlockScaling, checked_blocks, starting_sds
+from .continuous import NormalNoise
 from .evidence import fit_block_sds
 from .labels import Intercepts
+from .ordinal import Cutpoints
 from .spaces import Shrinkage, make_space
 from .survival import BASELINES, survival_curves
 from .target import Baseline, BaselineShape, ProfiledBaseline, Target
 
 __all__ = ["BlockHead"]
 
-BASELINE_KINDS: dict[str, type[BaselineShape]] = {**BASELINES, Intercepts.kind: Intercepts}
+BASELINE_KINDS: dict[str, type[BaselineShape]] = {
+    **BASELINES,
+    **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
+}
 
 
 @dataclass
@@ -155,17 +160,13 @@ class BlockHead:
     def predict(self, blocks: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Posterior mean and variance of the linear predictor, (n, C) each.
 
-        For survival the log relative hazard; for labels the logits, with their intercepts.
+        For survival the log relative hazard; for labels the logits and for a continuous target
+        the value, with their intercepts; for an ordinal target the log odds of higher levels.
         """
         x = self._standard(blocks)
-        mean = x @ self._mode.T + self._intercept
-        return mean, torch.stack([part.variance(x) for part in self._shrinkage], -1)
-
-    @property
-    def _intercept(self) -> Tensor:
-        if isinstance(self._profile, Intercepts):
-            return self._profile.intercept
-        return self._mode.new_zeros(len(self._mode))
+        mean, level = x @ self._mode.T, self._profile.level()
+        variance = torch.stack([part.variance(x) for part in self._shrinkage], -1)
+        return mean if level is None else mean + level, variance
 
     def _deviations(self, n_samples: int, generator: torch.Generator | None) -> Tensor:
         """Draws of ``u - mode``, (S, C, P)."""
@@ -185,7 +186,7 @@ class BlockHead:
     ) -> tuple[Tensor, Tensor]:
         """Linear predictors (S, n, C) and the baseline's coordinates (S, K) of the same draws.
 
-        The predictors are those of the coefficients alone, without intercepts of labels.
+        The predictors are those of the coefficients alone, without intercepts.
         """
         x = self._standard(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
@@ -213,9 +214,8 @@ class BlockHead:
             Source of randomness.
         """
         eta, moved = self.joint_draws(blocks, n_samples, generator)
-        if isinstance(self._profile, Intercepts):
-            eta = eta + self._intercept + moved[:, None]
-        return eta
+        level = self._profile.level(moved)
+        return eta if level is None else eta + level[:, None]
 
     def survival_draws(
         self,
@@ -294,7 +294,7 @@ def _joint_baseline(
     weights = profiled.weights
     gain = -weights @ standard
     shift = gain.new_zeros(gain.shape[1])
-    if not isinstance(profiled.baseline, Intercepts):
+    if profiled.baseline.hazard:
         bend = weights[0] if profiled.bend is None else profiled.bend[0]
         centre = weights[0] if profiled.centre is None else profiled.centre[0]
         mean = centre @ standard

@@ -16,7 +16,7 @@ from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.structured import ViewPart
 
-__all__ = ["Prediction", "predict_view"]
+__all__ = ["Prediction", "predict_view", "through"]
 
 HERMITE_NODES = 9
 MAX_ELEMENTS = 60_000_000  # of a chunk of drawn views
@@ -75,7 +75,7 @@ def predict_view(
     gaussian = part.decoder.is_linear and part.design.likelihood == "normal"
     if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
-        return _through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
+        return through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
     parts = list(_by_draws(latents, name, basis, inverse, level, n_samples, seed))
     stack = [None if q[0] is None else np.concatenate(q) for q in zip(*parts, strict=True)]
     return Prediction(*stack)  # type: ignore[arg-type]
@@ -132,12 +132,13 @@ def _quadratic(covariance: Tensor, loadings: Tensor) -> Tensor:
     return out.clamp_min(0.0)
 
 
-def _through(
+def through(
     mean: np.ndarray,
     sd: np.ndarray,
     inverse: Callable[[np.ndarray], np.ndarray],
-    level: float | None,
+    level: float | None = None,
 ) -> Prediction:
+    """Gaussian predictions taken through an inverse transform: moments, and with a level bounds."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
     weights = weights / weights.sum()
     first = np.zeros_like(mean, dtype=np.float64)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mvlatent.reading.loadings import active_factors
-from mvlatent.reading.outcome import Reported
-from mvlatent.specs import Roles
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
@@ -37,16 +36,27 @@ def summarise(
     if options.objectives:
         beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
         lines.append(f"  beside the ELBO: {beside}")
-    if roles.survival is not None:
-        survival = roles.survival
-        more = [("strata", survival.strata), ("entry", survival.entry)]
-        said = "".join(f", {what} {column}" for what, column in more if column is not None)
-        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind}){said}")
-    if roles.labels is not None:
-        lines.append(f"  labels:    {roles.labels.column}")
+    lines += [f"  {_titled(roles, o):<10} {_columns(o)}" for o in roles.outcome_specs]
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
     return "\n".join([*lines, *_noted(trained.preparation.notes), *_fit(trained)])
+
+
+def _titled(roles: Roles, spec: OutcomeSpec) -> str:
+    """``survival:``, and with its name where it differs from the column or there are several."""
+    plain = roles.title(spec) == spec.role and spec.name in spec.outcome_columns
+    return f"{spec.role}:" if plain else f"{spec.role} {spec.name}:"
+
+
+def _columns(spec: OutcomeSpec) -> str:
+    """Columns and kind of an outcome."""
+    if isinstance(spec, Survival):
+        more = [("strata", spec.strata), ("entry", spec.entry)]
+        said = "".join(f", {what} {column}" for what, column in more if column is not None)
+        return f"{spec.time}, {spec.event} ({spec.kind}){said}"
+    if isinstance(spec, Labels):
+        return spec.column
+    return f"{spec.column} ({spec.kind})"
 
 
 def _technical(roles: Roles) -> list[str]:
@@ -77,14 +87,14 @@ def _fit(trained: Trained) -> Iterator[str]:
         active = active_factors(trained).sum()
         listed = ", ".join(f"{view} {count}" for view, count in active.items())
         yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
-    for name in ("survival", "labels"):
-        reported: Reported | None = getattr(trained, name)
-        if reported is not None:
-            tau = reported.full.tau
-            kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
-            off = [block for block, sd in tau.items() if sd == 0]
-            yield f"{name} head, prior sd a block: {kept or 'none'}"
-            for kinds, score in reported.inner_scores.items():
-                yield f"  inner folds, {kinds}: {score:.3f}"
-            if off:
-                yield f"  switched off: {', '.join(off)}"
+    roles = trained.roles
+    for spec in roles.outcome_specs:
+        reported, what = trained.outcomes[spec.name], roles.title(spec)
+        tau = reported.full.tau
+        kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
+        off = [block for block, sd in tau.items() if sd == 0]
+        yield f"{what} head, prior sd a block: {kept or 'none'}"
+        for kinds, score in reported.inner_scores.items():
+            yield f"  inner folds, {kinds}: {score:.3f}"
+        if off:
+            yield f"  switched off: {', '.join(off)}"
