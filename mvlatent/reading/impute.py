@@ -19,7 +19,7 @@ from mvlatent.vae.structured import ViewPart
 __all__ = ["Prediction", "predict_view", "through"]
 
 HERMITE_NODES = 9
-MAX_ELEMENTS = 60_000_000  # of a chunk of drawn views
+MAX_ELEMENTS = 6_000_000  # of a chunk of drawn views: larger ones wait for fresh memory
 
 
 @dataclass(frozen=True, eq=False)
