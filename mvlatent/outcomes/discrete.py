@@ -299,6 +299,10 @@ class DiscreteBaseline(BaselineShape):
     ends: Tensor
     logit: Tensor
 
+    @property
+    def coordinates(self) -> Tensor:
+        return self.logit
+
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:

@@ -13,27 +13,33 @@ from torch import Tensor
 from .blocks import BlockScaling, checked_blocks, starting_sds
 from .evidence import fit_block_sds
 from .labels import Intercepts
-from .spaces import Shrinkage, make_space
+from .mixture import Component, HeadPosterior, LaplaceMixture, SampledPosterior, thinned
+from .sds import sd_points, sd_scales
+from .spaces import Shrinkage, Space, make_space
 from .survival import BASELINES, survival_curves
 from .target import Baseline, BaselineShape, ProfiledBaseline, Target
 
 __all__ = ["BlockHead"]
 
+N_SDS = 24  # points of the sds' posterior
 BASELINE_KINDS: dict[str, type[BaselineShape]] = {**BASELINES, Intercepts.kind: Intercepts}
 
 
 @dataclass
 class BlockHead:
-    """Empirical-Bayes group ridge over named blocks, with a joint Laplace posterior.
+    """Group ridge over named blocks, one learnt sd a block, with a joint Laplace posterior.
 
-    ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``; tau by the Laplace evidence. A
-    block is centred and divided by one number inside, so that its mean feature variance is one and
-    the taus can be compared. Make it with `BlockHead.fit`.
+    ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``. The mode is at the taus of the
+    largest Laplace evidence (empirical Bayes); draws and moments are averaged over the posterior of
+    tau as well, with a half-normal prior whose scale is one sd of the linear predictor. A block is
+    centred and divided by one number inside, so that its mean feature variance is one and the taus
+    can be compared. Make it with `BlockHead.fit`.
 
     Attributes
     ----------
     tau
-        Sd of the coefficients of each block as scaled inside; 0 is a block that is switched off.
+        Sd of the coefficients of each block as scaled inside; 0 is a block that is switched off at
+        the mode.
     log_marginal
         Laplace log evidence, up to a constant of the data.
     converged
@@ -67,6 +73,7 @@ class BlockHead:
     _shrinkage: list[Shrinkage]
     _profile: BaselineShape
     _baseline: Baseline
+    _posterior: HeadPosterior | None = None  # None: tau is plugged in
 
     @classmethod
     def fit(
@@ -77,6 +84,7 @@ class BlockHead:
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
         max_iter: int = 50,
+        n_sds: int = N_SDS,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
 
@@ -92,6 +100,9 @@ class BlockHead:
             Known part of the linear predictor, (N,) or (N, C).
         max_iter
             Most updates of the sds.
+        n_sds
+            Points of the sds' posterior that draws and moments are averaged over; 0 plugs in the
+            sds of the largest evidence, which makes bands too narrow.
 
         Raises
         ------
@@ -125,17 +136,46 @@ class BlockHead:
             profiled.baseline,
             baseline,
         )
+        if n_sds and not bool(fixed.all()):
+            head._integrate(space, target, known, torch.cat(x, 1), fixed, n_sds)
         return cls.from_state(*head.state())  # the saved form is the one that is used
+
+    def _integrate(
+        self, space: Space, target: Target, known: Tensor, x: Tensor, fixed: Tensor, n_sds: int
+    ) -> None:
+        """Average over points of the sds' posterior."""
+        start = torch.tensor(list(self.tau.values()), dtype=torch.float64)
+        scales = sd_scales(torch.tensor(self._scaling.sizes))
+        parts = []
+        for point in sd_points(space, target, known, start, fixed, scales, n_sds):
+            sd = self._scaling.by_column(point.tau)
+            profiled = target.profiled(point.mode.eta)
+            shrinkage = space.shrinkage()
+            joint = _joint_baseline(profiled, x * sd, shrinkage)
+            moved = profiled.baseline.coordinates - self._profile.coordinates
+            joint = Baseline(joint.shift + moved, joint.gain, joint.factor)
+            kept = [thinned(part) for part in shrinkage]
+            mode = space.coefficients(point.mode.coord)
+            parts.append(Component(point.weight, sd, mode, kept, joint))
+        self._posterior = LaplaceMixture(parts)
+
+    @property
+    def posterior(self) -> HeadPosterior:
+        """Joint posterior of the scaled columns' coefficients and the baseline's coordinates."""
+        if self._posterior is not None:
+            return self._posterior
+        only = Component(1.0, self._tau, self._mode, self._shrinkage, self._baseline)
+        return LaplaceMixture([only])
 
     @property
     def _tau(self) -> Tensor:
         return self._scaling.by_column(torch.tensor(list(self.tau.values()), dtype=torch.float64))
 
-    def _standard(self, blocks: Mapping[str, Tensor]) -> Tensor:
-        """Scaled blocks times tau, side by side, (..., n, P): ``eta = this @ u``."""
+    def _scaled(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        """Scaled blocks side by side, (..., n, P)."""
         parts = self._scaling(blocks)
         lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
-        return torch.cat([p.expand(*lead, p.shape[-1]) for p in parts], -1) * self._tau
+        return torch.cat([p.expand(*lead, p.shape[-1]) for p in parts], -1)
 
     @property
     def coef(self) -> dict[str, Tensor]:
@@ -146,7 +186,7 @@ class BlockHead:
 
     @property
     def cov(self) -> Tensor:
-        """Posterior covariance of all coefficients, (C, P, P), in the units of the blocks given."""
+        """Covariance of all coefficients at the mode's sds, (C, P, P), in the units given."""
         scale = self._scaling.by_column(self._scaling.scale)
         u = torch.stack([part.dense() for part in self._shrinkage])
         outer = self._tau / scale
@@ -157,9 +197,8 @@ class BlockHead:
 
         For survival the log relative hazard; for labels the logits, with their intercepts.
         """
-        x = self._standard(blocks)
-        mean = x @ self._mode.T + self._intercept
-        return mean, torch.stack([part.variance(x) for part in self._shrinkage], -1)
+        mean, variance = self.posterior.moments(self._scaled(blocks))
+        return mean + self._intercept, variance
 
     @property
     def _intercept(self) -> Tensor:
@@ -167,10 +206,14 @@ class BlockHead:
             return self._profile.intercept
         return self._mode.new_zeros(len(self._mode))
 
-    def _deviations(self, n_samples: int, generator: torch.Generator | None) -> Tensor:
-        """Draws of ``u - mode``, (S, C, P)."""
-        z = torch.randn(n_samples, *self._mode.shape, dtype=torch.float64, generator=generator)
-        return torch.stack([part.root(z[:, c]) for c, part in enumerate(self._shrinkage)], 1)
+    def coefficient_draws(
+        self, n_samples: int, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Posterior draws of the coefficients by block, (S, p_b, C), in the units given."""
+        beta, _ = self.posterior.draw(n_samples, generator)
+        beta = beta / self._scaling.by_column(self._scaling.scale)
+        parts = beta.transpose(1, 2).split(self._scaling.sizes, 1)
+        return dict(zip(self._scaling.names, parts, strict=True))
 
     @property
     def baseline(self) -> BaselineShape:
@@ -187,13 +230,12 @@ class BlockHead:
 
         The predictors are those of the coefficients alone, without intercepts of labels.
         """
-        x = self._standard(blocks)
+        x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
             raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}")
-        deviation = self._deviations(n_samples, generator)
+        beta, moved = self.posterior.draw(n_samples, generator)
         formula = "np,scp->snc" if x.ndim == 2 else "snp,scp->snc"
-        eta = torch.einsum(formula, x, self._mode + deviation)
-        return eta, self._baseline.draw(deviation, generator)
+        return torch.einsum(formula, x, beta), moved
 
     def sample(
         self,
@@ -237,7 +279,7 @@ class BlockHead:
         self, times: Tensor, blocks: Mapping[str, Tensor], *, stratum: Tensor | None = None
     ) -> Tensor:
         """Survival curves at the posterior mode, (T, n)."""
-        eta = self.predict(blocks)[0][..., 0]
+        eta = (self._scaled(blocks) * self._tau) @ self._mode[0]
         return survival_curves(times, eta, self._profile, stratum=stratum)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -249,18 +291,25 @@ class BlockHead:
             "converged": self.converged,
             "path": self.path,
             "baseline": self._profile.kind,
+            "posterior": POSTERIORS[type(self._posterior)],
         }
         arrays = {"mean": self._scaling.mean, "scale": self._scaling.scale, "mode": self._mode}
         for c, part in enumerate(self._shrinkage):
             arrays |= {f"q.{c}": part.q, f"rest.{c}": part.rest}
         arrays |= {f"joint.{k}": v for k, v in vars(self._baseline).items()}
         out = {k: np.ascontiguousarray(v.numpy()) for k, v in arrays.items()}
+        if self._posterior is not None:
+            out |= {f"posterior.{k}": v for k, v in self._posterior.state().items()}
         return json, out | {f"profile.{k}": v for k, v in self._profile.state().items()}
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a head from `state`."""
-        tensors = {k: torch.as_tensor(np.array(v)) for k, v in arrays.items()}
+        start = "posterior."
+        own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+        tensors = {
+            k: torch.as_tensor(np.array(v)) for k, v in arrays.items() if not k.startswith(start)
+        }
         n_outputs = len(tensors["mode"])
         part = {
             prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -279,7 +328,23 @@ class BlockHead:
             [Shrinkage(tensors[f"q.{c}"], tensors[f"rest.{c}"]) for c in range(n_outputs)],
             BASELINE_KINDS[json["baseline"]].from_state(part["profile."]),
             Baseline(**part["joint."]),
+            _posterior_from_state(json.get("posterior"), own),
         )
+
+
+POSTERIORS: dict[type, str | None] = {
+    type(None): None,
+    LaplaceMixture: "laplace",
+    SampledPosterior: "sampled",
+}
+
+
+def _posterior_from_state(
+    kind: str | None, arrays: Mapping[str, np.ndarray]
+) -> HeadPosterior | None:
+    if kind is None:
+        return None
+    return (LaplaceMixture if kind == "laplace" else SampledPosterior).from_state(arrays)
 
 
 def _joint_baseline(

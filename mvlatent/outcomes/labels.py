@@ -171,5 +171,9 @@ class Intercepts(BaselineShape):
     kind: ClassVar[str] = "intercepts"
     intercept: Tensor
 
+    @property
+    def coordinates(self) -> Tensor:
+        return self.intercept
+
 
 LABELS: dict[str, type[Categorical]] = {"categorical": Categorical}

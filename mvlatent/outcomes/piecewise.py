@@ -280,6 +280,10 @@ class PiecewiseBaseline(LinearBaseline):
     cuts: Tensor
     log_hazard: Tensor
 
+    @property
+    def coordinates(self) -> Tensor:
+        return self.log_hazard
+
     def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative hazard that each interval has contributed at each time, (T, n_strata K)."""
         size = len(self.cuts) + 1

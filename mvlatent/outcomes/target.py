@@ -140,6 +140,11 @@ class BaselineShape:
     kind: ClassVar[str]
     factor: Tensor
 
+    @property
+    def coordinates(self) -> Tensor:
+        """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
+        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
+
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that rebuild the baseline."""
         return {k: v.numpy() for k, v in vars(self).items() if v is not None}

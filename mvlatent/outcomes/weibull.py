@@ -282,6 +282,10 @@ class WeibullBaseline(BaselineShape):
     origin: Tensor
     place: Tensor
 
+    @property
+    def coordinates(self) -> Tensor:
+        return self.place
+
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:
