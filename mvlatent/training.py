@@ -27,7 +27,7 @@ from mvlatent.vae.rescale import rescale_latents
 from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
-__all__ = ["train"]
+__all__ = ["train", "training_blocks"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
@@ -82,11 +82,15 @@ def train(
     return trained
 
 
+def training_blocks(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
+    """Blocks of the training patients that a reported head may be fitted to."""
+    blocks = head_blocks(trained.latents(cohort), trained.bases)
+    return blocks | _cross_fitted(trained, cohort) if trained.options.rho > 0 else blocks
+
+
 def _report(trained: Trained, cohort: Cohort) -> None:
     """Fit the reported heads on the frozen posterior."""
-    blocks = head_blocks(trained.latents(cohort), trained.bases)
-    if trained.options.rho > 0:
-        blocks |= _cross_fitted(trained, cohort)
+    blocks = training_blocks(trained, cohort)
     kinds = trained.options.head_blocks
     roles = trained.roles
     if roles.survival is not None:

@@ -181,6 +181,7 @@ class DiscreteTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self,
@@ -252,6 +253,10 @@ class DiscreteTarget:
 
     def _information(self, variance: Tensor) -> Tensor:
         return (variance.sum(0) + JITTER).diag() + self._precision
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1) and logits (K,), with their log prior."""
+        return self._objective(coordinates, eta[:, 0])
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""

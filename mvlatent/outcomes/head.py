@@ -21,7 +21,7 @@ from .target import Baseline, BaselineShape, ProfiledBaseline, Target
 
 __all__ = ["BlockHead"]
 
-N_SDS = 24  # points of the sds' posterior
+N_SDS = 16  # points of the sds' posterior
 BASELINE_KINDS: dict[str, type[BaselineShape]] = {**BASELINES, Intercepts.kind: Intercepts}
 
 
@@ -31,9 +31,9 @@ class BlockHead:
 
     ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``. The mode is at the taus of the
     largest Laplace evidence (empirical Bayes); draws and moments are averaged over the posterior of
-    tau as well, with a half-normal prior whose scale is one sd of the linear predictor. A block is
-    centred and divided by one number inside, so that its mean feature variance is one and the taus
-    can be compared. Make it with `BlockHead.fit`.
+    tau as well, with a half-normal prior on the sd that a block gives to the linear predictor. A
+    block is centred and divided by one number inside, so that its mean feature variance is one and
+    the taus can be compared. Make it with `BlockHead.fit`.
 
     Attributes
     ----------
@@ -164,12 +164,25 @@ class BlockHead:
         """Joint posterior of the scaled columns' coefficients and the baseline's coordinates."""
         if self._posterior is not None:
             return self._posterior
-        only = Component(1.0, self._tau, self._mode, self._shrinkage, self._baseline)
-        return LaplaceMixture([only])
+        return LaplaceMixture([self.heaviest()])
 
     @property
     def _tau(self) -> Tensor:
         return self._scaling.by_column(torch.tensor(list(self.tau.values()), dtype=torch.float64))
+
+    def scaled(self, blocks: Mapping[str, Tensor]) -> list[Tensor]:
+        """Blocks centred and brought to the head's scale, in its order."""
+        return self._scaling(blocks)
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """Repeat values of the blocks (B,) for the columns of each, (P,)."""
+        return self._scaling.by_column(values)
+
+    def heaviest(self) -> Component:
+        """Laplace posterior at the likeliest point of the sds."""
+        if isinstance(self._posterior, LaplaceMixture):
+            return max(self._posterior.components, key=lambda part: part.weight)
+        return Component(1.0, self._tau, self._mode, self._shrinkage, self._baseline)
 
     def _scaled(self, blocks: Mapping[str, Tensor]) -> Tensor:
         """Scaled blocks side by side, (..., n, P)."""
@@ -199,6 +212,10 @@ class BlockHead:
         """
         mean, variance = self.posterior.moments(self._scaled(blocks))
         return mean + self._intercept, variance
+
+    def mean(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        """Posterior mean of the linear predictor, (..., n, C), without its variance."""
+        return self._scaled(blocks) @ self.posterior.mean().T + self._intercept
 
     @property
     def _intercept(self) -> Tensor:

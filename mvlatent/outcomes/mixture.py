@@ -15,7 +15,7 @@ from .target import Baseline
 
 __all__ = ["Component", "HeadPosterior", "LaplaceMixture", "SampledPosterior", "thinned"]
 
-SPOKEN_OF = 1e-3  # share of prior variance taken off a direction below which it is not kept
+SPOKEN_OF = 1e-2  # share of prior variance taken off a direction below which it is not kept
 
 
 class HeadPosterior(Protocol):
@@ -23,6 +23,10 @@ class HeadPosterior(Protocol):
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draws of coefficients (n, C, P) and of the baseline's coordinates (n, K)."""
+        ...
+
+    def mean(self) -> Tensor:
+        """Posterior mean of the coefficients, (C, P)."""
         ...
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +102,9 @@ class LaplaceMixture:
         which = which[torch.randperm(n, generator=generator)]
         return [(which == k).nonzero()[:, 0] for k in range(len(edges))]
 
+    def mean(self) -> Tensor:
+        return torch.stack([c.weight * c.mode * c.sd for c in self.components]).sum(0)
+
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         found = [part.moments(x) for part in self.components]
         if len(found) == 1:
@@ -129,7 +136,9 @@ class LaplaceMixture:
                 for name, v in arrays.items()
                 if name.startswith(prefix)
             }
-            shrinkage = [Shrinkage(own[f"q.{c}"], own[f"rest.{c}"]) for c in range(len(own["mode"]))]
+            shrinkage = [
+                Shrinkage(own[f"q.{c}"], own[f"rest.{c}"]) for c in range(len(own["mode"]))
+            ]
             joint = {n.removeprefix("joint."): v for n, v in own.items() if n.startswith("joint.")}
             parts.append(
                 Component(
@@ -155,9 +164,13 @@ class SampledPosterior:
     moved: Tensor
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        whole = [torch.randperm(len(self.beta), generator=generator) for _ in range(-(-n // len(self.beta)))]
-        rows = torch.cat(whole)[:n]
+        held = len(self.beta)
+        rounds = [torch.randperm(held, generator=generator) for _ in range(-(-n // held))]
+        rows = torch.cat(rounds)[:n]
         return self.beta[rows], self.moved[rows]
+
+    def mean(self) -> Tensor:
+        return self.beta.mean(0)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         eta = torch.einsum("np,scp->snc", x, self.beta)

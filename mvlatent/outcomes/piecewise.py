@@ -175,6 +175,7 @@ class PiecewiseTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self,
@@ -228,6 +229,11 @@ class PiecewiseTarget:
             alpha, value = alpha + size * step, new
         self._alpha = alpha
         return alpha, exposure, value
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1) and log hazards (K,), with their log prior."""
+        exposure = torch.logsumexp(self._log_overlap + eta, 0)
+        return (self._event * eta[:, 0]).sum() + self._objective(coordinates, exposure)
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""

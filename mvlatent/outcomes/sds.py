@@ -15,7 +15,7 @@ from .target import Target
 
 __all__ = ["PRIOR_SD", "SdPoint", "sd_points", "sd_scales"]
 
-PRIOR_SD = 1.0  # half-normal scale of a block's sd, in units of the linear predictor's sd
+PRIOR_SD = 1.5  # half-normal scale of the sd that a block gives to the linear predictor
 STEP = 0.3  # of log sd, in differences of the slope
 MIN_CURVATURE = 0.5  # of log sd: the half-normal alone has 2 at its mode and a longer left tail
 INFLATION = 1.2  # of the proposal's sd: its tails should not be lighter than the posterior's

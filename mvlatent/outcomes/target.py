@@ -73,11 +73,20 @@ class Target(Protocol):
     ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
     has their order and their length n. ``n_outputs`` is C. ``effective_share`` is the fraction of
     the C coefficient vectors that the likelihood can see: (C - 1) / C for a softmax, else 1.
+    ``has_baseline`` is false for a partial likelihood.
     """
 
     rows: Tensor
     n_outputs: int
     effective_share: float
+    has_baseline: bool
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, C) and baseline (K,), with its log prior.
+
+        Differentiable; a constant is left out. A partial likelihood ignores the coordinates.
+        """
+        ...
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, C)."""
