@@ -85,6 +85,7 @@ class BlockHead:
         offset: Tensor | None = None,
         max_iter: int = 50,
         n_sds: int = N_SDS,
+        off: float = 0.0,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
 
@@ -103,6 +104,9 @@ class BlockHead:
         n_sds
             Points of the sds' posterior that draws and moments are averaged over; 0 plugs in the
             sds of the largest evidence, which makes bands too narrow.
+        off
+            Prior probability that a block has no effect at all, for questions of which blocks do;
+            0 leaves every block a little.
 
         Raises
         ------
@@ -137,17 +141,24 @@ class BlockHead:
             baseline,
         )
         if n_sds and not bool(fixed.all()):
-            head._integrate(space, target, known, torch.cat(x, 1), fixed, n_sds)
+            head._integrate(space, target, known, torch.cat(x, 1), fixed, n_sds, off)
         return cls.from_state(*head.state())  # the saved form is the one that is used
 
     def _integrate(
-        self, space: Space, target: Target, known: Tensor, x: Tensor, fixed: Tensor, n_sds: int
+        self,
+        space: Space,
+        target: Target,
+        known: Tensor,
+        x: Tensor,
+        fixed: Tensor,
+        n_sds: int,
+        off: float,
     ) -> None:
         """Average over points of the sds' posterior."""
         start = torch.tensor(list(self.tau.values()), dtype=torch.float64)
         scales = sd_scales(torch.tensor(self._scaling.sizes))
         parts = []
-        for point in sd_points(space, target, known, start, fixed, scales, n_sds):
+        for point in sd_points(space, target, known, start, fixed, scales, n_sds, off=off):
             sd = self._scaling.by_column(point.tau)
             profiled = target.profiled(point.mode.eta)
             shrinkage = space.shrinkage()

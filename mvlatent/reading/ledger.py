@@ -17,6 +17,8 @@ from mvlatent.specs import Survival
 
 __all__ = ["ledger", "ledger_head", "residual_scores", "variance_shares"]
 
+OFF = 0.5  # prior probability that a block has nothing to say of prognosis
+N_SDS = 48  # points of the posterior of which blocks do, and how much
 NEGLIGIBLE = 0.01  # a share below one per cent is no share
 
 
@@ -55,7 +57,8 @@ def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival | N
     """
     if cohort.survival is None or spec is None:
         raise ValueError("the patients have no survival outcome to learn a ledger from.")
-    return fit_head(blocks, survival_target(cohort.survival, spec))
+    target = survival_target(cohort.survival, spec)
+    return fit_head(blocks, target, n_sds=N_SDS, off=OFF)
 
 
 def _latents(blocks: Mapping[str, Tensor], view: str) -> Tensor:
