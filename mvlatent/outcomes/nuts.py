@@ -58,7 +58,7 @@ class _Model:
     def __init__(self, head: BlockHead, parts: list[Tensor], target: Target, fixed: Tensor) -> None:
         self.target, self.free = target, ~fixed
         self.space = _Reduced.of(parts)
-        self.scales = sd_scales(torch.tensor([x.shape[1] for x in parts]))
+        self.scales = sd_scales([x.shape[1] for x in parts])
         top = head.heaviest()
         sizes = torch.tensor([x.shape[1] for x in parts])
         first = (sizes.cumsum(0) - sizes).clamp(max=len(top.sd) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from .target import Target
 
 __all__ = ["PRIOR_SD", "SdPoint", "sd_points", "sd_scales"]
 
-PRIOR_SD = 1.5  # half-normal scale of the sd that a block gives to the linear predictor
+PRIOR_SD = 1.0  # half-normal scale of the sd that a block gives to the linear predictor
 STEP = 0.3  # of log sd, in differences of the slope
 MIN_CURVATURE = 0.5  # of log sd: the half-normal alone has 2 at its mode and a longer left tail
 CERTAIN = 0.97  # most that a proposal may trust that a block is on, or off
@@ -32,9 +32,9 @@ class SdPoint:
     mode: Mode
 
 
-def sd_scales(sizes: Tensor) -> Tensor:
-    """Half-normal scales of the sds of blocks of so many columns (B,)."""
-    return PRIOR_SD / sizes.clamp(min=1).double().sqrt()
+def sd_scales(sizes: Sequence[int]) -> Tensor:
+    """Half-normal scales (B,) of the sds of blocks of so many columns."""
+    return PRIOR_SD / torch.tensor(sizes, dtype=torch.float64).clamp(min=1).sqrt()
 
 
 class _Density:

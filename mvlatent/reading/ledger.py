@@ -94,7 +94,7 @@ def variance_shares(parts: Tensor) -> Tensor:
     --------
     >>> import torch
     >>> x = torch.tensor([[1.0, 2.0], [-1.0, 2.0], [1.0, -2.0], [-1.0, -2.0]])
-    >>> variance_shares(x).tolist()
+    >>> [round(share, 3) for share in variance_shares(x).tolist()]
     [0.2, 0.8]
     """
     centred = parts - parts.mean(-2, keepdim=True)
