@@ -74,7 +74,7 @@ def test_laplace_agrees_with_the_sampler(kind):
 
 def wide_fit():
     x, target = problem("piecewise", n=60, wide=90)
-    head = BlockHead.fit(x, target, fixed_sd={"wide": 0.05}, n_sds=8)
+    head = BlockHead.fit(x, target, fixed_sd={"wide": 0.15}, n_sds=8)
     return x, head, sample_head(head, x, target, fixed=("wide",), num_samples=40, warmup=30)
 
 
@@ -85,9 +85,9 @@ def test_more_columns_than_patients_are_sampled_in_their_row_space():
     basis = torch.linalg.svd(x["wide"] - x["wide"].mean(0), full_matrices=True)[2]
     wide = sampled.coefficient_draws(40, source(0))["wide"][..., 0]
     across = (wide @ basis[60:].T) * head.coef["wide"].new_tensor(float(x["wide"].std()))
-    assert across.square().mean().sqrt() == pytest.approx(0.05, rel=0.1)
+    assert across.square().mean().sqrt() == pytest.approx(0.15, rel=0.1)
     along = (wide @ basis[:30].T) * float(x["wide"].std())
-    assert along.var(0).mean().sqrt() < 0.9 * 0.05
+    assert along.var(0).mean().sqrt() < 0.9 * 0.15
 
 
 def test_draws_are_kept_and_repeat():
