@@ -121,11 +121,11 @@ def coverage_of_z(model: Any, truth: sim.Truth) -> float:
     return tl.coverage(found - width, found + width, truth.shared)
 
 
-def cross_view(model: Any, cell: Cell) -> dict[str, float]:
+def cross_view(model: Any, cell: Cell, *, kernel: bool = True) -> dict[str, float]:
     """R² on new patients of each view given all others: ours, ridge of the views, and the best.
 
     The best is the Bayes prediction where it is closed form, and a ridge and a kernel ridge from
-    the true factors of 2,000 further patients elsewhere.
+    the true factors of 2,000 further patients elsewhere (``kernel=False``: the ridge alone).
     """
     test, truth = cell.truth.new_patients(N_TEST, seed=900 + cell.seed)
     _, further = cell.truth.new_patients(N_PROBE, seed=800 + cell.seed)
@@ -139,7 +139,7 @@ def cross_view(model: Any, cell: Cell) -> dict[str, float]:
         if cell.linear:
             guesses["best"] = sim.oracle_prediction(truth, view).to_numpy()
         else:
-            for probe in ("ridge", "kernel"):
+            for probe in ("ridge", "kernel") if kernel else ("ridge",):
                 guess = sim.probe_prediction(further, truth, view, probe=probe)
                 guesses["best" if probe == "ridge" else "best_kernel"] = guess.to_numpy()
         for name, guess in guesses.items():

@@ -12,7 +12,6 @@ again); the table is ``results/separation/table.md``.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _peers import available
+from _rows import Rows
 from _separation import CELLS, Cell, arrays, coverage_of_z, cross_view, fit_ours, judge
 
 from mvlatent import sim
@@ -62,20 +62,12 @@ def _ours(cell: Cell) -> dict[str, float]:
     return {**out, "coverage": coverage_of_z(model, cell.truth), **cross_view(model, cell)}
 
 
-def done(path: Path) -> set[tuple[Any, ...]]:
-    """Keys of the rows that are there."""
-    if not path.exists():
-        return set()
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return {tuple(row[k] for k in KEY) for row in rows}
-
-
 def table(rows: pd.DataFrame) -> str:
     """Markdown: a block a cell, a row a method, means over seeds."""
     text = []
-    for (cell, n), part in rows.groupby(["cell", "n"], sort=False):
+    for (cell, n), part in rows.groupby(["cell", "n"], sort=False, observed=True):
         text += [f"\n## {cell}, {n} patients, {part['seed'].nunique()} seeds\n", HEADER]
-        for method, of in part.groupby("method", sort=False):
+        for method, of in part.groupby("method", sort=False, observed=True):
             text.append(_line(str(method), of.mean(numeric_only=True)))
         ours = part[part["method"] == OURS]
         if "cross_ratio" in ours and ours["cross_ratio"].notna().any():
@@ -85,8 +77,8 @@ def table(rows: pd.DataFrame) -> str:
                 f"\nCross-view R² on new patients: ours {m['cross_ours']:.3f}, {best} "
                 f"{m['cross_best']:.3f} (ratio {m['cross_ratio']:.3f}, worst view "
                 f"{ours['cross_worst'].min():.3f}), ridge of the other views "
-                f"{m['cross_ridge']:.3f}. 90 % intervals of z cover {m['coverage']:.3f}; shared factors kept "
-                f"{sorted(ours['rank'].astype(int).tolist())}."
+                f"{m['cross_ridge']:.3f}. 90 % intervals of z cover {m['coverage']:.3f}; "
+                f"shared factors kept {sorted(ours['rank'].astype(int).tolist())}."
             )
     return "\n".join(text) + "\n"
 
@@ -114,9 +106,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "rows.jsonl"
-    there = done(path)
+    kept = Rows(arguments.out, KEY)
     for seed in range(arguments.seeds):
         for name in arguments.cells:
             cell = Cell.draw(name, seed, arguments.n)
@@ -124,21 +114,22 @@ def main() -> None:
                 wanted = arguments.methods
                 if wanted and not any(method.startswith(w) for w in wanted):
                     continue
-                key = dict(zip(KEY, (name, arguments.n, seed, method), strict=True))
-                if tuple(key.values()) in there:
-                    continue
-                row = {**key, **run()}
-                with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(_line(f"{name} {seed} {method}", pd.Series(row)), flush=True)
-    rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
-    order = {name: i for i, name in enumerate(CELLS)}
-    rows = rows.sort_values(
-        ["n", "cell", "seed"], key=lambda c: c.map(order) if c.name == "cell" else c, kind="stable"
-    )
-    text = table(rows)
-    (arguments.out / "table.md").write_text("# Separation\n" + text)
+                values = (name, arguments.n, seed, method)
+                row = kept.add(dict(zip(KEY, values, strict=True)), run)
+                if row is not None:
+                    print(_line(f"{name} {seed} {method}", pd.Series(row)), flush=True)
+    text = table(in_order(kept.read()))
+    (arguments.out / "table.md").write_text("# Separation\n" + text, encoding="utf-8")
     print(text)
+
+
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows by size of the cohort, cell and method, in the order in which these are listed here."""
+    methods = [BAYES, OURS, *(name for name, _ in available())]
+    places = {"cell": list(CELLS), "method": methods}
+    for column, names in places.items():
+        rows[column] = pd.Categorical(rows[column], categories=names)
+    return rows.sort_values(["n", "cell", "method", "seed"])
 
 
 if __name__ == "__main__":

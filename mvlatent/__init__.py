@@ -17,14 +17,16 @@ except PackageNotFoundError:  # a checkout that was never installed
 _PLACES = {
     "Labels": "mvlatent.specs",
     "Survival": "mvlatent.specs",
+    "Target": "mvlatent.specs",
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
     "fit": "mvlatent.model",
     "Imputation": "mvlatent.reader",
     "Posterior": "mvlatent.posterior",
     "SurvivalCurves": "mvlatent.reader",
+    "TargetPrediction": "mvlatent.reader",
 }
-_FOLDERS = ("datasets", "pl", "sim", "study", "tl")
+_FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
 __all__ = [
     "Imputation",
@@ -33,9 +35,12 @@ __all__ = [
     "Posterior",
     "Survival",
     "SurvivalCurves",
+    "Target",
+    "TargetPrediction",
     "View",
     "datasets",
     "fit",
+    "objectives",
     "pl",
     "sim",
     "study",
@@ -43,11 +48,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from mvlatent import datasets, pl, sim, study, tl
+    from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
-    from mvlatent.reader import Imputation, SurvivalCurves
-    from mvlatent.specs import Labels, Survival, View
+    from mvlatent.reader import Imputation, SurvivalCurves, TargetPrediction
+    from mvlatent.specs import Labels, Survival, Target, View
 
 
 def __getattr__(name: str) -> Any:

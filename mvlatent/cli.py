@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mvlatent.specs import SURVIVAL_KINDS
+from mvlatent.specs import SURVIVAL_KINDS, TARGET_KINDS
 
 __all__ = ["app", "main"]
 
@@ -50,10 +50,17 @@ def fit(
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     survival: Annotated[
-        tuple[str, str] | None, typer.Option(help="Columns of time and event.")
+        list[str] | None,
+        typer.Option(help="Columns of time and event; again for another.", metavar="T E"),
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Column of the site.")] = None,
-    labels: Annotated[str | None, typer.Option(help="Column of classes.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option(help="Column of classes; again for another.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help=f"COLUMN=KIND, {' or '.join(TARGET_KINDS)}; again for another."),
+    ] = None,
     clinical: Annotated[
         list[str] | None, typer.Option(help="Columns for the outcome heads: A B ...")
     ] = None,
@@ -61,7 +68,8 @@ def fit(
         list[str] | None, typer.Option(help="More technical columns: A B ...")
     ] = None,
     views: Annotated[
-        list[str] | None, typer.Option(help="Views and likelihoods, rna=normal mut=bernoulli ...")
+        list[str] | None,
+        typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ..."),
     ] = None,
     survival_kind: Annotated[
         str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")
@@ -86,10 +94,11 @@ def fit(
     run_fit(
         cohort,
         out,
-        survival=survival,
+        survival=survival or [],
         survival_kind=survival_kind,
         batch=batch,
-        labels=labels,
+        labels=labels or [],
+        targets=target or [],
         clinical=clinical or [],
         technical=technical or [],
         views=views or [],
@@ -141,9 +150,24 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return out
 
 
+def paired(arguments: Sequence[str]) -> list[str]:
+    """Repeat ``--survival`` before its second value: ``--survival t --survival e``.
+
+    Examples
+    --------
+    >>> paired(["fit", "c.h5mu", "--survival", "months", "event"])
+    ['fit', 'c.h5mu', '--survival', 'months', '--survival', 'event']
+    """
+    out: list[str] = []
+    for i, argument in enumerate(arguments):
+        second = i > 1 and arguments[i - 2] == "--survival" and not argument.startswith("-")
+        out += ["--survival", argument] if second else [argument]
+    return out
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors of the user's input are one line on stderr, exit status 1."""
-    given = spread(sys.argv[1:] if arguments is None else arguments)
+    given = paired(spread(sys.argv[1:] if arguments is None else arguments))
     if "--debug" in given:
         app(given)
         return

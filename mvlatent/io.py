@@ -89,11 +89,9 @@ def _state(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays |= basis.to_arrays(f"basis/{name}")
     arrays |= {f"vae/{k}": v.cpu().numpy() for k, v in _weights(trained.vae).items()}
     heads: dict[str, Any] = {}
-    for name in ("survival", "labels"):
-        head: Reported | None = getattr(trained, name)
-        if head is not None:
-            heads[name], held = head.state()
-            arrays |= {f"head/{name}/{k}": v for k, v in held.items()}
+    for name, head in trained.outcomes.items():
+        heads[name], held = head.state()
+        arrays |= {f"head/{name}/{k}": v for k, v in held.items()}
     spec = {
         "format": FORMAT,
         "version": __version__,
@@ -101,7 +99,7 @@ def _state(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "design": trained.vae.design.to_dict(),
         "rotated": [name for name, basis in trained.bases.items() if basis.rotated],
         "heads": heads,
-        "options": asdict(trained.options),
+        "options": trained.options.to_dict(),
         "plan": trained.plan.to_dict(),
         "fitted": asdict(trained.fitted),
     }
@@ -125,16 +123,20 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
     }
     vae = StructuredVAE(Design.from_dict(spec["design"]))
     vae.load_state_dict({k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()})
-    heads = {
-        name: Reported.from_state(state, _under(arrays, f"head/{name}/"))
-        for name, state in spec["heads"].items()
+    named = preparation.roles.named
+    # heads were kept by role while there was at most one of each
+    older = {role: name for name, role in named.items()}
+    outcomes = {
+        key if key in named else older[key]: Reported.from_state(
+            state, _under(arrays, f"head/{key}/")
+        )
+        for key, state in spec["heads"].items()
     }
     return Trained(
         preparation,
         bases,
         vae,
-        heads.get("survival"),
-        heads.get("labels"),
+        outcomes,
         Fitted(**spec["fitted"]),
         Options(**spec["options"]),
         Plan(**spec["plan"]),

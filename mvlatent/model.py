@@ -27,38 +27,35 @@ from mvlatent.reader import Reader
 from mvlatent.reading.blocks import BLOCK_KINDS
 from mvlatent.reading.choice import AUTO
 from mvlatent.reading.summary import summarise
-from mvlatent.specs import Labels, Roles, Survival, View
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival, Target, View
 from mvlatent.trained import Options, Trained
 from mvlatent.training import train
+from mvlatent.typed_outcomes import as_outcomes
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
 
 __all__ = ["MVLatent", "fit"]
 
+Views = Mapping[str, View | str | None] | Sequence[str] | None
+AnySurvival = Survival | tuple[str, str]
+AnyLabels = Labels | str
+
 
 def _roles(
-    views: Mapping[str, View | str] | None,
+    views: Views,
     batch_key: str | None,
     technical_keys: Sequence[str],
     clinical_keys: Sequence[str],
-    outcomes: Sequence[Survival | Labels],
+    outcomes: Sequence[OutcomeSpec],
 ) -> Roles:
-    """Roles of what was typed; at most one outcome of each kind."""
-    found: dict[str, Any] = {}
-    for outcome in outcomes:
-        kind = "survival" if isinstance(outcome, Survival) else "labels"
-        if not isinstance(outcome, Survival | Labels):
-            raise ValueError(f"an outcome is mv.Survival(...) or mv.Labels(...), not {outcome!r}.")
-        if kind in found:
-            raise ValueError(f"more than one {kind} outcome; give one.")
-        found[kind] = outcome
+    """Roles of what was typed."""
     return Roles(
-        dict(views or {}),  # type: ignore[arg-type]
+        views,  # type: ignore[arg-type]
         batch=batch_key,
         technical=technical_keys,  # type: ignore[arg-type]
         clinical=clinical_keys,  # type: ignore[arg-type]
-        **found,
+        more=tuple(as_outcomes(outcomes=outcomes)),
     )
 
 
@@ -93,7 +90,8 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         Dimensions of z and of each private latent.
     **options
         As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``, ``rho``,
-        ``likelihood_power``, ``head_blocks``, ``n_hidden``.
+        ``likelihood_power``, ``head_blocks``, ``n_hidden``, ``prior``, ``n_components``,
+        ``loadings``, ``objectives``, ``top_down``, ``stop_gradient``.
 
     Examples
     --------
@@ -136,11 +134,11 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         cls,
         mdata: MuData,
         *,
-        views: Mapping[str, View | str] | None = None,
+        views: Views = None,
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
-        outcomes: Sequence[Survival | Labels] = (),
+        outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
         """Register a MuData; it is not changed, and patients may lack whole modalities.
 
@@ -149,7 +147,8 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         mdata
             Cohort.
         views
-            Likelihood (or `View`) a modality; ``None`` takes all and guesses, see `summary`.
+            Likelihood (or `View`) a modality, guessed from the values where it is ``None``; a plain
+            sequence of names guesses them all, ``None`` takes all modalities. See `summary`.
         batch_key
             Column of the site.
         technical_keys
@@ -157,7 +156,8 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         clinical_keys
             Columns for the outcome heads.
         outcomes
-            `Survival` and `Labels`.
+            `Survival`, `Labels` and `Target`, any number of each; every one has a name, missing
+            rows and a weight of its own.
 
         Raises
         ------
@@ -171,18 +171,25 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         cls,
         adata: AnnData,
         *,
-        views: Mapping[str, View | str],
+        views: Mapping[str, View | str | None] | Sequence[str],
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
-        outcomes: Sequence[Survival | Labels] = (),
+        outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
         """Register an AnnData: its first view is ``X`` (or a layer), the others are in ``obsm``."""
         _register(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     # --- fitting ------------------------------------------------------------------------------
 
-    def fit(self, *, validation_size: float = 0.0, progress: bool = True, **plan: Any) -> MVLatent:
+    def fit(
+        self,
+        *,
+        validation_size: float = 0.0,
+        progress: bool = True,
+        warm_start: MVLatent | None = None,
+        **plan: Any,
+    ) -> MVLatent:
         """Fit the model and the reported heads.
 
         Parameters
@@ -193,9 +200,12 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             as well (see ``max_epochs``).
         progress
             Show a progress bar with the terms of the objective.
+        warm_start
+            A fitted model of the same shape: start from its weights in place of the spectral start.
         **plan
             As in `mvlatent.fitting.plan.Plan`: ``max_epochs``, ``batch_size``, ``lr``, ``seed``,
-            ``early_stopping``, ``patience``, ``refit_epochs``, ``accelerator``, ``devices``, ...
+            ``early_stopping``, ``patience``, ``shared_first``, ``refit_epochs``, ``accelerator``,
+            ``devices``, ...
 
         Returns
         -------
@@ -217,6 +227,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             validation_size=validation_size,
             notes=registered_notes(self.adata_manager),
             progress=progress,
+            warm_start=None if warm_start is None else warm_start.trained,
         )
         self._cohort = self._trained.cohort(self._tables)
         self.history_ = _history(self._trained)
@@ -267,12 +278,14 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
 def fit(
     mdata: MuData | AnnData,
     *,
-    views: Mapping[str, View | str] | None = None,
+    views: Views = None,
     batch: str | None = None,
     technical: Sequence[str] = (),
     clinical: Sequence[str] = (),
-    survival: Survival | tuple[str, str] | None = None,
-    labels: Labels | str | None = None,
+    survival: AnySurvival | Sequence[AnySurvival] | Mapping[str, AnySurvival] | None = None,
+    labels: AnyLabels | Sequence[AnyLabels] | Mapping[str, AnyLabels] | None = None,
+    targets: Target | str | Sequence[Target | str] | Mapping[str, Target | str] | None = None,
+    outcomes: Sequence[OutcomeSpec] = (),
     n_shared: int = 16,
     n_private: int = 8,
     seed: int = 0,
@@ -285,13 +298,21 @@ def fit(
     mdata
         Cohort; it is not changed.
     views
-        Likelihood a modality; ``None`` takes all and guesses.
+        Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
+        them all, ``None`` takes all modalities.
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
     survival
-        ``(time, event)`` columns or a `Survival`.
+        ``(time, event)`` columns or a `Survival`; several in a list, or by name in a dictionary:
+        ``{"OS": ("os_months", "os_event"), "PFI": ("pfi_months", "pfi_event")}``.
     labels
-        Column of classes or a `Labels`.
+        Column of classes or a `Labels`, or several in a list or by name.
+    targets
+        Column of a continuous value or a `Target`, several in a list, or kinds by column:
+        ``{"purity": "continuous", "stage": "ordinal"}``.
+    outcomes
+        More outcomes of any kind, as in `MVLatent.setup_mudata`. Predictions take the first of a
+        kind unless ``outcome=`` names another.
     n_shared, n_private
         Dimensions.
     seed
@@ -310,12 +331,8 @@ def fit(
     >>> mdata = mv.datasets.demo()  # doctest: +SKIP
     >>> model = mv.fit(mdata, batch="site", survival=("survival_months", "event"))  # doctest: +SKIP
     """
-    outcomes: list[Survival | Labels] = []
-    if survival is not None:
-        outcomes.append(survival if isinstance(survival, Survival) else Survival(*survival))
-    if labels is not None:
-        outcomes.append(labels if isinstance(labels, Labels) else Labels(labels))
-    roles = _roles(views, batch, technical, clinical, outcomes)
+    typed = as_outcomes(survival, labels, targets, outcomes)
+    roles = _roles(views, batch, technical, clinical, typed)
     _register(mdata, roles)
     shape = {k: options.pop(k) for k in Options.__dataclass_fields__ if k in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.unseen import PriorWhereUnseen
 
 __all__ = ["Latents", "Posterior"]
 
@@ -75,13 +77,25 @@ class Latents:
         Fitted model.
     cohort
         Patients as the model sees them (rotated where it was fitted so).
+
+    Notes
+    -----
+    ``z`` is the guide's posterior, anchored on N(0, I); patients without any view have the learnt
+    prior where there is one.
     """
+
+    z: PrecisionNormal | PriorWhereUnseen
 
     def __init__(self, vae: StructuredVAE, cohort: Cohort) -> None:
         self.vae, self.cohort = vae, cohort
         with torch.no_grad():
             z, self.evidence = vae.posterior(cohort)
             self.z = with_shift(vae, z, cohort.technical)
+            unseen = ~cohort.presence.any(1)
+            self.unseen_from_prior = not vae.prior.analytic and bool(unseen.any())
+            if self.unseen_from_prior:
+                prior: Any = vae.prior.distribution(len(cohort), cohort.technical)
+                self.z = PriorWhereUnseen(self.z, prior, unseen)
 
     def private_given(
         self, name: str, z: Tensor

@@ -31,7 +31,7 @@ __all__ = ["Predictions", "check_horizon"]
 class Predictions:
     """Summaries of survival curves, for `mvlatent.MVLatent`.
 
-    ``outcome`` names the survival outcome by its time column; ``None`` is the only one.
+    ``outcome`` names one of several survival outcomes; by default it is the first.
     """
 
     if TYPE_CHECKING:
@@ -51,15 +51,7 @@ class Predictions:
             """Posterior of every latent."""
             ...
 
-        def _survival(self) -> Reported: ...
-
-    def _reported(self, outcome: str | None) -> Reported:
-        """Reported heads of a survival outcome."""
-        reported, spec = self._survival(), self.roles.survival
-        if outcome is not None and (spec is None or outcome != spec.time):
-            known = "none" if spec is None else repr(spec.time)
-            raise KeyError(f"no survival outcome {outcome!r}; known by time column: {known}.")
-        return reported
+        def _survival(self, outcome: str | None = None) -> Reported: ...
 
     def predict_median(
         self,
@@ -93,7 +85,7 @@ class Predictions:
             In the unit of the training times; with ``interval`` columns ``median``, ``lower``,
             ``upper``.
         """
-        reported = self._reported(outcome)
+        reported = self._survival(outcome)
         times = time_grid(reported.head(blocks), reported.horizon)
         return self._summary(
             "median", median_time, reported, times, mdata, interval, given, n_samples, seed, blocks
@@ -131,7 +123,7 @@ class Predictions:
         ValueError
             If the horizon is not positive or lies beyond the last training event.
         """
-        reported = self._reported(outcome)
+        reported = self._survival(outcome)
         check_horizon(horizon, reported)
         times = time_grid(reported.head(blocks), float(horizon))
         return self._summary(
@@ -178,7 +170,7 @@ class Predictions:
         ValueError
             If the horizon is not positive or lies beyond the last training event.
         """
-        reported = self._reported(outcome)
+        reported = self._survival(outcome)
         check_horizon(horizon, reported)
 
         def risk(times: np.ndarray, curves: np.ndarray) -> np.ndarray:

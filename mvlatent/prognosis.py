@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from anndata import AnnData
@@ -21,6 +21,7 @@ from mvlatent.reading.hazard_ratios import (
 from mvlatent.reading.ledger import ledger, ledger_head, residual_scores
 from mvlatent.reading.refit import METHODS, refit
 from mvlatent.reading.value import expected_reduction
+from mvlatent.specs import Survival
 from mvlatent.training import training_blocks
 
 __all__ = ["Prognosis"]
@@ -29,7 +30,7 @@ __all__ = ["Prognosis"]
 class Prognosis(Predictions):
     """Readings of the survival head, for `mvlatent.MVLatent`.
 
-    ``outcome`` names the survival outcome by its time column; ``None`` is the only one.
+    ``outcome`` names one of several survival outcomes; by default it is the first.
     """
 
     # --- the head ---------------------------------------------------------------------------------
@@ -65,9 +66,9 @@ class Prognosis(Predictions):
         """
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(map(repr, METHODS))}.")
-        reported, cohort = self._reported(outcome), self.cohort()
-        blocks, spec = training_blocks(self.trained, cohort), self.roles.survival
-        assert spec is not None  # there is a head
+        reported, cohort = self._survival(outcome), self.cohort()
+        blocks = training_blocks(self.trained, cohort)
+        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         options = {"num_samples": num_samples, "warmup": warmup, "seed": seed}
         same = reported.shared_only is reported.full
         for name in ("full", "shared_only"):
@@ -131,7 +132,7 @@ class Prognosis(Predictions):
         for what, value, choices in (("per", per, ("sd", "unit")), ("by", by, ("column", "block"))):
             if value not in choices:
                 raise ValueError(f"{what} must be {choices[0]!r} or {choices[1]!r}, not {value!r}.")
-        head = _of_cause(self._reported(outcome).head(blocks), cause)
+        head = _of_cause(self._survival(outcome).head(blocks), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
             features = head_blocks(self.latents(mdata), self.trained.bases)
@@ -196,10 +197,10 @@ class Prognosis(Predictions):
         A model that was loaded without its data refits the head on ``mdata``. The head takes the
         posterior means of the latents: variance that a view would reveal is in no share.
         """
-        self._reported(outcome)
+        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         fitted = self.cohort(mdata if self._cohort is None else None)
         training = training_blocks(self.trained, fitted)
-        head = ledger_head(residual_scores(training), fitted, self.roles.survival)
+        head = ledger_head(residual_scores(training), fitted, spec)
         patients = head_blocks(self.latents(mdata), self.trained.bases)
         return ledger(
             _of_cause(head, cause),
@@ -259,7 +260,7 @@ class Prognosis(Predictions):
         """
         if view not in self.roles.views:
             raise KeyError(f"no view {view!r}; the views are {', '.join(self.roles.views)}.")
-        reported = self._reported(outcome)
+        reported = self._survival(outcome)
         head = reported.head(blocks)
         if horizon is not None:
             if isinstance(head, CauseHeads):
@@ -277,6 +278,7 @@ class Prognosis(Predictions):
             horizon=horizon,
             n_samples=n_samples,
             seed=seed,
+            outcome=reported.name,
         )
         series = pd.Series(found, list(lacking.obs_names), name=f"value of {view}")
         return series.sort_values(ascending=False, kind="stable")

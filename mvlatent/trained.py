@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.objectives.base import Term
+from mvlatent.objectives.terms import as_terms
 from mvlatent.posterior import Latents
 from mvlatent.reading.choice import AUTO
 from mvlatent.reading.outcome import Reported
@@ -18,7 +21,10 @@ from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
-from mvlatent.vae.start import RANKS, STARTS
+from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.priors import PRIORS
+from mvlatent.vae.rank import RANKS
+from mvlatent.vae.start import STARTS
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Options", "Trained", "without_technical"]
@@ -45,7 +51,8 @@ class Options:
         do, so that what one view alone knows goes to its private latent; ``"full"`` keeps all
         ``n_shared``.
     sweeps
-        Sweeps of expectation–maximisation between the start and the first epoch.
+        Sweeps of expectation–maximisation between the start and the first epoch; ``None`` takes 0,
+        5 or 30, by which held-out patients' views are predicted best from one another.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power
@@ -55,11 +62,31 @@ class Options:
         ``("auto",)`` takes what inner folds of the training rows prefer.
     n_hidden
         Width of networks.
+    prior
+        Prior of z: ``"normal"``, ``"mixture"`` of Gaussians, ``"vamp"`` or ``"flow"``. Without the
+        normal one z keeps the scale that it has learnt.
+    n_components
+        Components of the mixture and of the VampPrior.
+    loadings
+        ``"point"``, or a posterior of the loadings under ``"ard"`` (a precision a factor and view)
+        or ``"horseshoe"`` (and a scale a feature), which switch factors off in a view; views are
+        not rotated then.
+    objectives
+        What stands beside the ELBO: ``{"cross_view": 1.0, "alignment": 0.1}``, or terms of
+        `mvlatent.objectives`; nothing by default.
+    top_down
+        Whether the guide of a private latent is told z. Without, it is read from its view alone.
+    stop_gradient
+        Let z learn from cross-view prediction alone (`objectives` must hold ``"cross_view"``): the
+        views are decoded from a z that they cannot teach. For views in which private variation
+        dominates.
 
     Raises
     ------
+    KeyError
+        If there is no objective of that name.
     ValueError
-        If a name is not one of the choices or a size is not positive.
+        If a name is not one of the choices, a size is not positive, or options exclude each other.
     """
 
     n_shared: int = 16
@@ -69,11 +96,17 @@ class Options:
     effects: str = "random"
     start: str = "gcca"
     rank: str = "auto"
-    sweeps: int = 30
+    sweeps: int | None = None
     rho: float = 0.0
     likelihood_power: dict[str, float] | None = None
     head_blocks: tuple[str, ...] = AUTO
     n_hidden: int = 64
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
+    objectives: tuple[Term, ...] = ()
+    top_down: bool = True
+    stop_gradient: bool = False
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -83,13 +116,17 @@ class Options:
             ("effects", EFFECTS),
             ("start", STARTS),
             ("rank", RANKS),
+            ("prior", tuple(PRIORS)),
+            ("loadings", ("point", *LOADINGS)),
         ):
             if getattr(self, what) not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{what} {getattr(self, what)!r} is not one of {listed}.")
-        for what in ("n_shared", "n_private", "n_hidden"):
+        for what in ("n_shared", "n_private", "n_hidden", "n_components"):
             if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
+        if self.sweeps is not None and self.sweeps < 0:
+            raise ValueError(f"sweeps must not be negative, not {self.sweeps!r}.")
         if self.rho < 0:
             raise ValueError(f"rho must not be negative, not {self.rho!r}.")
         if self.encoder == "exact" and self.decoder != "linear":
@@ -98,6 +135,26 @@ class Options:
                 "take encoder='auto'."
             )
         object.__setattr__(self, "head_blocks", tuple(self.head_blocks))
+        object.__setattr__(self, "objectives", as_terms(self.objectives))
+        if self.stop_gradient and not self.has_cross_view:
+            raise ValueError(
+                "stop_gradient=True leaves z nothing to learn from; add the cross-view term, "
+                "objectives={'cross_view': 1.0}."
+            )
+        if self.stop_gradient and self.rho > 0:
+            raise ValueError(
+                "rho balances the outcome against the views' gradient at z, which stop_gradient "
+                "takes away; give one of the two."
+            )
+
+    @property
+    def has_cross_view(self) -> bool:
+        """Whether the cross-view term is on."""
+        return any(t.name == "cross_view" and t.weight > 0 for t in self.objectives)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {**asdict(self), "objectives": [term.to_dict() for term in self.objectives]}
 
 
 @dataclass
@@ -112,8 +169,8 @@ class Trained:
         Thin singular value basis of each view.
     vae
         Generative model and guide.
-    survival, labels
-        Reported heads, ``None`` without the outcome.
+    outcomes
+        Reported heads by the outcome's name.
     fitted
         History of the run.
     options, plan
@@ -123,8 +180,7 @@ class Trained:
     preparation: Preparation
     bases: dict[str, Basis]
     vae: StructuredVAE
-    survival: Reported | None
-    labels: Reported | None
+    outcomes: dict[str, Reported]
     fitted: Fitted
     options: Options
     plan: Plan
@@ -133,6 +189,20 @@ class Trained:
     def roles(self) -> Roles:
         """Roles of columns and modalities."""
         return self.preparation.roles
+
+    @property
+    def survival(self) -> Reported | None:
+        """Reported head of the first survival outcome, ``None`` without."""
+        return self._first("survival")
+
+    @property
+    def labels(self) -> Reported | None:
+        """Reported head of the first labels, ``None`` without."""
+        return self._first("labels")
+
+    def _first(self, role: str) -> Reported | None:
+        named = self.roles.named
+        return next((head for name, head in self.outcomes.items() if named[name] == role), None)
 
     def cohort(self, tables: Tables) -> Cohort:
         """Patients as the model sees them."""

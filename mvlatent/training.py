@@ -15,22 +15,27 @@ from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import fit
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.objective import Objective
-from mvlatent.outcomes.training import LabelHead, SurvivalHead, TrainingHead
+from mvlatent.outcomes.training import training_heads
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks
-from mvlatent.reading.outcome import fit_labels, fit_survival
+from mvlatent.reading.outcome import fit_outcome
 from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
+from mvlatent.vae.chosen_sweeps import choose_sweeps
 from mvlatent.vae.em import em_sweeps
-from mvlatent.vae.rescale import rescale_latents
+from mvlatent.vae.refined_start import refine_start
+from mvlatent.vae.rescale import learn_exposures, rescale_latents
+from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
+from mvlatent.vae.warm import warm_weights
 
 __all__ = ["train", "training_blocks"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
+LAST_SWEEPS = 10  # of random loadings: the last steps of the optimiser leave noise in them
 
 
 def train(
@@ -42,6 +47,7 @@ def train(
     validation_size: float = 0.0,
     notes: Sequence[str] = (),
     progress: bool = True,
+    warm_start: Trained | None = None,
 ) -> Trained:
     """Prepare, start, fit and report: the whole way from raw tables.
 
@@ -60,24 +66,34 @@ def train(
         What was guessed before.
     progress
         Show a progress bar.
+    warm_start
+        A fitted model of the same shape whose weights replace the spectral start.
     """
+    _check_objectives(roles, options, plan)
     plan = plan.resolved(validated=validation_size > 0)
     held_out = _validation_rows(len(tables), validation_size, plan.seed)
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
     bases = fit_bases(everyone.subset(rows))
+    if options.loadings != "point":  # their priors are of features, not of directions
+        bases = {name: replace(basis, rotated=False) for name, basis in bases.items()}
     everyone = rotate(everyone, bases)
     training = everyone.subset(rows)
-    vae = _started(training, roles, options, plan.seed)
-    objective = Objective(vae, rho=options.rho)
+    if warm_start is None:
+        vae = _started(training, roles, options, plan.seed)
+    else:
+        vae = _build(training, roles, options, plan.seed)
+        warm_weights(vae, warm_start.vae, bases, warm_start.bases, training)
+    objective = _objective(vae, options)
     validation = everyone.subset(held_out) if len(held_out) else None
     fitted = fit(objective, training, plan, validation=validation, progress=progress)
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
-        again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0)
+        again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0, shared_first=0.0)
+        objective.settle()
         fitted.history += fit(objective, everyone, again, progress=progress).history
-    rescale_latents(vae, training)
-    trained = Trained(preparation, bases, vae, None, None, fitted, options, plan)
+    _finish(vae, training)
+    trained = Trained(preparation, bases, vae, {}, fitted, options, plan)
     _report(trained, everyone)
     return trained
 
@@ -88,15 +104,41 @@ def training_blocks(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
     return blocks | _cross_fitted(trained, cohort) if trained.options.rho > 0 else blocks
 
 
+def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Closed-form steps after the loop: latents' scale, random loadings, exposures."""
+    rescale_latents(vae, cohort)
+    if not len(vae.heads):  # a supervised fit knows of loadings that the views alone would undo
+        settle_loadings(vae, cohort, sweeps=LAST_SWEEPS)
+    learn_exposures(vae, cohort)
+
+
+def _objective(vae: StructuredVAE, options: Options) -> Objective:
+    return Objective(
+        vae, rho=options.rho, terms=options.objectives, stop_gradient=options.stop_gradient
+    )
+
+
+def _check_objectives(roles: Roles, options: Options, plan: Plan) -> None:
+    """ValueError if what is asked for beside the ELBO cannot be had."""
+    for term in options.objectives:
+        if term.needs_views > len(roles.views):
+            raise ValueError(
+                f"objective {term.name!r} needs at least {term.needs_views} views; there is "
+                f"{len(roles.views)}: {', '.join(roles.views)}."
+            )
+    if plan.shared_first > 0 and not options.has_cross_view:
+        raise ValueError(
+            "shared_first clamps the private latents while z learns from the cross-view term; add "
+            "objectives={'cross_view': 1.0}."
+        )
+
+
 def _report(trained: Trained, cohort: Cohort) -> None:
     """Fit the reported heads on the frozen posterior."""
     blocks = training_blocks(trained, cohort)
     kinds = trained.options.head_blocks
-    roles = trained.roles
-    if roles.survival is not None:
-        trained.survival = fit_survival(blocks, cohort, roles.survival, kinds=kinds)
-    if roles.labels is not None:
-        trained.labels = fit_labels(blocks, cohort, kinds=kinds)
+    for spec in trained.roles.outcome_specs:
+        trained.outcomes[spec.name] = fit_outcome(blocks, cohort, spec, kinds=kinds)
 
 
 def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
@@ -114,8 +156,8 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
         rows = np.setdiff1d(order, held_out)
         part = cohort.subset(rows)
         vae = _started(part, trained.roles, trained.options, plan.seed)
-        fit(Objective(vae, rho=trained.options.rho), part, plan, progress=False)
-        rescale_latents(vae, part)
+        fit(_objective(vae, trained.options), part, plan, progress=False)
+        _finish(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
             aligned = torch.linalg.lstsq(x[rows], own[name][rows], driver="gelsd").solution
             out[name][held_out] = x[held_out] @ aligned
@@ -140,35 +182,34 @@ def _validation_rows(n: int, size: float, seed: int) -> np.ndarray:
 
 
 def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
-    """A model of the cohort's shape at its spectral start."""
-    vae = _build(cohort, roles, options, seed)
+    """A model of the cohort's shape where the loop begins."""
+
+    def spectral(rows: Cohort) -> StructuredVAE:
+        vae = _build(rows, roles, options, seed)
+        spectral_start(vae, rows, kind=options.start, rank=options.rank)
+        return vae
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spectral_start(vae, cohort, kind=options.start, rank=options.rank)
+        vae = spectral(cohort)
         if options.start != "random":
-            em_sweeps(vae, cohort, options.sweeps)
-            start_experts(vae, cohort)
+            sweeps = options.sweeps
+            em_sweeps(vae, cohort, choose_sweeps(spectral, cohort) if sweeps is None else sweeps)
+            start_experts(vae)
+    refine_start(vae, cohort, seed=seed)
     return vae
 
 
 def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
     """An unfitted model of the cohort's shape, with its in-training heads."""
-    heads: list[TrainingHead] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if options.rho > 0:
-            if roles.survival is not None:
-                heads.append(SurvivalHead(options.n_shared, cohort, roles.survival))
-            if roles.labels is not None:
-                heads.append(LabelHead(options.n_shared, cohort))
+        heads = training_heads(options.n_shared, cohort, roles) if options.rho > 0 else []
         return StructuredVAE(_design(cohort, options), heads)
 
 
 def _design(cohort: Cohort, options: Options) -> Design:
-    views = tuple(
-        ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, options.n_private)
-        for name, v in cohort.views.items()
-    )
+    views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.views.items())
     return Design(
         views,
         n_shared=options.n_shared,
@@ -179,4 +220,8 @@ def _design(cohort: Cohort, options: Options) -> Design:
         effects=options.effects,
         n_hidden=options.n_hidden,
         powers=dict(options.likelihood_power or {}),
+        prior=options.prior,
+        n_components=options.n_components,
+        loadings=options.loadings,
+        top_down=options.top_down,
     )

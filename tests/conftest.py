@@ -150,6 +150,35 @@ def small_cohort():
     return make
 
 
+@pytest.fixture(scope="session")
+def many_outcomes(small_cohort):
+    """Return a factory of `small_cohort` with a second survival, second labels and two targets.
+
+    Each has missing rows of its own.
+    """
+    import numpy as np
+    import pandas as pd
+
+    def make(n=120, seed=0):
+        mdata = small_cohort(n=n, seed=seed)
+        rng = np.random.default_rng(seed)
+        obs, order = mdata.obs, np.arange(n)
+        hazard = -np.log(obs["survival_months"].fillna(20.0).to_numpy())
+        obs["pfi_months"] = np.exp(-0.7 * hazard + 0.3 * rng.normal(size=n))
+        obs["pfi_event"] = (rng.random(n) < 0.7).astype(float)
+        obs.loc[order % 7 == 1, ["pfi_months", "pfi_event"]] = np.nan
+        obs["immune"] = pd.Series(np.where(hazard > np.median(hazard), "hot", "cold"), obs.index)
+        obs.loc[order % 5 == 2, "immune"] = None
+        obs["purity"] = 0.5 + 0.1 * (hazard - hazard.mean()) + 0.02 * rng.normal(size=n)
+        obs.loc[order % 6 == 3, "purity"] = np.nan
+        stage = np.digitize(hazard + 0.5 * rng.normal(size=n), np.quantile(hazard, [0.3, 0.7]))
+        obs["stage"] = pd.Series(np.array(["I", "II", "III"], dtype=object)[stage], obs.index)
+        obs.loc[order % 8 == 4, "stage"] = None
+        return mdata
+
+    return make
+
+
 ROLES = {
     "batch": "site",
     "clinical": ["age", "is_female"],

@@ -2,9 +2,11 @@
 
 import warnings
 
+import anndata
 import mudata
 import numpy as np
 import pytest
+from scipy import sparse
 
 import mvlatent as mv
 from mvlatent import cli
@@ -31,6 +33,10 @@ def place(small_cohort, tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         small_cohort(n=120).write(folder / "cohort.h5mu")
+        rng = np.random.default_rng(0)
+        table = anndata.AnnData(sparse.csr_matrix(rng.poisson(3.0, (40, 9)).astype("float32")))
+        table.obsm["img"] = rng.normal(size=(40, 5))
+        table.write_h5ad(folder / "table.h5ad")
     run("fit", folder / "cohort.h5mu", *ROLES, "--clinical", "age", "is_female", *QUICK,
         "--out", folder / "model", "--out-data", folder / "annotated.h5mu")  # fmt: skip
     return folder
@@ -92,6 +98,8 @@ MISTAKES = {
     "wrong suffix": (["transform", "MODEL", "COHORT", "--out", "x.csv"], "x.csv"),
     "file is there": (["transform", "MODEL", "COHORT", "--out", "COHORT"], "--overwrite"),
     "no folder": (["transform", "MODEL", "COHORT", "--out", "no/x.h5mu"], "no folder"),
+    "views of one table": (["fit", "TABLE", "--out", "M"], "--views"),
+    "no such entry": (["fit", "TABLE", "--views", "rna", "ADT", "--out", "M"], "'ADT'"),
     "no survival kind": (
         ["fit", "COHORT", "--survival", "a", "b", "--survival-kind", "aft", "--out", "M"],
         "aft",
@@ -105,6 +113,7 @@ def test_mistakes_are_one_line(place, tmp_path, monkeypatch, capsys, mistake):
     monkeypatch.chdir(tmp_path)
     arguments, said = MISTAKES[mistake]
     named = {"COHORT": place / "cohort.h5mu", "MODEL": place / "model"}
+    named["TABLE"] = place / "table.h5ad"
     with pytest.raises(SystemExit) as end:
         cli.main([str(named.get(a, a)) for a in arguments])
     assert end.value.code == 1
@@ -112,6 +121,13 @@ def test_mistakes_are_one_line(place, tmp_path, monkeypatch, capsys, mistake):
     assert error.startswith("mvlatent: ") and said in error
     assert error.count("\n") == 1 and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_views_of_one_table(place, tmp_path, capsys):
+    run("fit", place / "table.h5ad", "--views", "rna=zinb", "img", *QUICK, "--out", tmp_path / "m")
+    assert "view 'img': likelihood guessed: normal" in capsys.readouterr().out
+    views = mv.MVLatent.load(tmp_path / "m").roles.views
+    assert {k: v.likelihood for k, v in views.items()} == {"rna": "zinb", "img": "normal"}
 
 
 def test_debug_shows_where(tmp_path):

@@ -123,7 +123,7 @@ def test_hazard_ratios_make_a_forest(model, cohort):
     mv.pl.forest(table)
     with pytest.raises(ValueError, match="per must be"):
         model.hazard_ratios(per="year")
-    with pytest.raises(KeyError, match="survival_months"):
+    with pytest.raises(KeyError, match="no survival outcome"):
         model.hazard_ratios("os")
     with pytest.raises(ValueError, match="cause"):
         model.hazard_ratios(cause=2)

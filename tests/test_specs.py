@@ -11,7 +11,7 @@ from mvlatent.specs import LIKELIHOODS, SCALINGS, SURVIVAL_KINDS, Labels, Roles,
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_view_defaults_follow_the_likelihood(likelihood):
-    expected = "none" if likelihood == "bernoulli" else "rank_normal"
+    expected = "rank_normal" if likelihood in ("normal", "studentt") else "none"
     assert View(likelihood).scaling == expected
     assert View(likelihood).noise == "feature"
 

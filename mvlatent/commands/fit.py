@@ -9,7 +9,7 @@ from typing import Any
 
 from mvlatent.commands.files import check_target, read_cohort
 from mvlatent.commands.transform import write_predictions
-from mvlatent.specs import LIKELIHOODS, Survival
+from mvlatent.specs import LIKELIHOODS, Labels, OutcomeSpec, Survival, Target
 
 __all__ = ["run_fit"]
 
@@ -18,10 +18,11 @@ def run_fit(
     cohort: Path,
     out: Path,
     *,
-    survival: tuple[str, str] | None,
+    survival: Sequence[str],
     survival_kind: str,
     batch: str | None,
-    labels: str | None,
+    labels: Sequence[str],
+    targets: Sequence[str],
     clinical: Sequence[str],
     technical: Sequence[str],
     views: Sequence[str],
@@ -36,9 +37,15 @@ def run_fit(
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
     named = parse_views(views)
-    outcome = None if survival is None else Survival(*survival, kind=survival_kind)
+    outcomes = [*parse_survival(survival, survival_kind), *map(Labels, labels)]
+    outcomes += parse_targets(targets)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
+    if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
+        raise ValueError(
+            f"{cohort} is one table: name its views with --views, first what to call X, then "
+            "entries of obsm, for example --views rna ADT."
+        )
     data = read_cohort(cohort)
     if out_data is not None:
         check_target(out_data, (cohort.suffix,), overwrite=overwrite)
@@ -47,8 +54,7 @@ def run_fit(
         "batch": batch,
         "technical": technical,
         "clinical": clinical,
-        "survival": outcome,
-        "labels": labels,
+        "outcomes": outcomes,
         "seed": seed,
         **fit,
         **shape,
@@ -61,8 +67,8 @@ def run_fit(
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
 
 
-def parse_views(views: Sequence[str]) -> dict[str, str] | None:
-    """Views of ``name=likelihood`` or ``name`` (normal).
+def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:
+    """Views of ``name=likelihood``, or of ``name`` alone, whose likelihood is guessed.
 
     Raises
     ------
@@ -72,16 +78,47 @@ def parse_views(views: Sequence[str]) -> dict[str, str] | None:
     Examples
     --------
     >>> parse_views(["rna", "mut=bernoulli"])
-    {'rna': 'normal', 'mut': 'bernoulli'}
+    {'rna': None, 'mut': 'bernoulli'}
     """
-    named = {}
+    named: dict[str, str | None] = {}
     for text in views:
         name, _, likelihood = text.partition("=")
-        named[name] = likelihood or "normal"
-        if named[name] not in LIKELIHOODS:
+        named[name] = likelihood or None
+        if likelihood and likelihood not in LIKELIHOODS:
             choices = ", ".join(LIKELIHOODS)
             raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
     return named or None
+
+
+def parse_survival(columns: Sequence[str], kind: str) -> list[OutcomeSpec]:
+    """Survival outcomes of columns of time and event, one after the other.
+
+    Raises
+    ------
+    ValueError
+        If the last time has no event.
+
+    Examples
+    --------
+    >>> [outcome.event for outcome in parse_survival(["t", "dead", "u", "back"], "cox")]
+    ['dead', 'back']
+    """
+    if len(columns) % 2:
+        raise ValueError(f"--survival {columns[-1]}: give two columns, those of time and event.")
+    pairs = zip(columns[::2], columns[1::2], strict=True)
+    return [Survival(time, event, kind=kind) for time, event in pairs]
+
+
+def parse_targets(targets: Sequence[str]) -> list[OutcomeSpec]:
+    """Targets of ``column=kind`` or ``column`` (continuous).
+
+    Examples
+    --------
+    >>> [target.kind for target in parse_targets(["purity", "stage=ordinal"])]
+    ['continuous', 'ordinal']
+    """
+    named = [text.partition("=") for text in targets]
+    return [Target(column, kind=kind or "continuous") for column, _, kind in named]
 
 
 def _fit(data: Any, options: dict[str, Any]) -> Any:
@@ -99,17 +136,27 @@ def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any])
     found = out_of_fold(
         data, folds=int(folds) if folds.isdigit() else folds, n_jobs=jobs, **options
     )
-    lines = []
-    if "risk" in found.table:
-        for column, name in (
-            ("risk", "all blocks"),
-            ("risk_shared", "z, clinical columns and site only"),
-        ):
-            c, lower, upper = found.concordance(column)
-            lines.append(f"Harrell's C, {name}: {c:.3f} (95 % interval {lower:.3f}-{upper:.3f})")
-    if "label" in found.table:
-        lines.append(f"accuracy of {options['labels']}: {found.accuracy():.3f}")
+    lines = [line for outcome in options["outcomes"] for line in _estimate(found, outcome)]
     return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
+
+
+def _estimate(found: Any, outcome: OutcomeSpec) -> list[str]:
+    """Lines of one outcome."""
+    if isinstance(outcome, Labels):
+        return [f"accuracy of {outcome.name}: {found.accuracy(outcome.name):.3f}"]
+    if isinstance(outcome, Target) and outcome.kind == "ordinal":
+        return [f"accuracy of {outcome.name}: {found.accuracy(outcome.name):.3f}"]
+    if isinstance(outcome, Target):
+        return [f"R² of {outcome.name}: {found.r2(outcome.name):.3f}"]
+    first = found.first.get("survival") == outcome.name
+    of, lines = "" if first else f" of {outcome.name}", []
+    for column, name in (
+        ("risk", "all blocks"),
+        ("risk_shared", "z, clinical columns and site only"),
+    ):
+        c, lower, upper = found.concordance(column, outcome=outcome.name)
+        lines.append(f"Harrell's C{of}, {name}: {c:.3f} (95 % interval {lower:.3f}-{upper:.3f})")
+    return lines
 
 
 def _report(

@@ -93,7 +93,11 @@ def _check_two_columns(
 
 
 def code_survival(
-    obs: pd.DataFrame, spec: Survival, *, others: pd.DataFrame | None = None
+    obs: pd.DataFrame,
+    spec: Survival,
+    *,
+    others: pd.DataFrame | None = None,
+    shared_time: bool = False,
 ) -> SurvivalValues:
     """Read times and events.
 
@@ -105,6 +109,9 @@ def code_survival(
         Names of the columns.
     others
         All columns, only to suggest where the other half of the times may be.
+    shared_time
+        Whether the time is another outcome's as well: a missing event alone is then an unobserved
+        outcome, as where the cause of a death is not known.
 
     Raises
     ------
@@ -136,12 +143,12 @@ def code_survival(
         (event, time, spec.event, spec.time),
     ):
         half = np.isnan(lacking) & ~np.isnan(known)
-        if half.any():
+        if half.any() and not (shared_time and lacking is event):
             raise ValueError(
                 f"{what!r} is missing but {other!r} is not for {quote(names[half])}; give both, or "
                 f"leave both missing for an unobserved outcome."
             )
-    observed = ~np.isnan(time)
+    observed = ~np.isnan(time) & ~np.isnan(event)
     entry = None if spec.entry is None else _entries(obs, spec, np.where(observed, time, np.inf))
     return SurvivalValues(time, event, observed, cause, entry)
 

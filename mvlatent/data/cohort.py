@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from mvlatent.data.outcome_data import LabelData, OutcomeData, SurvivalData, TargetData
+from mvlatent.data.sparse_rows import SparseRows
+
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Cohort", "CohortView", "Group", "LabelData", "SurvivalData"]
+__all__ = [
+    "Cohort",
+    "CohortView",
+    "Group",
+    "LabelData",
+    "OutcomeData",
+    "SurvivalData",
+    "TargetData",
+]
+
+Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
+
+_KEPT: Any = object()  # of `Cohort`: the outcomes are those of ``outcomes``
+
+CHUNK_ELEMENTS = 10_000_000  # of the rows of a sparse view that are made dense at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +39,8 @@ class CohortView:
     Attributes
     ----------
     x
-        Scaled values, (N, p) float32, 0 where missing.
+        Scaled values, (N, p) float32, 0 where missing; counts may be sparse. A categorical view
+        has a column a level, an ordinal one holds the number of its level from 0.
     present
         Whether the patient has the view, (N,) bool.
     observed
@@ -35,9 +53,14 @@ class CohortView:
         Squared norm of each row outside a rotated basis, (N,); ``None`` where nothing was rotated.
     n_hidden
         Dimensions outside that basis (p before the rotation minus p).
+    exposure
+        Log library size or burden of each row around its mean on the training rows, (N,), 0 where
+        the view is absent; ``None`` without an offset.
+    levels
+        Number of levels: one number of an ordinal view, one a feature of a categorical view.
     """
 
-    x: Tensor
+    x: Tensor | SparseRows
     present: Tensor
     observed: Tensor | None
     likelihood: str
@@ -45,6 +68,24 @@ class CohortView:
     features: tuple[str, ...]
     residual: Tensor | None = None
     n_hidden: int = 0
+    exposure: Tensor | None = None
+    levels: tuple[int, ...] = ()
+
+    @property
+    def values(self) -> Tensor:
+        """The values of all rows, (N, p), dense."""
+        return self.x.dense() if isinstance(self.x, SparseRows) else self.x
+
+    def dense(self) -> CohortView:
+        """Return the view with dense values."""
+        return replace(self, x=self.x.dense()) if isinstance(self.x, SparseRows) else self
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield row numbers, all at once unless the view is sparse and too large to be dense."""
+        step = len(self.present)
+        if isinstance(self.x, SparseRows):
+            step = max(1, CHUNK_ELEMENTS // max(self.x.shape[1], 1))
+        yield from torch.arange(len(self.present), device=self.present.device).split(max(step, 1))
 
     def subset(self, rows: Tensor) -> CohortView:
         """Return the view of the rows given by integer index (or bool mask)."""
@@ -54,16 +95,25 @@ class CohortView:
             present=self.present[rows],
             observed=None if self.observed is None else self.observed[rows],
             residual=None if self.residual is None else self.residual[rows],
+            exposure=None if self.exposure is None else self.exposure[rows],
         )
 
     def absent(self) -> CohortView:
         """Return the view as if no patient had it; no value is left in it."""
+        x = self.x
+        if isinstance(x, SparseRows):
+            nothing: Tensor | SparseRows = SparseRows.empty(
+                x.shape[0], x.shape[1], self.present.device
+            )
+        else:
+            nothing = torch.zeros_like(x)
         return replace(
             self,
-            x=torch.zeros_like(self.x),
+            x=nothing,
             present=torch.zeros_like(self.present),
             observed=None,
             residual=None if self.residual is None else torch.zeros_like(self.residual),
+            exposure=None if self.exposure is None else torch.zeros_like(self.exposure),
         )
 
     def to(self, device: torch.device | str) -> CohortView:
@@ -74,6 +124,7 @@ class CohortView:
             present=self.present.to(device),
             observed=None if self.observed is None else self.observed.to(device),
             residual=None if self.residual is None else self.residual.to(device),
+            exposure=None if self.exposure is None else self.exposure.to(device),
         )
 
 
@@ -100,66 +151,7 @@ class Group:
     levels: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class SurvivalData:
-    """Times and events of N patients.
-
-    Attributes
-    ----------
-    time
-        Follow-up, (N,) float32, > 0, in the user's unit; 1 where unobserved.
-    event
-        1 where the event (of any cause) was seen, (N,) float32; 0 where unobserved.
-    observed
-        Whether the outcome is known, (N,) bool.
-    entry
-        When the patient came under observation, (N,) float32, before the time; ``None``: all at 0.
-    stratum
-        Code of the stratum, (N,) int64, known whether or not the outcome is; ``None``: no strata.
-    cause
-        Competing cause of the event, (N,) int64 from 1; 0 where censored or unobserved. ``None``
-        without competing causes.
-    n_strata
-        Strata there are, whether or not these patients are in them.
-    """
-
-    time: Tensor
-    event: Tensor
-    observed: Tensor
-    entry: Tensor | None = None
-    stratum: Tensor | None = None
-    cause: Tensor | None = None
-    n_strata: int = 1
-
-    @property
-    def outcome(self) -> Tensor:
-        """What a survival likelihood takes as events: causes where they compete, (N,) float32."""
-        return self.event if self.cause is None else self.cause.to(self.event.dtype)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> SurvivalData:
-        tensors: dict[str, Any] = {
-            k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)
-        }
-        return replace(self, **tensors)
-
-    def subset(self, rows: Tensor) -> SurvivalData:
-        """Return the outcomes of the rows given by integer index (or bool mask)."""
-        return self._each(lambda x: x[rows])
-
-    def to(self, device: torch.device | str) -> SurvivalData:
-        """Return the outcomes on another device."""
-        return self._each(lambda x: x.to(device))
-
-
-@dataclass(frozen=True, eq=False)
-class LabelData:
-    """Classes of N patients: ``codes`` (N,) int64 into ``categories``, -1 where missing."""
-
-    codes: Tensor
-    categories: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Cohort:
     """N patients as aligned tensors.
 
@@ -177,8 +169,8 @@ class Cohort:
         Encoded clinical covariates, (N, c) float32; c may be 0.
     clinical_names
         A name for each column of ``clinical``.
-    survival, labels
-        Outcomes, ``None`` where the cohort has none.
+    outcomes
+        Outcomes by name; those that the patients lack are left out.
     """
 
     obs_names: tuple[str, ...]
@@ -187,8 +179,58 @@ class Cohort:
     technical_groups: tuple[Group, ...]
     clinical: Tensor
     clinical_names: tuple[str, ...]
-    survival: SurvivalData | None = None
-    labels: LabelData | None = None
+    outcomes: dict[str, OutcomeData]
+
+    def __init__(
+        self,
+        obs_names: tuple[str, ...],
+        views: dict[str, CohortView],
+        technical: Tensor,
+        technical_groups: tuple[Group, ...],
+        clinical: Tensor,
+        clinical_names: tuple[str, ...],
+        survival: SurvivalData | None = _KEPT,
+        labels: LabelData | None = _KEPT,
+        *,
+        outcomes: dict[str, OutcomeData] | None = None,
+    ) -> None:
+        """Hold the tensors; ``survival`` and ``labels`` put one outcome in place of their kind."""
+        found = dict(outcomes or {})
+        given: tuple[tuple[str, type, OutcomeData | None], ...] = (
+            ("survival", SurvivalData, survival),
+            ("labels", LabelData, labels),
+        )
+        for name, kind, data in given:
+            if data is _KEPT:
+                continue
+            own = [k for k, v in found.items() if isinstance(v, kind)]
+            found = {k: v for k, v in found.items() if k not in own}
+            if data is not None:
+                found[own[0] if own else name] = data
+        vars(self).update(
+            obs_names=obs_names,
+            views=views,
+            technical=technical,
+            technical_groups=technical_groups,
+            clinical=clinical,
+            clinical_names=clinical_names,
+            outcomes=found,
+        )
+
+    @property
+    def survival(self) -> SurvivalData | None:
+        """The first survival outcome that the patients have, ``None`` without."""
+        return self.outcome(SurvivalData)
+
+    @property
+    def labels(self) -> LabelData | None:
+        """The first classes that the patients have, ``None`` without."""
+        return self.outcome(LabelData)
+
+    def outcome(self, kind: type[Held], name: str | None = None) -> Held | None:
+        """Return the outcome of a name, or the first of its kind; ``None`` if there is none."""
+        found = {k: v for k, v in self.outcomes.items() if isinstance(v, kind)}
+        return next(iter(found.values()), None) if name is None else found.get(name)
 
     def __len__(self) -> int:
         """Return the number of patients."""
@@ -205,16 +247,25 @@ class Cohort:
         """Return the patients given by integer index (in that order) or by a bool mask."""
         index = torch.as_tensor(rows)
         index = index.nonzero().squeeze(1) if index.dtype == torch.bool else index.long()
-        s, y = self.survival, self.labels
         return replace(
             self,
             obs_names=tuple(self.obs_names[i] for i in index.tolist()),
             views={k: v.subset(index) for k, v in self.views.items()},
             technical=self.technical[index],
             clinical=self.clinical[index],
-            survival=s and s.subset(index),
-            labels=y and LabelData(y.codes[index], y.categories),
+            outcomes={k: v.subset(index) for k, v in self.outcomes.items()},
         )
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield row numbers, all at once unless a view is sparse and too large to be dense."""
+        step = min((len(next(v.chunks())) for v in self.views.values()), default=len(self))
+        yield from torch.arange(len(self)).split(max(step, 1))
+
+    def dense(self) -> Cohort:
+        """Return the cohort with every view dense: what a batch is."""
+        if not any(isinstance(v.x, SparseRows) for v in self.views.values()):
+            return self
+        return replace(self, views={k: v.dense() for k, v in self.views.items()})
 
     def mask_views(self, given: Iterable[str]) -> Cohort:
         """Return the cohort with every view that is not in ``given`` marked absent.
@@ -234,12 +285,10 @@ class Cohort:
 
     def to(self, device: torch.device | str) -> Cohort:
         """Return the cohort on another device."""
-        s, y = self.survival, self.labels
         return replace(
             self,
             views={k: v.to(device) for k, v in self.views.items()},
             technical=self.technical.to(device),
             clinical=self.clinical.to(device),
-            survival=s and s.to(device),
-            labels=y and LabelData(y.codes.to(device), y.categories),
+            outcomes={k: v.to(device) for k, v in self.outcomes.items()},
         )

@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvlatent.data.coding import (
-    code_labels,
-    code_survival,
-    count_causes,
-    label_categories,
-    positive_times,
-    time_floor,
-)
-from mvlatent.data.cohort import Cohort, Group, LabelData, SurvivalData
+from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
+from mvlatent.data.prepared_outcomes import (
+    OUTCOMES,
+    PreparedLabels,
+    PreparedOutcome,
+    fit_outcomes,
+)
 from mvlatent.data.prepared_view import PreparedView
-from mvlatent.data.scaling import SCALERS
-from mvlatent.data.strata import Strata, fit_strata
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
 
@@ -44,24 +40,18 @@ class Preparation:
         Kept features and scaling of each modality.
     technical, clinical
         Encoders of the covariates that vary.
-    floor
-        What a survival time of 0 becomes, in the user's unit; ``None`` without survival.
-    categories
-        Sorted classes; ``None`` without labels.
     notes
         What was guessed, dropped or imputed, a sentence each.
-    strata
-        Strata of the baseline hazard; ``None`` without.
+    outcomes
+        Outcomes by name: what a time of 0 becomes, strata, classes, levels, scaling.
     """
 
     roles: Roles
     views: dict[str, PreparedView]
     technical: tuple[Encoder, ...] = ()
     clinical: tuple[Encoder, ...] = ()
-    floor: float | None = None
-    categories: tuple[str, ...] | None = None
     notes: list[str] = field(default_factory=list)
-    strata: Strata | None = None
+    outcomes: dict[str, PreparedOutcome] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -106,19 +96,8 @@ class Preparation:
             keys.insert(0, (roles.batch, "batch"))
         technical = _fit_encoders(train, keys, said)
         clinical = _fit_encoders(train, [(k, "clinical") for k in roles.clinical], said)
-        floor, categories, strata = None, None, None
-        if roles.survival is not None:
-            values = code_survival(train.obs, roles.survival)
-            floor = time_floor(values, roles.survival)
-            count_causes(values, roles.survival)
-            if roles.survival.strata is not None:
-                strata, notes_of_strata = fit_strata(train.obs[roles.survival.strata], values)
-                said += notes_of_strata
-            if n := int((~values.observed).sum()):
-                said.append(f"survival: {n} of {len(train)} patients have no outcome")
-        if roles.labels is not None:
-            categories = label_categories(train.obs[roles.labels.column], roles.labels)
-        return cls(roles, views, technical, clinical, floor, categories, said, strata)
+        outcomes, notes_of_outcomes = fit_outcomes(roles, train.obs)
+        return cls(roles, views, technical, clinical, said + notes_of_outcomes, outcomes)
 
     def transform(self, tables: Tables) -> Cohort:
         """Return the patients as tensors, scaled and encoded as learnt.
@@ -142,8 +121,7 @@ class Preparation:
             technical_groups=self.technical_groups,
             clinical=_encode(tables, self.clinical),
             clinical_names=self.clinical_names,
-            survival=self._survival(tables),
-            labels=self._labels(tables),
+            outcomes=self._outcomes(tables),
         )
 
     @property
@@ -161,12 +139,22 @@ class Preparation:
         """Names of the columns of the clinical matrix."""
         return tuple(c for e in self.clinical for c in e.columns)
 
+    @property
+    def categories(self) -> tuple[str, ...] | None:
+        """Sorted classes of the first labels; ``None`` without labels."""
+        labels = (x for x in self.outcomes.values() if isinstance(x, PreparedLabels))
+        return next((x.categories for x in labels), None)
+
     def features(self, view: str) -> list[str]:
         """Return the kept features of a view."""
         return list(self._view(view).features)
 
+    def columns(self, view: str) -> list[str]:
+        """Return the names of a view's columns as the model sees them."""
+        return list(self._view(view).columns)
+
     def inverse(self, view: str, scaled: np.ndarray) -> np.ndarray:
-        """Return scaled values (n, kept features) in the user's units, float32."""
+        """Return scaled values (n, columns) in the user's units, (n, kept features) float32."""
         return self._view(view).scaler.inverse(np.asarray(scaled))
 
     def _view(self, name: str) -> PreparedView:
@@ -174,59 +162,47 @@ class Preparation:
             raise KeyError(f"no view {name!r}; the views are {quote(self.views)}.")
         return self.views[name]
 
-    def _survival(self, tables: Tables) -> SurvivalData | None:
-        """Outcomes; patients without any still have a stratum, which their curves need."""
-        spec, n = self.roles.survival, len(tables)
-        if spec is None or self.floor is None:
-            return None
-        found: dict[str, Any] = {}
-        if self.strata is not None:
-            codes = self.strata.encode(tables.obs.get(self.strata.column), n)
-            found = {"stratum": torch.from_numpy(codes), "n_strata": len(self.strata.names)}
-        if spec.time not in tables.obs:
-            nobody = torch.zeros(n)
-            return SurvivalData(nobody + 1, nobody, nobody > 0, **found) if found else None
-        values = code_survival(tables.obs, spec)
-        seen = values.observed
-        if values.entry is not None:
-            found["entry"] = torch.from_numpy(values.entry.astype(np.float32))
-        if values.cause is not None:
-            found["cause"] = torch.from_numpy(np.where(seen, values.cause, 0.0).astype(np.int64))
-        time = positive_times(values, self.floor, tables.obs_names)
-        return SurvivalData(
-            time=torch.from_numpy(np.where(seen, time, 1.0).astype(np.float32)),
-            event=torch.from_numpy(np.where(seen, values.event, 0.0).astype(np.float32)),
-            observed=torch.from_numpy(seen),
-            **found,
-        )
-
-    def _labels(self, tables: Tables) -> LabelData | None:
-        spec = self.roles.labels
-        if spec is None or self.categories is None or spec.column not in tables.obs:
-            return None
-        what = f"labels {spec.column!r}"
-        codes = code_labels(tables.obs[spec.column], self.categories, what)
-        return LabelData(torch.from_numpy(codes), self.categories)
+    def _outcomes(self, tables: Tables) -> dict[str, OutcomeData]:
+        """Outcomes of the patients by name, without those whose columns are not there."""
+        found = {}
+        for spec in self.roles.outcome_specs:
+            prepared: Any = self.outcomes[spec.name]
+            data = prepared.data(spec, tables)
+            if data is not None:
+                found[spec.name] = data
+        return found
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return a JSON-safe dictionary, and the arrays by name ("<view>/<array>")."""
+        """Return a JSON-safe dictionary, and the arrays by name.
+
+        The names are ``"<view>/<array>"`` and ``"outcome:<name>/<array>"``.
+        """
+        outcomes = {k: prepared.to_dict() for k, prepared in self.outcomes.items()}
         state = {
             "roles": self.roles.to_dict(),
             "views": {
-                k: {"features": list(v.features), "dropped": v.dropped, "scaler": v.scaler.name}
+                k: {
+                    "features": list(v.features),
+                    "dropped": v.dropped,
+                    "scaler": v.scaler.name,
+                    "offset": v.exposure is not None,
+                }
                 for k, v in self.views.items()
             },
             "technical": [e.to_dict() for e in self.technical],
             "clinical": [e.to_dict() for e in self.clinical],
-            "floor": self.floor,
-            "categories": None if self.categories is None else list(self.categories),
             "notes": list(self.notes),
-            "strata": None if self.strata is None else self.strata.to_dict(),
+            "outcomes": {k: held for k, (held, _) in outcomes.items()},
         }
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
             for k, v in self.views.items()
-            for name, array in v.scaler.state().items()
+            for name, array in v.state().items()
+        }
+        arrays |= {
+            f"outcome:{k}/{name}": np.ascontiguousarray(array)
+            for k, (_, held) in outcomes.items()
+            for name, array in held.items()
         }
         return state, arrays
 
@@ -235,19 +211,20 @@ class Preparation:
         """Build a preparation from what `to_dict` returned."""
         views = {}
         for k, v in state["views"].items():
-            kind = SCALERS[v["scaler"]]
-            scaler = kind.from_state({name: arrays[f"{k}/{name}"] for name in kind.arrays})
-            views[k] = PreparedView(tuple(v["features"]), dict(v["dropped"]), scaler)
-        categories = state["categories"]
+            views[k] = PreparedView.from_state(v, arrays, k)
+        roles, outcomes = Roles.from_dict(state["roles"]), {}
+        for k, role in roles.named.items():
+            prefix = f"outcome:{k}/"
+            held = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+            # a model had at most one outcome of each role before, and its state lay beside
+            outcomes[k] = OUTCOMES[role].from_dict(state.get("outcomes", {k: state})[k], held)
         return cls(
-            roles=Roles.from_dict(state["roles"]),
+            roles=roles,
             views=views,
             technical=tuple(Encoder.from_dict(e) for e in state["technical"]),
             clinical=tuple(Encoder.from_dict(e) for e in state["clinical"]),
-            floor=state["floor"],
-            categories=None if categories is None else tuple(categories),
             notes=list(state["notes"]),
-            strata=None if state.get("strata") is None else Strata.from_dict(state["strata"]),
+            outcomes=outcomes,
         )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from mvlatent.data.cohort import CohortView
 from mvlatent.data.columns import quote
-from mvlatent.data.scaling import Scaler, make_scaler
+from mvlatent.data.exposure import Exposure
+from mvlatent.data.levels import LEVELS, OneHot
+from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
+from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.data.support import MAX_LEVELS, check_support
 from mvlatent.data.tables import RawView
 from mvlatent.specs import View
 
@@ -29,23 +35,24 @@ class PreparedView:
         Why each other feature was dropped.
     scaler
         Fitted on the kept features.
+    exposure
+        Library size or burden, fitted on the kept features; ``None`` without an offset.
     """
 
     features: tuple[str, ...]
     dropped: dict[str, str]
     scaler: Scaler
+    exposure: Exposure | None = None
 
     @classmethod
     def fit(cls, raw: RawView, spec: View, name: str) -> PreparedView:
         """Choose the usable features of the training rows and learn their scaling."""
         x = raw.x[raw.present]
-        if not len(x):
+        if not x.shape[0]:
             raise ValueError(f"view {name!r}: no training row has it.")
-        _check_support(x, raw.features, spec, name)
-        measured = ~np.isnan(x)
-        low = np.where(measured, x, np.inf).min(axis=0)
-        high = np.where(measured, x, -np.inf).max(axis=0)
-        empty, varies = ~measured.any(axis=0), low < high
+        check_support(x, raw.features, spec, name)
+        low, high = _range(x)
+        empty, varies = low > high, low < high
         dropped = {
             f: "no value" if empty[j] else f"constant ({low[j]:g})"
             for j, f in enumerate(raw.features)
@@ -56,31 +63,94 @@ class PreparedView:
                 f"view {name!r} has no usable feature: all {len(raw.features)} are constant or "
                 f"without a value on the training rows."
             )
-        scaler = make_scaler(str(spec.scaling))
-        kept = x[:, varies]
+        scaler = LEVELS[spec.likelihood]() if spec.likelihood in LEVELS else None
+        scaler = scaler or make_scaler(str(spec.scaling))
+        kept = x if varies.all() else x[:, np.flatnonzero(varies)]
         features = tuple(f for f, keep in zip(raw.features, varies, strict=True) if keep)
-        _check_scalable(scaler, kept, features, name)
-        return cls(features, dropped, scaler.fit(kept))
+        if not sparse.issparse(kept):
+            _check_scalable(scaler, kept, features, name)
+        prepared = cls(
+            features,
+            dropped,
+            scaler if sparse.issparse(kept) else scaler.fit(kept),
+            None if spec.offset == "none" else Exposure.fit(kept, plain=spec.offset == "burden"),
+        )
+        prepared.check_levels(name, spec)
+        return prepared
 
     def transform(self, raw: RawView, spec: View, name: str) -> CohortView:
         """Return the scaled tensors of the kept features."""
         x = raw.x if list(self.features) == raw.features else raw.x[:, self._columns(raw, name)]
-        _check_support(x, self.features, spec, name)
+        check_support(x, self.features, spec, name)
+        shared: dict[str, Any] = {
+            "likelihood": str(spec.likelihood),
+            "noise": str(spec.noise),
+            "features": self.columns,
+            "exposure": None,
+            "levels": self.levels,
+        }
+        if self.exposure is not None:
+            exposure = np.where(raw.present, self.exposure.of(x), 0.0).astype(np.float32)
+            shared["exposure"] = torch.from_numpy(exposure)
+        if sparse.issparse(x):
+            rows = SparseRows.from_scipy(x)
+            return CohortView(rows, torch.from_numpy(raw.present), None, **shared)
         _check_scalable(self.scaler, x, self.features, name)
-        observed = ~np.isnan(x)
-        present = observed.any(axis=1)
         scaled = self.scaler.transform(x)
-        own = not np.may_share_memory(scaled, x)  # the raw table keeps its gaps
+        observed = ~np.isnan(scaled)
+        present = observed.any(axis=1)
+        own = not np.may_share_memory(scaled, raw.x)  # the raw table keeps its gaps
         scaled = np.nan_to_num(scaled, copy=not own, nan=0.0)
         complete = bool(observed[present].all())
         return CohortView(
-            x=torch.from_numpy(np.ascontiguousarray(scaled)),
-            present=torch.from_numpy(present),
-            observed=None if complete else torch.from_numpy(observed),
-            likelihood=spec.likelihood,
-            noise=str(spec.noise),
-            features=self.features,
+            torch.from_numpy(np.ascontiguousarray(scaled)),
+            torch.from_numpy(present),
+            None if complete else torch.from_numpy(observed),
+            **shared,
         )
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Numbers of levels, of a view that has some."""
+        return getattr(self.scaler, "sizes", ())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that the model sees: a categorical feature has one a level."""
+        return (
+            self.scaler.columns(self.features)
+            if isinstance(self.scaler, OneHot)
+            else (self.features)
+        )
+
+    def check_levels(self, name: str, spec: View) -> None:
+        """Raise ValueError if a view has more levels than its likelihood can be meant for."""
+        if max(self.levels, default=0) > MAX_LEVELS:
+            most = max(self.levels)
+            which = self.features[self.levels.index(most)] if len(self.levels) > 1 else None
+            where = "" if which is None else f" in {which!r}"
+            raise ValueError(
+                f"view {name!r} is {spec.likelihood} but has {most} levels{where}, more than "
+                f"{MAX_LEVELS}; use a likelihood for counts or continuous values."
+            )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the learnt arrays by name."""
+        exposure = {} if self.exposure is None else self.exposure.state()
+        return self.scaler.state() | {f"exposure_{k}": v for k, v in exposure.items()}
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str
+    ) -> PreparedView:
+        """Build a prepared view from its dictionary and the arrays named ``<view>/<array>``."""
+        kind = ({c.name: c for c in LEVELS.values()} | SCALERS)[state["scaler"]]
+        scaler = kind.from_state({key: arrays[f"{name}/{key}"] for key in kind.arrays})
+        exposure = None
+        if state.get("offset"):
+            kept = {key: arrays[f"{name}/exposure_{key}"] for key in Exposure.arrays}
+            exposure = Exposure.from_state(kept)
+        return cls(tuple(state["features"]), dict(state["dropped"]), scaler, exposure)
 
     def notes(self, name: str) -> list[str]:
         """Return what was dropped, in a sentence (or none)."""
@@ -97,14 +167,16 @@ class PreparedView:
         return [place[f] for f in self.features]
 
 
-def _check_support(x: np.ndarray, features: Sequence[str], spec: View, name: str) -> None:
-    if spec.likelihood == "bernoulli":
-        bad = ~((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
-        if bad.any():
-            names = [f for f, refused in zip(features, bad, strict=True) if refused]
-            raise ValueError(
-                f"view {name!r} is bernoulli but holds values other than 0 and 1 in {quote(names)}."
-            )
+def _range(x: np.ndarray | sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value of each column; the wrong way round without a value."""
+    if sparse.issparse(x):
+        low, high = (m.toarray().ravel() for m in (x.min(axis=0), x.max(axis=0)))
+        return low, high
+    measured = ~np.isnan(x)
+    return (
+        np.where(measured, x, np.inf).min(axis=0),
+        np.where(measured, x, -np.inf).max(axis=0),
+    )
 
 
 def _check_scalable(scaler: Scaler, x: np.ndarray, features: Sequence[str], name: str) -> None:

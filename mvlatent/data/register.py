@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,12 +23,11 @@ from scvi.data.fields import MuDataCategoricalObsField, MuDataLayerField
 
 from mvlatent.data.coding import code_survival, count_causes, label_categories
 from mvlatent.data.columns import as_text, find_column, quote
+from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.strata import fit_strata
 from mvlatent.data.tables import PATIENTS, check_names, check_view
-from mvlatent.specs import Roles, View
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from mvlatent.data.targets import PreparedTarget
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Target, View
 
 __all__ = [
     "guess_views",
@@ -42,29 +43,42 @@ BATCH = "_mvlatent_batch"
 _MANAGERS: dict[int, tuple[weakref.ref[Any], AnnDataManager]] = {}
 
 
-def _is_binary(values: Any) -> bool:
-    entries = values.data if sparse.issparse(values) else np.asarray(values)
-    entries = entries[~np.isnan(entries)] if entries.dtype.kind == "f" else entries
-    return bool(np.isin(entries, (0, 1)).all()) and entries.size > 0
+def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[str, View]:
+    """Guess the likelihood of every view that names none, from its values.
 
-
-def guess_views(mdata: MuData) -> dict[str, View]:
-    """Guess the likelihood of every modality: Bernoulli if all values are 0 or 1, else Normal.
+    Parameters
+    ----------
+    mdata
+        Patients.
+    views
+        Views to look at; every modality by default. Those that name a likelihood keep it.
 
     Examples
     --------
     >>> guess_views(mdata)["mut"].likelihood  # doctest: +SKIP
     'bernoulli'
     """
-    return {
-        name: View("bernoulli" if mod.X is not None and _is_binary(mod.X) else "normal")
-        for name, mod in mdata.mod.items()
-        if name != PATIENTS
-    }
+    return _guessed(mdata, views)[0]
+
+
+def _guessed(mdata: MuData, views: Mapping[str, View] | None) -> tuple[dict[str, View], list[str]]:
+    """Views with their likelihood, and what was guessed and why, a sentence each."""
+    if not views:
+        views = {name: View(None) for name in mdata.mod if name != PATIENTS}
+    found, notes = {}, []
+    for name, spec in views.items():
+        if spec.likelihood is None:
+            mod = check_view(mdata, name, spec.layer)
+            values = mod.X if spec.layer is None else mod.layers[spec.layer]
+            likelihood, why = guess_likelihood(values)
+            notes.append(f"view {name!r}: likelihood guessed: {likelihood} ({why})")
+            spec = replace(spec, likelihood=likelihood)
+        found[name] = spec
+    return found, notes
 
 
 def mudata_from_anndata(
-    adata: AnnData, views: Mapping[str, View | str], *, allow_missing: bool = False
+    adata: AnnData, views: Mapping[str, Any] | Sequence[str], *, allow_missing: bool = False
 ) -> MuData:
     """Make a MuData of one AnnData.
 
@@ -94,7 +108,7 @@ def mudata_from_anndata(
         raise ValueError("name the views of an AnnData, the first of them being X or a layer.")
     check_names(adata.obs_names, "patients of adata")
     first, *others = views
-    spec = views[first]
+    spec = views[first] if isinstance(views, Mapping) else None
     layer = spec.layer if isinstance(spec, View) else None
     if layer is not None and layer not in adata.layers:
         have = quote(adata.layers) or "none"
@@ -123,8 +137,10 @@ def _from_obsm(adata: AnnData, name: str) -> AnnData:
         if isinstance(block, pd.DataFrame)
         else [f"{name}_{j}" for j in range(block.shape[1])]
     )
-    x = block.toarray() if sparse.issparse(block) else np.asarray(block)
-    keep = ~np.isnan(x).all(axis=1) if x.dtype.kind == "f" else np.ones(len(x), dtype=bool)
+    x = sparse.csr_matrix(block) if sparse.issparse(block) else np.asarray(block)
+    keep = np.ones(x.shape[0], dtype=bool)
+    if x.dtype.kind == "f" and not sparse.issparse(x):
+        keep = ~np.isnan(x).all(axis=1)
     return AnnData(
         X=x[keep],
         obs=pd.DataFrame(index=adata.obs_names[keep]),
@@ -171,19 +187,27 @@ def _check(mdata: MuData, roles: Roles) -> None:
         column = find_column(mdata, key, "covariate")
         if not any(t is not None for t in as_text(column)):
             raise ValueError(f"covariate {key!r} has no value in any row.")
-    survival = roles.survival
-    if survival is not None:
-        keys = survival.outcome_columns
-        found = {k: find_column(mdata, k, "survival column").array for k in keys}
-        obs = pd.DataFrame(found, index=mdata.obs_names)
-        values = code_survival(obs, survival, others=mdata.obs)
-        if not np.nansum(values.event):
-            raise ValueError(f"survival event {survival.event!r} has no events at all.")
-        count_causes(values, survival)
-        if survival.strata is not None:
-            fit_strata(find_column(mdata, survival.strata, "strata"), values)
-    if roles.labels is not None:
-        label_categories(find_column(mdata, roles.labels.column, "labels"), roles.labels)
+    for outcome in roles.outcome_specs:
+        _check_outcome(mdata, outcome, roles.shares_time(outcome))
+
+
+def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
+    """Raise if an outcome's columns are not what its role needs."""
+    if isinstance(spec, Labels):
+        label_categories(find_column(mdata, spec.column, "labels"), spec)
+        return
+    if isinstance(spec, Target):
+        column = find_column(mdata, spec.column, "target")
+        PreparedTarget.fit(spec, pd.DataFrame({spec.column: column}), f"target {spec.name}")
+        return
+    found = {k: find_column(mdata, k, "survival column").array for k in spec.outcome_columns}
+    obs = pd.DataFrame(found, index=mdata.obs_names)
+    values = code_survival(obs, spec, others=mdata.obs, shared_time=shared_time)
+    if not np.nansum(values.event):
+        raise ValueError(f"survival event {spec.event!r} has no events at all.")
+    count_causes(values, spec)
+    if spec.strata is not None:
+        fit_strata(find_column(mdata, spec.strata, "strata"), values)
 
 
 def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None) -> AnnDataManager:
@@ -194,8 +218,8 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
     mdata
         Patients; a patient may lack whole modalities, rows may be in any order.
     roles
-        What is what. Without views, all modalities are taken and their likelihoods guessed (see
-        `guess_views`); the guesses are in `registered_notes`.
+        What is what. Without views, all modalities are taken; likelihoods that are not named are
+        guessed (see `guess_views`), and the guesses are in `registered_notes`.
     owner
         Object under which `registered_manager` finds the result; ``mdata`` by default (an AnnData
         when ``mdata`` was made of it).
@@ -218,13 +242,10 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
     >>> manager = register_mudata(mdata, Roles(batch="site"))  # doctest: +SKIP
     >>> registered_roles(manager).views  # doctest: +SKIP
     """
-    notes = []
-    if not roles.views:
-        views = guess_views(mdata)
-        if not views:
-            raise ValueError("mdata has no modality.")
-        notes = [f"view {k!r}: likelihood guessed: {v.likelihood}" for k, v in views.items()]
-        roles = Roles(**{**_shallow(roles), "views": views})
+    views, notes = _guessed(mdata, roles.views)
+    if not views:
+        raise ValueError("mdata has no modality.")
+    roles = replace(roles, views=views)
     _check(mdata, roles)
     fields: list[Any] = [
         MuDataLayerField(
@@ -248,10 +269,6 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
         manager.register_fields(_private_mudata(mdata, roles))
     _remember(mdata if owner is None else owner, manager)
     return manager
-
-
-def _shallow(roles: Roles) -> dict[str, Any]:
-    return {name: getattr(roles, name) for name in roles.__dataclass_fields__}
 
 
 def _remember(owner: object, manager: AnnDataManager) -> None:

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy import sparse
 
 from mvlatent.data.columns import find_column, quote
-from mvlatent.specs import Roles, View
+from mvlatent.data.support import SPARSE, columns_of, entries_of
+from mvlatent.specs import Roles, Survival, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,13 +34,14 @@ class RawView:
     ----------
     x
         Values, (N, p) float32; NaN where missing, whole rows NaN where the patient lacks the view.
+        Sparse counts (and zeros and ones) stay in compressed rows, empty where it is lacking.
     present
         Whether the patient has at least one value, (N,) bool.
     features
         Names of the p columns.
     """
 
-    x: np.ndarray
+    x: np.ndarray | sparse.csr_matrix
     present: np.ndarray
     features: list[str]
 
@@ -79,9 +81,18 @@ def check_view(mdata: MuData, name: str, layer: str | None) -> AnnData:
     return mod
 
 
-def _dense(values: Any, columns: Sequence[int] | None, name: str) -> np.ndarray:
+def _values(
+    values: Any, columns: Sequence[int] | None, name: str, *, keep_sparse: bool
+) -> np.ndarray | sparse.csr_matrix:
+    """Values as float32: dense, or in compressed rows if they are sparse and may stay so."""
     if not isinstance(values, np.ndarray) and not sparse.issparse(values):
         values = values[:]
+    if sparse.issparse(values) and keep_sparse:
+        values = sparse.csr_matrix(values, dtype=np.float32)
+        if not np.isnan(values.data).any():
+            kept = values if columns is None else values[:, columns]
+            kept.sum_duplicates()
+            return kept
     if columns is not None:
         values = values[:, columns]
     if sparse.issparse(values):
@@ -109,30 +120,47 @@ def _read_view(
 ) -> RawView:
     mod = check_view(mdata, name, spec.layer)
     columns = None if wanted is None else _pick_features(mod, name, wanted)
-    values = _dense(mod.X if spec.layer is None else mod.layers[spec.layer], columns, name)
+    raw = mod.X if spec.layer is None else mod.layers[spec.layer]
+    values = _values(raw, columns, name, keep_sparse=spec.likelihood in SPARSE)
     features = [str(f) for f in (mod.var_names if wanted is None else wanted)]
-    infinite = np.isinf(values).any(axis=0)
+    infinite = np.isinf(entries_of(values))
     if infinite.any():
-        bad = [features[j] for j in np.flatnonzero(infinite)]
+        bad = [features[j] for j in columns_of(values, infinite)]
         raise ValueError(f"view {name!r} holds infinite values in {quote(bad)}.")
     where = mod.obs_names.get_indexer(obs_names)
+    if sparse.issparse(values):
+        return RawView(_spread(values, where), where >= 0, features)
     x = np.full((len(obs_names), len(features)), np.nan, dtype=np.float32)
     x[where >= 0] = values[where[where >= 0]]
     return RawView(x, np.asarray((~np.isnan(x)).any(axis=1)), features)
 
 
+def _spread(values: sparse.csr_matrix, where: np.ndarray) -> sparse.csr_matrix:
+    """Rows in the order of the patients, empty where they have none (-1)."""
+    present = where >= 0
+    rows = values[where[present]]
+    counts = np.zeros(len(where), dtype=np.int64)
+    counts[present] = np.diff(rows.indptr)
+    starts = np.concatenate([[0], counts.cumsum()])
+    return sparse.csr_matrix((rows.data, rows.indices, starts), (len(where), values.shape[1]))
+
+
 def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
     """Return the role columns; outcomes that new patients lack altogether are left out."""
-    survival = roles.survival
-    groups = [("covariate", roles.covariates, False)]
-    if survival is not None:
-        groups.append(("survival column", (survival.time, survival.event), transfer))
-        if survival.entry is not None:
-            groups.append(("survival entry", (survival.entry,), transfer))
-        if survival.strata is not None:
-            groups.append(("strata", (survival.strata,), transfer))
-    if roles.labels is not None:
-        groups.append(("labels", (roles.labels.column,), transfer))
+    groups: list[tuple[str, tuple[str, ...], bool]] = [("covariate", roles.covariates, False)]
+    uses: dict[str, int] = {}
+    for outcome in roles.outcome_specs:
+        for key in outcome.parts.values():
+            uses[key] = uses.get(key, 0) + 1
+        if isinstance(outcome, Survival):
+            groups.append(("survival column", (outcome.time, outcome.event), transfer))
+            groups += [
+                (what, (key,), transfer)
+                for what, key in (("survival entry", outcome.entry), ("strata", outcome.strata))
+                if key is not None
+            ]
+        else:
+            groups.append((outcome.role, outcome.outcome_columns, transfer))
     data: dict[str, np.ndarray | pd.Series] = {}
     for what, keys, optional in groups:
         found: dict[str, pd.Series] = {}
@@ -142,7 +170,8 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
                 found[key] = find_column(mdata, key, what)
             except KeyError as error:
                 failed = error
-        if failed is not None and not (optional and not found):
+        own = [key for key in found if uses.get(key, 1) == 1]  # and not also another outcome's
+        if failed is not None and not (optional and not own):
             raise failed
         data.update({k: pd.Series(v.array, index=mdata.obs_names) for k, v in found.items()})
     return pd.DataFrame(data, index=mdata.obs_names)

@@ -22,6 +22,8 @@ __all__ = ["Fitted", "fit"]
 
 REBALANCE_EVERY = 10
 VALIDATION_SEED = 20_000
+# terms of what all patients share: no part of the bound of held-out ones
+COUNTED_ONCE = tuple(f"kl:{s}:" for s in ("effect", "loadings", "precision", "local", "global"))
 
 
 @dataclass
@@ -127,11 +129,17 @@ class _Run:
         total: Terms = {}
         count = 0
         kl_weight = self.plan.kl_weight(epoch)
+        progress, shared_first = epoch / self.plan.epochs, self.plan.is_shared_first(epoch)
         if not self.module.training:
             self.module.train()
         for batch in self.batches(train, generator):
             loss, terms = self.module(
-                batch, len(train), kl_weight, rebalance=self.step % REBALANCE_EVERY == 0
+                batch,
+                len(train),
+                kl_weight,
+                rebalance=self.step % REBALANCE_EVERY == 0,
+                progress=progress,
+                shared_first=shared_first,
             )
             self.optimizer.zero_grad(set_to_none=True)
             self.fabric.backward(loss)
@@ -142,8 +150,11 @@ class _Run:
             total = {k: v + total.get(k, 0.0) for k, v in terms.items()}
         row = dict(zip(total, (torch.stack(list(total.values())) / count).tolist(), strict=True))
         _check_finite(row)
-        return {"epoch": epoch, "kl_weight": kl_weight, "elbo": sum(row.values()), **row} | {
-            f"weight:{head.site}": float(head.weight) for head in self.objective.heads
+        strengths = self.objective.strengths(progress, shared_first=shared_first)
+        elbo = sum(value for name, value in row.items() if name not in strengths)
+        return {"epoch": epoch, "kl_weight": kl_weight, "elbo": elbo, **row} | {
+            **{f"weight:{head.site}": float(head.weight) for head in self.objective.heads},
+            **{f"weight:{name}": weight for name, weight in strengths.items()},
         }
 
     def batches(self, train: Cohort, generator: torch.Generator) -> Iterator[Cohort]:
@@ -155,7 +166,7 @@ class _Run:
             if index is not None and self.fabric.world_size > 1:
                 index = index[self.fabric.global_rank :: self.fabric.world_size]
             batch = train if index is None else train.subset(index.to(self.fabric.device))
-            yield self.hide(batch, self.hiding)
+            yield self.hide(batch.dense(), self.hiding)
 
     def hide(self, batch: Cohort, generator: torch.Generator) -> Cohort:
         """Hide views at random, never the last one of a patient."""
@@ -178,9 +189,20 @@ class _Run:
         self.module.eval()
         with torch.random.fork_rng():
             torch.manual_seed(VALIDATION_SEED)
-            _, terms = self.module(validation, len(validation), 1.0)
-        held_out = [v for k, v in terms.items() if not k.startswith("kl:effect:")]
+            n = len(validation)
+            terms: Terms = {}
+            for rows in validation.chunks():
+                _, part = self.module(validation.subset(rows).dense(), n, 1.0)
+                terms = {k: terms.get(k, 0.0) + v * len(rows) / n for k, v in part.items()}
+        beside = {name: float(terms.pop(name)) for name in self.objective.names}
+        held_out = [v for k, v in terms.items() if not k.startswith(COUNTED_ONCE)]
         row = {"validation_elbo": float(torch.stack(held_out).sum())}
+        if beside:
+            full = self.objective.strengths()
+            row |= {f"validation_{name}": value for name, value in beside.items()}
+            row["validation_objective"] = row["validation_elbo"] + sum(
+                full[name] * value for name, value in beside.items()
+            )
         for head in self.objective.heads:
             row[f"validation:{head.site}"] = float(terms[head.site] / head.weight)
         return row
@@ -190,7 +212,7 @@ class _Run:
         if not validated:
             self.result.best_epoch = epoch
             return False
-        loss = -row["validation_elbo"]
+        loss = -row.get("validation_objective", row["validation_elbo"])
         if loss < self.best_loss:
             self.best_loss, self.result.best_epoch = loss, epoch
             self.best_weights = deepcopy(self.objective.state_dict())
@@ -207,16 +229,30 @@ class _Run:
 
 
 def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
-    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not."""
+    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not.
+
+    Nor do loadings that have a prior of their own; the prior of z says how much its own do.
+    """
+    point = objective.vae.design.loadings == "point"
+    own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
     decayed: list[torch.nn.Parameter] = []
     free: list[torch.nn.Parameter] = []
+    free += objective.states.parameters()
     for name, parameter in objective.vae.named_parameters():
-        shrinks = parameter.dim() > 1 and not name.endswith("effects.loc")
-        (decayed if shrinks and not name.startswith("heads.") else free).append(parameter)
-    return [
+        shrinks = parameter.dim() > 1 and not name.endswith(own_prior) and ".spread." not in name
+        kept = name.startswith(("heads.", "prior.")) or ".likelihood." in name
+        (decayed if shrinks and not kept else free).append(parameter)
+    prior = objective.vae.prior
+    bent = [p for p in prior.parameters() if p.dim() > 1] if prior.decay else []
+    own = {id(p) for p in bent}
+    free = [p for p in free if id(p) not in own]
+    groups = [
         {"params": decayed, "weight_decay": plan.weight_decay / steps},
         {"params": free, "weight_decay": 0.0},
     ]
+    if bent:
+        groups.append({"params": bent, "weight_decay": prior.decay * plan.weight_decay / steps})
+    return groups
 
 
 def _check_finite(row: dict[str, float]) -> None:

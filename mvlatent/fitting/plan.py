@@ -28,6 +28,9 @@ class Plan:
         batch size; technical effects have their own prior and do not decay.
     warmup
         Share of ``max_epochs`` over which the KL weight rises from 0 to 1.
+    shared_first
+        Share of ``max_epochs`` for which, at the beginning, private latents are clamped to their
+        prior and the shared one learns from the cross-view term (which `objectives` must hold).
     early_stopping
         Stop when the validation loss has not improved for ``patience`` epochs; the best weights are
         restored either way.
@@ -59,6 +62,7 @@ class Plan:
     lr: float = 1e-2
     weight_decay: float = 1.0
     warmup: float = 0.0
+    shared_first: float = 0.0
     early_stopping: bool = True
     patience: int = 25
     refit_epochs: int = 0
@@ -81,7 +85,7 @@ class Plan:
             raise ValueError(f"batch_size must be at least 2, not {self.batch_size!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, not {self.lr!r}.")
-        for name in ("warmup", "view_dropout"):
+        for name in ("warmup", "shared_first", "view_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
 
@@ -106,6 +110,10 @@ class Plan:
         """KL weight of an epoch, in (0, 1]."""
         rise = self.warmup * self.epochs
         return 1.0 if rise < 1 else min(1.0, (epoch + 1) / rise)
+
+    def is_shared_first(self, epoch: int) -> bool:
+        """Whether private latents are clamped in an epoch."""
+        return epoch < self.shared_first * self.epochs
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

@@ -27,7 +27,8 @@ class TermsELBO(TraceMeanField_ELBO):
     Raises
     ------
     NotImplementedError
-        If a latent site has no analytic KL: nothing falls back to sampling silently.
+        If a latent site has no analytic KL: nothing falls back to sampling silently. A prior that
+        is to be estimated by the draw, log q - log p, says so by ``kl_by_draw = True``.
     """
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Terms:
@@ -45,7 +46,7 @@ class TermsELBO(TraceMeanField_ELBO):
                 terms[name] = scale_and_mask(log_prob, site["scale"], site["mask"]).sum()
             else:
                 q = guide_trace.nodes[name]
-                kl = kl_divergence(q["fn"], site["fn"])
+                kl = _divergence(q["fn"], site["fn"], site["value"])
                 terms[f"kl:{name}"] = -scale_and_mask(kl, q["scale"], q["mask"]).sum()
         self.draw = {
             name: site["value"]
@@ -53,3 +54,10 @@ class TermsELBO(TraceMeanField_ELBO):
             if site["type"] == "sample" and torch.is_tensor(site["value"])
         }
         return terms
+
+
+def _divergence(q: Any, p: Any, value: Tensor) -> Tensor:
+    """KL of a latent site, or its estimate at the drawn value where the prior asks for it."""
+    if getattr(p, "kl_by_draw", False):
+        return q.log_prob(value) - p.log_prob(value)
+    return kl_divergence(q, p)

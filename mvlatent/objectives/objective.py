@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.objectives.base import Scene, Term
 from mvlatent.objectives.elbo import Terms, TermsELBO
+from mvlatent.vae.experts import Evidence
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Objective"]
@@ -23,15 +27,27 @@ class _Half(nn.Module):
         super().__init__()
         self.vae, self.which = vae, which
 
-    def forward(self, cohort: Cohort, n_total: int, kl_weight: float) -> None:
-        getattr(self.vae, self.which)(cohort, n_total, kl_weight)
+    def forward(
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float,
+        *,
+        evidence: dict[str, Evidence] | None = None,
+        **switches: bool,
+    ) -> None:
+        if self.which == "model":
+            self.vae.model(cohort, n_total, kl_weight, **switches)
+        else:
+            self.vae.guide(cohort, n_total, kl_weight, evidence=evidence, **switches)
 
 
 class Objective(nn.Module):
-    r"""Negative ELBO a patient, with the balance of the in-training heads.
+    r"""Negative ELBO a patient, what stands beside it, and the balance of the in-training heads.
 
     A head in the model is weighted so that
-    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{views}\rVert`;
+    :math:`\lVert\nabla_z \text{head}\rVert \approx \rho \lVert\nabla_z \text{views}\rVert`, times
+    the outcome's own relative weight;
     at the scale of the ELBO itself thousands of features would drown one event.
 
     Parameters
@@ -40,6 +56,14 @@ class Objective(nn.Module):
         The model, with its heads inside.
     rho
         Share of the head's gradient; 0 leaves the outcome to the reported head alone.
+    terms
+        Terms beside the ELBO; those of weight 0 are left out.
+    stop_gradient
+        Let z learn from the terms (and the prior) alone: the views are decoded from a detached z.
+
+    References
+    ----------
+    Märtens & Yau (2020), Neural decomposition: functional ANOVA with variational autoencoders.
 
     Examples
     --------
@@ -49,9 +73,18 @@ class Objective(nn.Module):
     0.0
     """
 
-    def __init__(self, vae: StructuredVAE, *, rho: float = 0.0) -> None:
+    def __init__(
+        self,
+        vae: StructuredVAE,
+        *,
+        rho: float = 0.0,
+        terms: Sequence[Term] = (),
+        stop_gradient: bool = False,
+    ) -> None:
         super().__init__()
-        self.rho = rho
+        self.rho, self.stop_gradient = rho, stop_gradient
+        self.terms = tuple(term for term in terms if term.weight > 0)
+        self.states = nn.ModuleDict({term.name: term.state(vae) for term in self.terms})
         self.elbo = TermsELBO()
         self.bound = self.elbo(_Half(vae, "model"), _Half(vae, "guide"))
 
@@ -65,17 +98,78 @@ class Objective(nn.Module):
         """The in-training heads."""
         return list(self.vae.heads)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the terms beside the ELBO."""
+        return tuple(term.name for term in self.terms)
+
+    def settle(self) -> None:
+        """Put every schedule at its end: what a run after the first one goes on with."""
+        self.terms = tuple(replace(term, schedule="constant") for term in self.terms)
+
+    def strengths(self, progress: float = 1.0, *, shared_first: bool = False) -> dict[str, float]:
+        """Weight of each term at a share of the epochs; shared first, cross view stands at once."""
+        at_once = ("cross_view",) if shared_first else ()
+        return {t.name: t.strength(1.0 if t.name in at_once else progress) for t in self.terms}
+
     def forward(
-        self, cohort: Cohort, n_total: int, kl_weight: float = 1.0, *, rebalance: bool = False
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float = 1.0,
+        *,
+        rebalance: bool = False,
+        progress: float = 1.0,
+        shared_first: bool = False,
     ) -> tuple[Tensor, Terms]:
-        """Loss (a scalar, nats a patient) and its detached terms (nats a patient each)."""
-        terms: Terms = self.bound(cohort, n_total, kl_weight)
-        if rebalance and self.rho > 0:
+        """Loss (a scalar, nats a patient) and its detached terms (nats a patient each).
+
+        Parameters
+        ----------
+        cohort
+            Patients of the batch.
+        n_total
+            Patients of the whole data set.
+        kl_weight
+            Weight of the patients' KL terms.
+        rebalance
+            Look at the gradients and move the heads' weights.
+        progress
+            Share of the epochs that is over, for the schedules.
+        shared_first
+            Clamp every w to its prior and let z learn from the terms, cross view at full weight.
+
+        Returns
+        -------
+        tuple
+            The terms of the ELBO, whose sum it is, and under `names` the unweighted others: each
+            counts in the loss with its sign, times its strength.
+        """
+        evidence = self.vae.evidence(cohort)
+        detached = self.stop_gradient or shared_first
+        terms: Terms = self.bound(
+            cohort,
+            n_total,
+            kl_weight,
+            evidence=evidence,
+            detached=detached,
+            clamped=shared_first,
+        )
+        if rebalance and self.rho > 0 and not detached:
             self._rebalance(terms)
         for head in self.heads:
             terms = head.add_prior(terms)
         loss = -torch.stack(list(terms.values())).sum() / n_total
-        return loss, {name: term.detach() / n_total for name, term in terms.items()}
+        found = {name: term.detach() / n_total for name, term in terms.items()}
+        scene = Scene(self.vae, cohort, evidence, self.elbo.draw)
+        strengths = self.strengths(progress, shared_first=shared_first)
+        for term in self.terms:
+            value = term.value(scene, self.states[term.name])
+            loss = loss - strengths[term.name] * value
+            found[term.name] = value.detach()
+        if shared_first:  # private encoders rest, yet every process expects their gradient
+            loss = loss + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
+        return loss, found
 
     def _rebalance(self, terms: Terms) -> None:
         """Move each head's weight towards ρ times the ratio of the gradients at z."""
@@ -90,5 +184,6 @@ class Objective(nn.Module):
                 continue
             (pull,) = torch.autograd.grad(term, z, retain_graph=True)
             unweighted = pull.norm() / head.weight.clamp_min(1e-8)
-            target = self.rho * data.norm() / unweighted.clamp_min(1e-8)
+            share = self.rho * head.importance
+            target = share * data.norm() / unweighted.clamp_min(1e-8)
             head.weight.mul_(SMOOTHING).add_((1 - SMOOTHING) * target)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from .blocks import BlockScaling
-from .labels import Intercepts
 from .mixture import Component, LaplaceMixture, thinned
 from .sds import SdPoint
 from .spaces import Shrinkage, Space
@@ -65,7 +64,7 @@ def joint_baseline(
     weights = profiled.weights
     gain = -weights @ standard
     shift = gain.new_zeros(gain.shape[1])
-    if not isinstance(profiled.baseline, Intercepts):
+    if profiled.baseline.hazard:
         bend = weights[0] if profiled.bend is None else profiled.bend[0]
         centre = weights[0] if profiled.centre is None else profiled.centre[0]
         mean = centre @ standard

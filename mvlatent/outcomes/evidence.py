@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .laplace import Mode, find_mode
 from .spaces import Space
-from .target import Target
+from .target import NoisyTarget, Target
 
 __all__ = ["EmpiricalBayes", "fit_block_sds"]
 
@@ -64,7 +64,8 @@ def fit_block_sds(
 
     ``log tau_b^2`` moves by ``log(a' K_b a / tr(K_b S))`` (MacKay 1992, in dual form), sped up by a
     safeguarded secant. A block that has faded is switched off if the same ratio, taken without
-    the block, is at most one: more variance would not help there either.
+    the block, is at most one: more variance would not help there either. A target's noise is learnt
+    beside them.
 
     With ``prior_sd`` (B,) the sds are half-normal of these scales, and what is found is the mode of
     their logarithms, where no block is ever off.
@@ -72,17 +73,21 @@ def fit_block_sds(
     coord = space.zeros(target.n_outputs)
     walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
-    converged = bool(fixed.all())
+    noisy = target if isinstance(target, NoisyTarget) else None
+    converged = bool(fixed.all()) and noisy is None
     for _ in range(0 if converged else max_iter):
         space.set_tau(walk.tau)
         mode = find_mode(space, target, offset, coord, tolerance=MODE_TOLERANCE)
         coord = mode.coord
         traces, logdet = space.evidence()
         path.append(log_marginal(mode, logdet, target))
+        n_effective = float((walk.tau.square() * traces).sum())
         norms, traces = space.norms(coord), target.effective_share * traces
         if prior_sd is not None:  # as if the block held one coefficient more, and more information
             norms, traces = norms + walk.tau.pow(-2), traces + prior_sd.pow(-2)
         slope = walk.advance(norms, traces)
+        if noisy is not None:
+            slope = max(slope, noisy.learn_noise(mode.eta, n_effective))
         if slope < SLOPE_TOLERANCE:
             converged = True
             break

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from .averaging import averaged, joint_baseline
 from .blocks import BlockScaling, checked_blocks, starting_sds
+from .continuous import NormalNoise
 from .evidence import fit_block_sds
 from .labels import Intercepts
 from .mixture import Component, HeadPosterior, LaplaceMixture, SampledPosterior
+from .ordinal import Cutpoints
 from .sds import sd_points, sd_scales
 from .spaces import Shrinkage, make_space
 from .survival import BASELINES, survival_curves
@@ -23,7 +25,10 @@ from .target import Baseline, BaselineShape, Target
 __all__ = ["BlockHead"]
 
 N_SDS = 16  # points of the sds' posterior
-BASELINE_KINDS: dict[str, type[BaselineShape]] = {**BASELINES, Intercepts.kind: Intercepts}
+BASELINE_KINDS: dict[str, type[BaselineShape]] = {
+    **BASELINES,
+    **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
+}
 
 
 @dataclass
@@ -199,20 +204,21 @@ class BlockHead:
     def predict(self, blocks: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Posterior mean and variance of the linear predictor, (n, C) each.
 
-        For survival the log relative hazard; for labels the logits, with their intercepts.
+        For survival the log relative hazard; for labels the logits and for a continuous target
+        the value, with their intercepts; for an ordinal target the log odds of higher levels.
         """
         mean, variance = self.posterior.moments(self._scaled(blocks))
-        return mean + self._intercept, variance
+        level = self._level()
+        return mean if level is None else mean + level, variance
 
     def mean(self, blocks: Mapping[str, Tensor]) -> Tensor:
         """Posterior mean of the linear predictor, (..., n, C), without its variance."""
-        return self._scaled(blocks) @ self.posterior.mean().T + self._intercept
+        mean, level = self._scaled(blocks) @ self.posterior.mean().T, self._level()
+        return mean if level is None else mean + level
 
-    @property
-    def _intercept(self) -> Tensor:
-        if isinstance(self._profile, Intercepts):
-            return self._profile.intercept
-        return self._mode.new_zeros(len(self._mode))
+    def _level(self) -> Tensor | None:
+        """Posterior mean of what the baseline adds to the predictor, (C,)."""
+        return self._profile.level(self.posterior.mean_moved())
 
     def coefficient_draws(
         self, n_samples: int, generator: torch.Generator | None = None
@@ -236,7 +242,7 @@ class BlockHead:
     ) -> tuple[Tensor, Tensor]:
         """Linear predictors (S, n, C) and the baseline's coordinates (S, K) of the same draws.
 
-        The predictors are those of the coefficients alone, without intercepts of labels.
+        The predictors are those of the coefficients alone, without intercepts.
         """
         x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
@@ -263,9 +269,8 @@ class BlockHead:
             Source of randomness.
         """
         eta, moved = self.joint_draws(blocks, n_samples, generator)
-        if isinstance(self._profile, Intercepts):
-            eta = eta + self._intercept + moved[:, None]
-        return eta
+        level = self._profile.level(moved)
+        return eta if level is None else eta + level[:, None]
 
     def survival_draws(
         self,

@@ -175,11 +175,15 @@ class Intercepts(BaselineShape):
     """
 
     kind: ClassVar[str] = "intercepts"
+    hazard: ClassVar[bool] = False
     intercept: Tensor
 
     @property
     def coordinates(self) -> Tensor:
         return self.intercept
+
+    def level(self, draw: Tensor | None = None) -> Tensor:
+        return self.intercept if draw is None else self.intercept + draw
 
 
 LABELS: dict[str, type[Categorical]] = {"categorical": Categorical}

@@ -29,6 +29,10 @@ class HeadPosterior(Protocol):
         """Posterior mean of the coefficients, (C, P)."""
         ...
 
+    def mean_moved(self) -> Tensor:
+        """Posterior mean of the baseline's coordinates, (K,)."""
+        ...
+
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of ``x @ beta`` for rows x (n, P), (n, C) each."""
         ...
@@ -105,6 +109,9 @@ class LaplaceMixture:
     def mean(self) -> Tensor:
         return torch.stack([c.weight * c.mode * c.sd for c in self.components]).sum(0)
 
+    def mean_moved(self) -> Tensor:
+        return torch.stack([c.weight * c.baseline.shift for c in self.components]).sum(0)
+
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         found = [part.moments(x) for part in self.components]
         if len(found) == 1:
@@ -171,6 +178,9 @@ class SampledPosterior:
 
     def mean(self) -> Tensor:
         return self.beta.mean(0)
+
+    def mean_moved(self) -> Tensor:
+        return self.moved.mean(0)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         eta = torch.einsum("np,scp->snc", x, self.beta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ __all__ = [
     "BaselineShape",
     "Curvature",
     "LinearBaseline",
+    "NoisyTarget",
     "ProfiledBaseline",
     "Target",
 ]
@@ -105,6 +106,15 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class NoisyTarget(Protocol):
+    """A target whose noise is a hyperparameter, learnt with the sds of the blocks."""
+
+    def learn_noise(self, eta: Tensor, n_effective: float) -> float:
+        """Take the next noise at a linear predictor (n, C); slope of the evidence in nats."""
+        ...
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Gaussian posterior of the baseline's log-scale coordinates, given the coefficients.
@@ -147,12 +157,20 @@ class BaselineShape:
     """
 
     kind: ClassVar[str]
+    hazard: ClassVar[bool] = True  # a hazard's average grows with the spread of the predictors
     factor: Tensor
 
     @property
     def coordinates(self) -> Tensor:
         """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
         raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
+
+    def level(self, draw: Tensor | None = None) -> Tensor | None:
+        """What the baseline adds to the linear predictor, (..., C); ``None`` is nothing.
+
+        ``draw`` holds deviations of the coordinates from the mode, (..., K); None is the mode.
+        """
+        return None
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that rebuild the baseline."""

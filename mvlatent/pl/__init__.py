@@ -10,6 +10,7 @@ from mvlatent.pl.intervals import interval_calibration
 from mvlatent.pl.labels import reliability, risk_coverage
 from mvlatent.pl.latent import latent
 from mvlatent.pl.leakage import leakage_matrix, view_leakage
+from mvlatent.pl.path import path
 from mvlatent.pl.retrieval import retrieval
 from mvlatent.pl.stability import stability
 from mvlatent.pl.survival import kaplan_meier
@@ -28,6 +29,7 @@ __all__ = [
     "latent",
     "leakage_matrix",
     "ledger",
+    "path",
     "reliability",
     "retrieval",
     "risk_coverage",

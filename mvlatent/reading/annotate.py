@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mvlatent.posterior import Latents
+from mvlatent.reading.impute import through
 from mvlatent.trained import Trained
 
 __all__ = ["annotate", "outcome_columns"]
@@ -35,22 +36,33 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
 
 
 def outcome_columns(trained: Trained, latents: Latents, *, seed: int = 0) -> pd.DataFrame:
-    """Predicted outcomes as columns for ``obs``: risk, label and class probabilities.
+    """Predicted outcomes as columns for ``obs``: risk, label and class probabilities, target.
 
     ``mvlatent_risk`` is that of the first of competing causes, ``mvlatent_risk_2`` of the second.
+    Further outcomes of a kind have their names at the end, as in ``mvlatent_risk_PFI``; targets
+    always have: ``mvlatent_target_purity``.
     """
     columns: dict[str, Any] = {}
-    index = list(latents.cohort.obs_names)
-    if trained.survival is not None:
-        risk = trained.survival.predict(latents, trained.bases)
-        for k, column in enumerate(risk.T, 1):
-            columns["mvlatent_risk" if k == 1 else f"mvlatent_risk_{k}"] = column.numpy()
-    if trained.labels is not None:
-        probabilities = trained.labels.probabilities(
-            latents, trained.bases, n_samples=200, seed=seed, blocks="full"
-        )
-        classes = list(trained.preparation.categories or ())
-        columns["mvlatent_label"] = [classes[i] for i in probabilities.argmax(1)]
-        for name, column in zip(classes, probabilities.T, strict=True):
-            columns[f"mvlatent_probability_{name}"] = column
-    return pd.DataFrame(columns, index=index)
+    for name, reported in trained.outcomes.items():
+        role, end = trained.roles.named[name], trained.roles.suffix(name)
+        prepared: Any = trained.preparation.outcomes[name]
+        options: Any = {"n_samples": 200, "seed": seed, "blocks": "full"}
+        if role == "survival":
+            risk = reported.predict(latents, trained.bases)
+            for k, column in enumerate(risk.T, 1):
+                cause = "" if k == 1 else f"_{k}"
+                columns[f"mvlatent_risk{end}{cause}"] = column.numpy()
+            continue
+        levels = prepared.categories if role == "labels" else prepared.levels
+        what = f"mvlatent_label{end}" if role == "labels" else f"mvlatent_target_{name}"
+        if not levels:
+            mean, sd = reported.values(latents, trained.bases, **options)
+            columns[what] = through(mean, sd, prepared.inverse).mean
+            continue
+        probabilities = reported.probabilities(latents, trained.bases, **options)
+        columns[what] = [levels[i] for i in probabilities.argmax(1)]
+        if role == "target":
+            end = f"_{name}"
+        for level, column in zip(levels, probabilities.T, strict=True):
+            columns[f"mvlatent_probability{end}_{level}"] = column
+    return pd.DataFrame(columns, index=list(latents.cohort.obs_names))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.exposure import exposed
 
 __all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick"]
 
@@ -56,7 +57,7 @@ def head_draws(
 ) -> dict[str, Tensor]:
     """Draws of the blocks, (S, n, p_b) each: latents from their posterior, absent views decoded.
 
-    A factor that is switched off is held at its mean, 0: no patient ever had another value, so the
+    A factor that is switched off is held at its mean: no patient ever had another value, so the
     head knows nothing of it, and it would only add the prior of its coefficient to every band.
     """
     z, private = latents.draw(n_draws, seed)
@@ -67,9 +68,9 @@ def head_draws(
         for name in names:
             kind, _, view = name.partition(":")
             if kind == "shared":
-                drawn[name] = z * latents.vae.active
+                drawn[name] = torch.where(latents.vae.active, z, fixed[name])
             elif kind == "private":
-                drawn[name] = private[view] * latents.vae.part(view).active
+                drawn[name] = torch.where(latents.vae.part(view).active, private[view], fixed[name])
             elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
                 drawn[name] = _scores(latents, view, bases[view], z, noise=True)
             else:
@@ -91,8 +92,12 @@ def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool
         w = torch.randn_like(w)
     technical = latents.cohort.technical[absent]
     eta = part.decoder(z, w, technical, part.expected_effect())
-    x = part.likelihood.draw(eta) if noise else part.likelihood.mean(eta)
-    decoded = x if basis.rotated else (x - basis.centre) @ basis.directions
+    surface = part.likelihood.expected_surface(eta)
+    if noise:
+        exposure = None if part.exposure is None else part.exposure.draw(z, technical)
+        drawn = part.likelihood.draw(exposed(eta, exposure))
+        surface = part.likelihood.surface(drawn, exposure)
+    decoded = surface if basis.rotated else basis.project(surface)
     out = scores.expand(*z.shape[:-2], *scores.shape).clone()
     out[..., absent, :] = decoded
     return out

@@ -9,14 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, SurvivalData
+from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
 from mvlatent.outcomes.causes import fit_head
 from mvlatent.outcomes.labels import Categorical
 from mvlatent.outcomes.survival import survival_target
+from mvlatent.outcomes.targets import value_target
 from mvlatent.reading.blocks import pick
-from mvlatent.specs import Survival
+from mvlatent.specs import Survival, Target
 
-__all__ = ["AUTO", "CANDIDATES", "LabelOutcome", "Outcome", "SurvivalOutcome", "choose_blocks"]
+__all__ = [
+    "AUTO",
+    "CANDIDATES",
+    "LabelOutcome",
+    "Outcome",
+    "SurvivalOutcome",
+    "TargetOutcome",
+    "choose_blocks",
+]
 
 AUTO = ("auto",)
 CANDIDATES: tuple[tuple[str, ...], ...] = (
@@ -57,10 +66,11 @@ class SurvivalOutcome:
     candidates: tuple[tuple[str, ...], ...] = CANDIDATES
     n_folds = 5
 
-    def __init__(self, cohort: Cohort, spec: Survival) -> None:
-        if cohort.survival is None:
+    def __init__(self, cohort: Cohort, spec: Survival, name: str | None = None) -> None:
+        data = cohort.outcome(SurvivalData, name)
+        if data is None:
             raise ValueError("the cohort has no survival outcome.")
-        self.data, self.spec = cohort.survival, spec
+        self.data, self.spec = data, spec
         seen = self.data.observed & (self.data.event > 0)
         self.horizon = float(self.data.time[seen].max())
 
@@ -110,10 +120,11 @@ class LabelOutcome:
     candidates: tuple[tuple[str, ...], ...] = (CANDIDATES[0], CANDIDATES[-1])
     n_folds = 3
 
-    def __init__(self, cohort: Cohort) -> None:
-        if cohort.labels is None:
+    def __init__(self, cohort: Cohort, name: str | None = None) -> None:
+        labels = cohort.outcome(LabelData, name)
+        if labels is None:
             raise ValueError("the cohort has no labels.")
-        self.codes, self.n_classes = cohort.labels.codes, len(cohort.labels.categories)
+        self.codes, self.n_classes = labels.codes, len(labels.categories)
 
     def target(self, rows: np.ndarray | None = None) -> Any:
         codes = self.codes if rows is None else self.codes[torch.as_tensor(rows)]
@@ -129,12 +140,51 @@ class LabelOutcome:
         return self.codes.numpy()
 
 
+class TargetOutcome:
+    """A target of a cohort: continuous values are scored by R², levels by their order.
+
+    The order is the share of pairs of different levels that the predictor puts right.
+    """
+
+    horizon: float = 0.0
+    candidates: tuple[tuple[str, ...], ...] = CANDIDATES
+    n_folds = 5
+
+    def __init__(self, cohort: Cohort, spec: Target, name: str | None = None) -> None:
+        data = cohort.outcome(TargetData, name)
+        if data is None:
+            raise ValueError("the cohort has no target.")
+        self.data, self.spec = data, spec
+        self._spread = float(data.value[data.observed].var(correction=0))
+
+    def target(self, rows: np.ndarray | None = None) -> Any:
+        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
+        return value_target(data, self.spec)
+
+    def score(self, eta: Tensor, rows: np.ndarray) -> float:
+        data = self.data.subset(torch.as_tensor(rows))
+        value, eta = data.value[data.observed].double(), eta[data.observed, 0].double()
+        if not data.levels:
+            return float((1 - (value - eta).square() / self._spread).sum())
+        higher = value[:, None] > value
+        right = (eta[:, None] > eta).double() + 0.5 * (eta[:, None] == eta).double()
+        pairs = int(higher.sum())
+        return len(value) * (float((right * higher).sum()) / pairs if pairs else 0.5)
+
+    def strata(self) -> np.ndarray:
+        """Thirds of the values, as far as they are told apart."""
+        observed, value = self.data.observed.numpy(), self.data.value.numpy()
+        cuts = np.unique(np.quantile(value[observed], [1 / 3, 2 / 3]))
+        return np.where(observed, np.searchsorted(cuts, value), -1)
+
+
 def choose_blocks(
     blocks: Mapping[str, Tensor], outcome: Outcome, *, seed: int = 0
 ) -> tuple[tuple[str, ...], dict[str, float]]:
     """The candidate set of blocks that predicts best over inner folds.
 
-    Survival is scored by Harrell's C, labels by their log-likelihood a patient.
+    Survival is scored by Harrell's C, labels by their log-likelihood a patient, targets by R² or by
+    the order of their levels.
 
     Parameters
     ----------

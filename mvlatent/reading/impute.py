@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 from mvlatent.posterior import Latents
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.structured import ViewPart
 
-__all__ = ["Prediction", "predict_view"]
+__all__ = ["Prediction", "predict_view", "through"]
 
 HERMITE_NODES = 9
 MAX_ELEMENTS = 60_000_000  # of a chunk of drawn views
@@ -63,12 +65,17 @@ def predict_view(
     -----
     With a linear decoder and normal noise the predictive distribution is Gaussian in scaled units:
     its quantiles go through the inverse transform, and its moments are integrated by Gauss-Hermite
-    quadrature. A Bernoulli interval is that of the probability.
+    quadrature; where a patient has no view and the prior of z is learnt, draws take over. Elsewhere
+    latents (and the exposure of an absent view) are drawn: the mean is that of the expected values,
+    the bounds are quantiles of drawn entries, so that those of counts and levels are counts and
+    levels. A Bernoulli interval is that of the probability; the mean of a categorical view is its
+    most probable level.
     """
     part = latents.vae.part(name)
-    if part.decoder.is_linear and part.design.likelihood == "normal":
+    gaussian = part.decoder.is_linear and part.design.likelihood == "normal"
+    if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
-        return _through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
+        return through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
     parts = list(_by_draws(latents, name, basis, inverse, level, n_samples, seed))
     stack = [None if q[0] is None else np.concatenate(q) for q in zip(*parts, strict=True)]
     return Prediction(*stack)  # type: ignore[arg-type]
@@ -86,6 +93,10 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
     loadings, covariance = _joint(latents, name, linear.shared, linear.private)
     spread = _quadratic(covariance, loadings)
     variance = variance + spread
+    if part.decoder.spread is not None:  # of the loadings around their means
+        w = latents.private_means[name].square() + latents.private_sd(name).square()
+        energy = torch.cat([latents.z.mean.square() + latents.z.variance, w], 1)
+        variance = variance + energy @ part.decoder.spread.variance
     if part.effects is not None:
         rows = part.effects.variance_of_rows(cohort.technical, latents.vae.groups, part.weight())
         lifted = rows.mean(1, keepdim=True) if basis.rotated else rows
@@ -121,12 +132,13 @@ def _quadratic(covariance: Tensor, loadings: Tensor) -> Tensor:
     return out.clamp_min(0.0)
 
 
-def _through(
+def through(
     mean: np.ndarray,
     sd: np.ndarray,
     inverse: Callable[[np.ndarray], np.ndarray],
-    level: float | None,
+    level: float | None = None,
 ) -> Prediction:
+    """Gaussian predictions taken through an inverse transform: moments, and with a level bounds."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
     weights = weights / weights.sum()
     first = np.zeros_like(mean, dtype=np.float64)
@@ -157,19 +169,47 @@ def _by_draws(
     for start in range(0, len(latents.cohort), step):
         rows = list(range(start, min(start + step, len(latents.cohort))))
         chunk = Latents(latents.vae, latents.cohort.subset(rows))
+        view = chunk.cohort.views[name]
         z, private = chunk.draw(n_samples, seed + start)
-        effect = part.expected_effect()
-        eta = decode(part, basis, z, private[name], chunk.cohort.technical, effect)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed + start)
-            probability = part.design.likelihood == "bernoulli"
-            x = part.likelihood.mean(eta) if probability else part.likelihood.draw(eta)
-        values = np.stack([inverse(draw.numpy()) for draw in x])
-        mean, sd = values.mean(0), values.std(0)
-        if probability:
-            sd = np.sqrt(mean * (1 - mean))
-        if level is None:
-            yield mean, sd, None, None
-        else:
-            lower, upper = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-            yield mean, sd, lower, upper
+            technical, effect = chunk.cohort.technical, part.expected_effect()
+            exposure = view.exposure
+            if part.exposure is not None and exposure is not None:
+                exposure = torch.where(view.present, exposure, part.exposure.draw(z, technical))
+            eta = decode(part, basis, z, private[name], technical, effect, exposure)
+            yield _summary(part, eta, inverse, level)
+
+
+def _summary(
+    part: ViewPart,
+    eta: Tensor,
+    inverse: Callable[[np.ndarray], np.ndarray],
+    level: float | None,
+) -> tuple[np.ndarray | None, ...]:
+    """Mean, sd and bounds of new entries from drawn predictors (S, n, p)."""
+    kind = part.design.likelihood
+    if kind == "studentt":  # its scaling bends: every draw goes back to the user's units
+        values = np.stack([inverse(x.numpy()) for x in part.likelihood.draw(eta)])
+        return values.mean(0), values.std(0), *_bounds(values, level, "linear")
+    expected = part.likelihood.mean(eta)
+    mean, variance = expected.mean(0), part.likelihood.variance(eta).mean(0) + expected.var(0)
+    if kind == "bernoulli":
+        lower, upper = _bounds(expected.numpy(), level, "linear")
+        return mean.numpy(), (mean * (1 - mean)).sqrt().numpy(), lower, upper
+    if kind == "categorical":
+        values = np.stack([inverse(x.numpy()) for x in part.likelihood.draw(eta)])
+        return inverse(mean.numpy()), values.std(0), *_bounds(values, level, "inverted_cdf")
+    if level is None:
+        return inverse(mean.numpy()), variance.sqrt().numpy(), None, None
+    method = "linear" if kind == "beta" else "inverted_cdf"
+    lower, upper = _bounds(part.likelihood.draw(eta).numpy(), level, method)
+    return inverse(mean.numpy()), variance.sqrt().numpy(), inverse(lower), inverse(upper)
+
+
+def _bounds(values: np.ndarray, level: float | None, method: Any) -> tuple[Any, Any]:
+    """Central interval of draws (S, n, p)."""
+    if level is None:
+        return None, None
+    lower, upper = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0, method=method)
+    return lower, upper

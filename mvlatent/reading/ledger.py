@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
+from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import Head, fit_head
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.survival import survival_target
@@ -47,7 +47,7 @@ def residual_scores(
     return out
 
 
-def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival | None) -> Head:
+def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival) -> Head:
     """Survival head on every block of the patients, for `ledger`.
 
     Raises
@@ -55,9 +55,10 @@ def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival | N
     ValueError
         If the patients have no survival outcome.
     """
-    if cohort.survival is None or spec is None:
+    data = cohort.outcome(SurvivalData, spec.name)
+    if data is None:
         raise ValueError("the patients have no survival outcome to learn a ledger from.")
-    target = survival_target(cohort.survival, spec)
+    target = survival_target(data, spec)
     return fit_head(blocks, target, n_sds=N_SDS, off=OFF)
 
 

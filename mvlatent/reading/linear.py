@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.exposure import exposed
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
 __all__ = ["LinearView", "decode", "jacobian", "linear_view"]
@@ -41,10 +42,16 @@ def linear_view(vae: StructuredVAE, name: str, basis: Basis) -> LinearView:
 
 @torch.no_grad()
 def decode(
-    part: ViewPart, basis: Basis, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor
+    part: ViewPart,
+    basis: Basis,
+    z: Tensor,
+    w: Tensor,
+    technical: Tensor,
+    effect: Tensor,
+    exposure: Tensor | None = None,
 ) -> Tensor:
-    """Linear predictor on the features, (..., n, p), scaled units."""
-    eta = part.decoder(z, w, technical, effect)
+    """Linear predictor on the features, (..., n, p), scaled units, with the rows' exposure."""
+    eta = exposed(part.decoder(z, w, technical, effect), exposure)
     return basis.lift(eta) + basis.centre if basis.rotated else eta
 
 

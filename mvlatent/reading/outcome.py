@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
+from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head, head_from_state
+from mvlatent.outcomes.continuous import NormalNoise
+from mvlatent.outcomes.head import BlockHead
+from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick
-from mvlatent.reading.choice import AUTO, LabelOutcome, Outcome, SurvivalOutcome, choose_blocks
-from mvlatent.specs import Survival
+from mvlatent.reading.choice import (
+    AUTO,
+    LabelOutcome,
+    Outcome,
+    SurvivalOutcome,
+    TargetOutcome,
+    choose_blocks,
+)
+from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
 from mvlatent.vae.basis import Basis
 
-__all__ = ["Reported", "fit_labels", "fit_survival"]
+__all__ = ["Reported", "fit_labels", "fit_outcome", "fit_survival", "fit_target"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
 SHARED_ONLY = ("shared", "clinical", "technical")
@@ -38,12 +48,15 @@ class Reported:
         Last event time of the training patients; 0 for labels.
     inner_scores
         Held-out score of each candidate set of blocks, where inner folds chose.
+    name
+        Name of the outcome; ``None`` is the first of its kind that a cohort has.
     """
 
     full: Head
     shared_only: Head
     horizon: float = 0.0
     inner_scores: dict[str, float] = field(default_factory=dict)
+    name: str | None = None
 
     def times(self, n: int) -> np.ndarray:
         """``n`` times from 0 to the last event of the training patients."""
@@ -119,7 +132,7 @@ class Reported:
                 "kind='competing')."
             )
         grid = torch.as_tensor(times, dtype=torch.float64)
-        data = latents.cohort.survival
+        data = latents.cohort.outcome(SurvivalData, self.name)
         strata = None if data is None else data.stratum
         ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
         out = [np.empty((len(times), len(latents.cohort))) for _ in range(1 + len(ends))]
@@ -140,16 +153,38 @@ class Reported:
     def probabilities(
         self, latents: Latents, bases: dict[str, Basis], *, n_samples: int, seed: int, blocks: str
     ) -> np.ndarray:
-        """Posterior mean class probabilities, (n, C)."""
+        """Posterior mean probabilities of classes (n, C) or of ordered levels (n, L)."""
         parts = []
         drawn = self.draws(latents, bases, n_samples=n_samples, seed=seed, blocks=blocks)
         for _, head, features, generator in drawn:
-            parts.append(head.sample(features, n_samples, generator).softmax(-1).mean(0))
+            if isinstance(head, BlockHead) and isinstance(head.baseline, Cutpoints):
+                eta, moved = head.joint_draws(features, n_samples, generator)
+                parts.append(head.baseline.probabilities(eta[..., 0], moved).mean(0))
+            else:
+                parts.append(head.sample(features, n_samples, generator).softmax(-1).mean(0))
         return torch.cat(parts).numpy()
+
+    def values(
+        self, latents: Latents, bases: dict[str, Basis], *, n_samples: int, seed: int, blocks: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predictive mean and sd of a new measurement of a continuous target, (n,), scaled."""
+        mean = self.predict(latents, bases, blocks=blocks)[:, 0]
+        variance = torch.empty_like(mean)
+        drawn = self.draws(latents, bases, n_samples=n_samples, seed=seed, blocks=blocks)
+        for rows, head, features, generator in drawn:
+            baseline = cast(NormalNoise, cast(BlockHead, head).baseline)
+            eta, moved = cast(BlockHead, head).joint_draws(features, n_samples, generator)
+            value = eta[..., 0] + baseline.level(moved)
+            variance[rows] = value.var(0) + baseline.noise(moved).square().mean()
+        return mean.numpy(), variance.sqrt().numpy()
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON and arrays of both heads."""
-        json: dict[str, Any] = {"horizon": self.horizon, "inner_scores": self.inner_scores}
+        json: dict[str, Any] = {
+            "name": self.name,
+            "horizon": self.horizon,
+            "inner_scores": self.inner_scores,
+        }
         arrays: dict[str, np.ndarray] = {}
         for name, head in (("full", self.full), ("shared_only", self.shared_only)):
             json[name], held = head.state()
@@ -170,7 +205,12 @@ class Reported:
             )
             for name in ("full", "shared_only")
         }
-        return cls(**heads, horizon=json["horizon"], inner_scores=json["inner_scores"])
+        return cls(
+            **heads,
+            horizon=json["horizon"],
+            inner_scores=json["inner_scores"],
+            name=json.get("name"),
+        )
 
 
 def _incidence(head: CauseHeads, cause: int | None) -> Callable[..., Tensor]:
@@ -183,7 +223,9 @@ def _trim(blocks: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
     return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
 
 
-def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str]) -> Reported:
+def _fit_pair(
+    blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str], name: str | None
+) -> Reported:
     chosen = tuple(kinds)
     scores: dict[str, float] = {}
     if chosen == AUTO:
@@ -193,11 +235,16 @@ def _fit_pair(blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str])
     narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
     full = fit_head(wide, target)
     shared = full if list(wide) == list(narrow) else fit_head(narrow, target)
-    return Reported(full, shared, outcome.horizon, scores)
+    return Reported(full, shared, outcome.horizon, scores, name)
 
 
 def fit_survival(
-    blocks: dict[str, Tensor], cohort: Cohort, spec: Survival, *, kinds: Sequence[str] = AUTO
+    blocks: dict[str, Tensor],
+    cohort: Cohort,
+    spec: Survival,
+    *,
+    kinds: Sequence[str] = AUTO,
+    name: str | None = None,
 ) -> Reported:
     """Reported survival heads of the training patients; risk is the log hazard ratio.
 
@@ -211,16 +258,45 @@ def fit_survival(
         The outcome.
     kinds
         Blocks of the head; ``("auto",)`` takes what inner folds prefer.
+    name
+        Name of the outcome in the cohort; ``None`` is the first of its kind.
     """
-    return _fit_pair(blocks, SurvivalOutcome(cohort, spec), kinds)
+    return _fit_pair(blocks, SurvivalOutcome(cohort, spec, name), kinds, name)
 
 
 def fit_labels(
-    blocks: dict[str, Tensor], cohort: Cohort, *, kinds: Sequence[str] = AUTO
+    blocks: dict[str, Tensor],
+    cohort: Cohort,
+    *,
+    kinds: Sequence[str] = AUTO,
+    name: str | None = None,
 ) -> Reported:
     """Reported label heads of the training patients, as `fit_survival`."""
     leading = {
-        name: x[:, :MAX_LABEL_SCORES] if name.startswith("scores:") else x
-        for name, x in blocks.items()
+        key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
+        for key, x in blocks.items()
     }
-    return _fit_pair(leading, LabelOutcome(cohort), kinds)
+    return _fit_pair(leading, LabelOutcome(cohort, name), kinds, name)
+
+
+def fit_target(
+    blocks: dict[str, Tensor],
+    cohort: Cohort,
+    spec: Target,
+    *,
+    kinds: Sequence[str] = AUTO,
+    name: str | None = None,
+) -> Reported:
+    """Reported heads of an ordinal or continuous target, as `fit_survival`."""
+    return _fit_pair(blocks, TargetOutcome(cohort, spec, name), kinds, name)
+
+
+def fit_outcome(
+    blocks: dict[str, Tensor], cohort: Cohort, spec: OutcomeSpec, *, kinds: Sequence[str] = AUTO
+) -> Reported:
+    """Reported heads of an outcome of any kind, as `fit_survival`."""
+    if isinstance(spec, Survival):
+        return fit_survival(blocks, cohort, spec, kinds=kinds, name=spec.name)
+    if isinstance(spec, Labels):
+        return fit_labels(blocks, cohort, kinds=kinds, name=spec.name)
+    return fit_target(blocks, cohort, spec, kinds=kinds, name=spec.name)

@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
+from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
 from mvlatent.outcomes.nuts import sample_head
 from mvlatent.outcomes.survival import survival_target
@@ -51,10 +51,11 @@ def refit(
     ValueError
         If the patients have no survival outcome.
     """
-    if cohort.survival is None:
+    data = cohort.outcome(SurvivalData, spec.name)
+    if data is None:
         raise ValueError("the patients have no survival outcome to fit a head to.")
     features = {name: blocks[name][:, : len(coef)] for name, coef in head.coef.items()}
-    target = survival_target(cohort.survival, spec)
+    target = survival_target(data, spec)
     again = fit_head(features, target)
     if method == "laplace":
         return again

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head
 from mvlatent.outcomes.target import LinearBaseline
 from mvlatent.posterior import Latents
@@ -82,7 +83,7 @@ def survival_summary(
     Draws are those of `Reported.curves`; the band holds the summaries of the drawn curves.
     """
     grid = torch.as_tensor(times, dtype=torch.float64)
-    data = latents.cohort.survival
+    data = latents.cohort.outcome(SurvivalData, reported.name)
     strata = None if data is None else data.stratum
     ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
     out = [np.empty(len(latents.cohort)) for _ in range(1 + len(ends))]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mvlatent.reading.outcome import Reported
-from mvlatent.specs import Roles
+from mvlatent.reading.loadings import active_factors
+from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
@@ -26,21 +26,37 @@ def summarise(
         What was guessed on registration (a fitted model has them in its own notes).
     """
     lines = [f"MVLatent: {options.n_shared} shared, {options.n_private} private factors a view"]
+    if options.prior != "normal":
+        lines.append(f"  prior of z: {options.prior}")
     lines += _views(roles, trained)
     lines += [
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
     ]
-    if roles.survival is not None:
-        survival = roles.survival
-        more = [("strata", survival.strata), ("entry", survival.entry)]
-        said = "".join(f", {what} {column}" for what, column in more if column is not None)
-        lines.append(f"  survival:  {survival.time}, {survival.event} ({survival.kind}){said}")
-    if roles.labels is not None:
-        lines.append(f"  labels:    {roles.labels.column}")
+    if options.objectives:
+        beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
+        lines.append(f"  beside the ELBO: {beside}")
+    lines += [f"  {_titled(roles, o):<10} {_columns(o)}" for o in roles.outcome_specs]
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
     return "\n".join([*lines, *_noted(trained.preparation.notes), *_fit(trained)])
+
+
+def _titled(roles: Roles, spec: OutcomeSpec) -> str:
+    """``survival:``, and with its name where it differs from the column or there are several."""
+    plain = roles.title(spec) == spec.role and spec.name in spec.outcome_columns
+    return f"{spec.role}:" if plain else f"{spec.role} {spec.name}:"
+
+
+def _columns(spec: OutcomeSpec) -> str:
+    """Columns and kind of an outcome."""
+    if isinstance(spec, Survival):
+        more = [("strata", spec.strata), ("entry", spec.entry)]
+        said = "".join(f", {what} {column}" for what, column in more if column is not None)
+        return f"{spec.time}, {spec.event} ({spec.kind}){said}"
+    if isinstance(spec, Labels):
+        return spec.column
+    return f"{spec.column} ({spec.kind})"
 
 
 def _technical(roles: Roles) -> list[str]:
@@ -50,6 +66,7 @@ def _technical(roles: Roles) -> list[str]:
 def _views(roles: Roles, trained: Trained | None) -> Iterator[str]:
     for name, view in roles.views.items():
         line = f"  view {name}: {view.likelihood}, scaling {view.scaling}, noise a {view.noise}"
+        line += "" if view.offset in (None, "none") else f", offset {view.offset}"
         if trained is not None:
             line += f", {len(trained.preparation.features(name))} features"
             line += ", rotated" if trained.bases[name].rotated else ""
@@ -66,14 +83,18 @@ def _fit(trained: Trained) -> Iterator[str]:
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
-    for name in ("survival", "labels"):
-        reported: Reported | None = getattr(trained, name)
-        if reported is not None:
-            tau = reported.full.tau
-            kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
-            off = [block for block, sd in tau.items() if sd == 0]
-            yield f"{name} head, prior sd a block: {kept or 'none'}"
-            for kinds, score in reported.inner_scores.items():
-                yield f"  inner folds, {kinds}: {score:.3f}"
-            if off:
-                yield f"  switched off: {', '.join(off)}"
+    if trained.options.loadings != "point":
+        active = active_factors(trained).sum()
+        listed = ", ".join(f"{view} {count}" for view, count in active.items())
+        yield f"{trained.options.loadings} loadings, active factors a view: {listed}"
+    roles = trained.roles
+    for spec in roles.outcome_specs:
+        reported, what = trained.outcomes[spec.name], roles.title(spec)
+        tau = reported.full.tau
+        kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
+        off = [block for block, sd in tau.items() if sd == 0]
+        yield f"{what} head, prior sd a block: {kept or 'none'}"
+        for kinds, score in reported.inner_scores.items():
+            yield f"  inner folds, {kinds}: {score:.3f}"
+        if off:
+            yield f"  switched off: {', '.join(off)}"

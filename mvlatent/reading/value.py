@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, CohortView
+from mvlatent.data.cohort import Cohort, CohortView, SurvivalData
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.survival import survival_curves
 from mvlatent.outcomes.target import BaselineShape
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws
 from mvlatent.vae.basis import Basis
+from mvlatent.vae.exposure import exposed
 
 __all__ = ["expected_reduction", "with_drawn_view"]
 
@@ -30,6 +31,7 @@ def expected_reduction(
     horizon: float | None,
     n_samples: int,
     seed: int,
+    outcome: str | None = None,
 ) -> np.ndarray:
     """Expected reduction of a patient's posterior variance once a missing view is measured, (n,).
 
@@ -53,6 +55,8 @@ def expected_reduction(
         event by then, with the baseline at its mode.
     n_samples, seed
         Draws of the view.
+    outcome
+        Name of the outcome, whose strata the baseline has; ``None`` is the first.
     """
     means = []
     with torch.random.fork_rng():
@@ -64,7 +68,7 @@ def expected_reduction(
     if horizon is None:
         return mean.var(0).numpy()
     left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
-    data = latents.cohort.survival
+    data = latents.cohort.outcome(SurvivalData, outcome)
     stratum = None if data is None else data.stratum
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
 
@@ -76,11 +80,13 @@ def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Coh
     z, private = latents.draw(1, int(torch.randint(2**31, (1,))))
     technical, effect = cohort.technical, part.expected_effect()
     eta = part.decoder(z[0], private[view][0], technical, effect)
-    x = part.likelihood.draw(eta)
+    exposure = None if part.exposure is None else part.exposure.draw(z[0], technical)
+    x = part.likelihood.draw(exposed(eta, exposure))
     held: CohortView = cohort.views[view]
     drawn = replace(
         held,
         x=x,
+        exposure=exposure,
         present=torch.ones_like(held.present),
         observed=None if held.observed is None else torch.ones_like(held.observed),
     )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.posterior import Latents
+from mvlatent.vae.basis import surface_of
 from mvlatent.vae.structured import ViewPart
 
 __all__ = ["sequential_variance", "unique_variance", "variance_explained"]
@@ -14,7 +15,10 @@ __all__ = ["sequential_variance", "unique_variance", "variance_explained"]
 
 @torch.no_grad()
 def variance_explained(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
-    r"""Share of a view's variance that is explained, in scaled units.
+    r"""Share of a view's variance that is explained, on its surface.
+
+    That is in scaled units of continuous views, on log-normalised counts, on logits of shares and
+    in the levels' own numbers; the mean error of a feature is left out where the surface bends.
 
     :math:`1 - \lVert x - \hat x_b\rVert^2 / \lVert x - \hat x_0\rVert^2` over the entries observed,
     where :math:`\hat x_b` is decoded from one block (or factor) at its posterior mean with all
@@ -44,23 +48,32 @@ class _Share:
     """Explained share of one view as a function of what is decoded."""
 
     def __init__(self, latents: Latents, name: str) -> None:
-        self.view, self.part = latents.cohort.views[name], latents.vae.part(name)
-        present = self.view.present
-        self.x = self.view.x[present]
-        self.seen = None if self.view.observed is None else self.view.observed[present]
-        self.z = latents.z.mean[present]
-        self.w = latents.private_means[name][present]
-        self.s = latents.cohort.technical[present]
+        view, self.part = latents.cohort.views[name], latents.vae.part(name)
+        rows = view.present.nonzero().squeeze(1)
+        self.view = view.subset(rows)
+        self.z = latents.z.mean[rows]
+        self.w = latents.private_means[name][rows]
+        self.s = latents.cohort.technical[rows]
         outside = self.view.residual
-        self.outside = 0.0 if outside is None else float(outside[present].sum())
+        self.outside = 0.0 if outside is None else float(outside.sum())
         self.none = self.residual(0 * self.z, 0 * self.w, 0 * self.s)
 
     def residual(self, z: Tensor, w: Tensor, s: Tensor) -> float:
+        """Squared error of the surface, summed; of a large sparse view, some rows at a time."""
         part: ViewPart = self.part
-        error = self.x - part.likelihood.mean(part.decoder(z, w, s, part.expected_effect()))
-        if self.seen is not None:
-            error = error * self.seen
-        return float(error.square().sum()) + self.outside
+        squares, sums, counts = (torch.zeros(part.design.n_features) for _ in range(3))
+        for rows in self.view.chunks():
+            view = self.view.subset(rows)
+            eta = part.decoder(z[rows], w[rows], s[rows], part.expected_effect())
+            error = surface_of(view) - part.likelihood.expected_surface(eta)
+            seen = torch.ones_like(error) if view.observed is None else view.observed
+            error = error * seen
+            squares += error.square().sum(0)
+            sums += error.sum(0)
+            counts += seen.sum(0)
+        if part.likelihood.bends:
+            squares = squares - sums.square() / counts.clamp_min(1)
+        return float(squares.sum()) + self.outside
 
     def __call__(self, z: Tensor, w: Tensor, s: Tensor) -> float:
         return 1.0 - self.residual(z, w, s) / max(self.none, 1e-12)

@@ -1,5 +1,6 @@
 """Studies: estimates on patients that a model has not seen."""
 
 from mvlatent.study.folds import OutOfFold, out_of_fold
+from mvlatent.study.path import Path, path
 
-__all__ = ["OutOfFold", "out_of_fold"]
+__all__ = ["OutOfFold", "Path", "out_of_fold", "path"]

@@ -21,6 +21,7 @@ def concordance(
     train: tuple[Any, Any] | None = None,
     tau: float | None = None,
     within: Any = None,
+    entry: Any = None,
 ) -> float:
     """Concordance of a risk score with survival: 0.5 is chance, 1 perfect order.
 
@@ -43,11 +44,15 @@ def concordance(
         Site (or another stratum) of each patient, (n,): only pairs of one site are compared, so
         that a score which knows no more than the site is at 0.5. Patients without a site take
         part in no pair. Uno's weights come from all patients.
+    entry
+        When each patient came under observation, (n,): who dies is compared with those at risk
+        at that time only. Harrell only.
 
     Raises
     ------
     ValueError
-        If ``kind`` is unknown, lengths differ, or no two patients can be compared.
+        If ``kind`` is unknown, lengths differ, no two patients can be compared, or entry times
+        are given for Uno's.
 
     References
     ----------
@@ -63,10 +68,14 @@ def concordance(
     times, events = checked_outcome(time, event)
     risks = align_to_outcome(risk, len(times), "risk")
     strata = _strata(within, len(times))
+    if entry is not None and kind == "uno":
+        raise ValueError("entry times have no place in Uno's weights; take kind='harrell'")
     if kind == "uno":
         return _uno(times, events, risks, strata, train, tau)
     if tau is not None:
         events, times = events & (times < tau), np.minimum(times, tau)
+    if entry is not None:
+        return _at_risk(times, events, risks, align_to_outcome(entry, len(times), "entry"), strata)
     return _harrell(times, events, risks, strata)
 
 
@@ -93,6 +102,27 @@ def _harrell(
     if not total:
         raise ValueError("no two patients can be compared: too few events")
     return float(ordered / total)
+
+
+def _at_risk(
+    times: np.ndarray,
+    events: np.ndarray,
+    risks: np.ndarray,
+    entry: np.ndarray,
+    strata: list[np.ndarray],
+) -> float:
+    """Harrell's over the pairs that were under observation together when one of them died."""
+    ordered, total = 0.0, 0
+    for rows in strata:
+        died = rows[events[rows]]
+        time, risk = times[died, None], risks[died, None]
+        outlived = (times[rows] > time) | ((times[rows] == time) & ~events[rows])
+        pairs = outlived & (entry[rows] < time)
+        right = (risk > risks[rows]) + 0.5 * (risk == risks[rows])
+        ordered, total = ordered + float((right * pairs).sum()), total + int(pairs.sum())
+    if not total:
+        raise ValueError("no two patients can be compared: too few events")
+    return ordered / total
 
 
 def _n_pairs(times: np.ndarray, events: np.ndarray) -> int:

@@ -41,7 +41,8 @@ def conformalize(
     mdata
         Calibration cohort, with the outcome's columns; patients without the outcome are left out.
     outcome
-        ``"survival"`` (of competing causes: the first event of any) or ``"labels"``.
+        ``"survival"`` (of competing causes: the first event of any) or ``"labels"``, the first of
+        its kind where there are several, or an outcome's name.
     level
         Probability that a bound or set holds.
     by
@@ -58,7 +59,8 @@ def conformalize(
     -------
     ConformalSurvival or ConformalLabels
         Use ``.lower(model.predict_survival(new))`` or
-        ``.sets(model.predict_labels(new, proba=True))``.
+        ``.sets(model.predict_labels(new, proba=True))``, with the same ``outcome=`` where it is
+        not the first of its kind.
 
     Raises
     ------
@@ -79,19 +81,18 @@ def conformalize(
     >>> found = mv.tl.conformalize(model, calibration, by="site")  # doctest: +SKIP
     >>> found.lower(model.predict_survival(new), group=new.obs["site"])  # doctest: +SKIP
     """
-    if outcome not in OUTCOMES:
-        raise ValueError(f"unknown outcome {outcome!r}; choose from {', '.join(OUTCOMES)}")
+    role, name = _named(model, outcome)
     if by is not None and by not in mdata.obs:
         raise KeyError(f"no column {by!r} in mdata.obs; there are {[*mdata.obs]}")
     cohort = model.cohort(mdata)
-    held = getattr(cohort, outcome)
+    held = cohort.outcomes.get(name)
     if held is None:
         raise ValueError(f"the calibration cohort has no {outcome} outcome, or the model has none")
     _warn_of_fitted(model, cohort.obs_names)
     group = None if by is None else mdata.obs[by].to_numpy(dtype=object)
-    if outcome == "labels":
+    if role == "labels":
         names = np.array([*held.categories, None], dtype=object)
-        probabilities = model.predict_labels(mdata, proba=True, given=given)
+        probabilities = model.predict_labels(mdata, outcome=name, proba=True, given=given)
         return conformal_labels(
             names[held.codes.numpy()], probabilities, level=level, group=group, **options
         )
@@ -102,10 +103,21 @@ def conformalize(
         raise ValueError(
             "patients enter late: the bounds count from time 0 and need everybody from there on"
         )
-    curves = model.predict_survival(mdata, times, given=given).loc[:, seen]
+    curves = model.predict_survival(mdata, times, outcome=name, given=given).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
     inside = None if group is None else group[seen]
     return conformal_survival(time, event, curves, level=level, group=inside, **options)
+
+
+def _named(model: Any, outcome: str) -> tuple[str, str | None]:
+    """Role and name of what ``outcome`` asks for; no name where the model has none of the role."""
+    named = {k: role for k, role in model.trained.roles.named.items() if role in OUTCOMES}
+    if outcome in named:
+        return named[outcome], outcome
+    if outcome not in OUTCOMES:
+        choices = ", ".join(dict.fromkeys((*OUTCOMES, *named)))
+        raise ValueError(f"unknown outcome {outcome!r}; choose from {choices}")
+    return outcome, next((k for k, role in named.items() if role == outcome), None)
 
 
 def _warn_of_fitted(model: Any, names: Sequence[str]) -> None:

@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
+from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.vae.likelihoods import LIKELIHOODS
 
-__all__ = ["Basis", "can_rotate", "fit_bases", "rotate"]
+__all__ = ["Basis", "can_rotate", "fit_bases", "rotate", "surface_of"]
 
 MAX_RANK = 1024
 TOLERANCE = 1e-3  # of the largest singular value
+MAX_SPARSE_ROWS = 2000  # of a sparse view that its basis is learnt on
+
+
+def surface_of(view: CohortView) -> Tensor:
+    """Values of a view on the scale that is nearly linear in the latents, (n, p)."""
+    return LIKELIHOODS[view.likelihood].surface(view.values, view.exposure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +31,8 @@ class Basis:
     Attributes
     ----------
     centre
-        Mean of the training rows, (p,), scaled units.
+        Mean of the training rows, (p,), on the view's surface: scaled units of a normal view,
+        log-normalised counts, logits of shares.
     directions
         Orthonormal columns, (p, r).
     rotated
@@ -40,8 +49,11 @@ class Basis:
 
         Unobserved entries count as the centre.
         """
-        x = view.x[view.present]
-        seen = None if view.observed is None else view.observed[view.present]
+        rows = view.present.nonzero().squeeze(1)
+        if isinstance(view.x, SparseRows) and len(rows) > MAX_SPARSE_ROWS:
+            rows = rows[torch.linspace(0, len(rows) - 1, MAX_SPARSE_ROWS).long()]
+        view = view.subset(rows)
+        x, seen = surface_of(view), view.observed
         centre = x.mean(0) if seen is None else (x * seen).sum(0) / seen.sum(0).clamp_min(1)
         x = x - centre if seen is None else (x - centre) * seen
         gram = (x @ x.T if len(x) <= x.shape[1] else x.T @ x).double()
@@ -56,14 +68,22 @@ class Basis:
     def scores(self, view: CohortView) -> Tensor:
         """Scores of the rows, (N, r); 0 where the patient lacks the view."""
         if self.rotated and view.n_hidden:
-            return view.x
-        x = view.x - self.centre
-        weights = view.present[:, None] if view.observed is None else view.observed
-        return (x * weights) @ self.directions
+            return view.values
+        parts = []
+        for rows in view.chunks():
+            some = view.subset(rows)
+            weights = some.present[:, None] if some.observed is None else some.observed
+            parts.append(self.project(surface_of(some), weights))
+        return torch.cat(parts)
+
+    def project(self, surface: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Scores of rows of the surface, (..., n, r)."""
+        x = surface - self.centre
+        return (x if weights is None else x * weights) @ self.directions
 
     def rotate(self, view: CohortView) -> CohortView:
         """The view in its own basis, with the energy that lies outside of it."""
-        x = (view.x - self.centre) * view.present[:, None]
+        x = (view.values - self.centre) * view.present[:, None]
         scores = x @ self.directions
         residual = (x.square().sum(1) - scores.square().sum(1)).clamp_min(0.0)
         rank = scores.shape[1]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.vae.affine import Affine
+from mvlatent.vae.loadings import RandomLoadings
 
 __all__ = ["DECODERS", "MLP", "Additive", "Linear", "residual_network"]
 
@@ -56,19 +57,53 @@ class Linear(nn.Module):
         self.shared = nn.Parameter(0.1 * torch.randn(n_shared, n_features))
         self.private = nn.Parameter(0.1 * torch.randn(n_private, n_features))
         self.intercept = nn.Parameter(torch.zeros(n_features))
+        self.spread: RandomLoadings | None = None  # of the loadings around A and V
 
-    def forward(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor) -> Tensor:
-        """Linear predictor (..., n, p) for z (..., n, k), w (..., n, d), s (n, q), B (q, p)."""
+    @property
+    def loadings(self) -> Tensor:
+        """Loadings A over V at their mean, (k + d, p)."""
+        return torch.cat([self.shared, self.private])
+
+    def drawn_loadings(self, view: str) -> Tensor | None:
+        """Loadings as sites of the model, (k + d, p); ``None`` where they are points."""
+        return None if self.spread is None else self.spread.model(view)
+
+    def draw_loadings(self, view: str) -> None:
+        """Loadings as sites of the guide; nothing where they are points."""
+        if self.spread is not None:
+            self.spread.guide(view, self.loadings)
+
+    def forward(
+        self,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        effect: Tensor,
+        loadings: Tensor | None = None,
+    ) -> Tensor:
+        """Linear predictor (..., n, p) for z (..., n, k), w (..., n, d), s (n, q), B (q, p).
+
+        ``loadings`` (k + d, p) stand in for A over V where they were drawn.
+        """
         if z.dim() == 2:
-            return self.affine(z, w, technical, effect).dense()
-        predictor = torch.cat([self.warp(z), w], -1) @ torch.cat([self.shared, self.private])
+            return self.affine(z, w, technical, effect, loadings).dense()
+        loadings = self.loadings if loadings is None else loadings
+        predictor = torch.cat([self.warp(z), w], -1) @ loadings
         return predictor + self.offset(technical, effect)
 
-    def affine(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None) -> Affine:
+    def affine(
+        self,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        effect: Tensor | None,
+        loadings: Tensor | None = None,
+    ) -> Affine:
         """Return the same for z (n, k), not multiplied out."""
         factors = torch.cat([self.warp(z), w, technical], -1)
-        loadings = [self.shared, self.private, *([] if effect is None else [effect])]
-        return Affine(factors, torch.cat(loadings), self.intercept)
+        own = [self.shared, self.private] if loadings is None else [loadings]
+        rows = [*own, *([] if effect is None else [effect])]
+        return Affine(factors, torch.cat(rows), self.intercept)
 
     def warp(self, z: Tensor) -> Tensor:
         """Return what the shared loadings multiply, (..., n, k)."""
@@ -125,10 +160,17 @@ class MLP(Linear):
         super().__init__(n_shared, n_private, n_technical, n_features)
         self.network = residual_network(n_shared + n_private + n_technical, n_hidden, n_features)
 
-    def forward(self, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor) -> Tensor:
+    def forward(
+        self,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        effect: Tensor,
+        loadings: Tensor | None = None,
+    ) -> Tensor:
         s = technical.expand(*z.shape[:-1], technical.shape[-1])
         bent = self.network(torch.cat([z, w, s], -1))
-        return super().forward(z, w, technical, effect) + bent
+        return super().forward(z, w, technical, effect, loadings) + bent
 
 
 DECODERS: dict[str, type[Linear]] = {"linear": Linear, "additive": Additive, "mlp": MLP}

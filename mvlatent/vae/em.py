@@ -13,7 +13,7 @@ from mvlatent.vae.experts import Evidence, Tied
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
-__all__ = ["em_sweeps"]
+__all__ = ["em_sweeps", "tied_evidence"]
 
 RIDGE = 1e-3  # on loadings: keeps the solve stable where a factor is switched off
 PROJECTIONS = 10  # of z on the technical design, until its group means settle
@@ -48,7 +48,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
     """
     normal = [name for name, part in vae.items if part.design.likelihood == "normal"]
     for _ in range(n_sweeps if normal else 0):
-        evidence = {name: _tied(part, cohort, name) for name, part in vae.items}
+        evidence = tied_evidence(vae, cohort)
         q = vae.product(evidence, cohort.presence)
         covariance = q.covariance
         z = _with_group_means(q, covariance, cohort.technical, vae)
@@ -62,11 +62,15 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
             effects.loc.requires_grad_(n_sweeps == 0)
 
 
-def _tied(part: ViewPart, cohort: Cohort, name: str) -> Evidence:
-    expert = part.expert
-    if not isinstance(expert, Tied):
-        expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
-    return part.read(cohort.views[name], cohort.technical, expert)
+def tied_evidence(vae: StructuredVAE, cohort: Cohort) -> dict[str, Evidence]:
+    """What each view says through its linear decoder, whatever expert the model has."""
+    found = {}
+    for name, part in vae.items:
+        expert = part.expert
+        if not isinstance(expert, Tied) or not expert.top_down:
+            expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
+        found[name] = part.read(cohort.views[name], cohort.technical, expert)
+    return found
 
 
 def _with_group_means(
@@ -116,7 +120,7 @@ def _maximise(
 ) -> None:
     """Intercept, loadings and noise given the latents, then the effects given all of them."""
     decoder, u = part.decoder, latents.mean
-    x = view.x[view.present]
+    x = view.values[view.present]
     weight = None if view.observed is None else view.observed[view.present].to(x.dtype)
     count = x.new_tensor(float(len(x))) if weight is None else weight.sum(0).clamp_min(1.0)
     loadings = torch.cat([decoder.shared, decoder.private])
@@ -126,7 +130,7 @@ def _maximise(
     projection = u.T @ target
     second = _second_moments(latents, weight)
     active = torch.cat([vae.active, part.active]).to(x.dtype)[:, None]
-    ridge = RIDGE * torch.eye(len(active), dtype=x.dtype)
+    ridge = _ridge(loadings, second, part.noise_variance().mean())
     if weight is None:
         loadings = torch.linalg.solve(second + ridge, projection) * active
         explained = second @ loadings
@@ -144,6 +148,13 @@ def _maximise(
     if part.effects is not None:
         residual = x - intercept - u @ loadings
         _effects(part, residual, weight, design, vae.groups)
+
+
+def _ridge(loadings: Tensor, second: Tensor, noise: Tensor) -> Tensor:
+    gram = second if second.dim() == 2 else second.mean(0)
+    eye = torch.eye(len(gram), dtype=gram.dtype)
+    spread = noise * torch.linalg.inv(gram + RIDGE * eye).diagonal()
+    return torch.diag(noise / (loadings.square().mean(1) + spread).clamp_min(1e-8)) + RIDGE * eye
 
 
 def _seen(x: Tensor, weight: Tensor | None) -> Tensor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from mvlatent.vae.decoders import Linear as LinearDecoder
 from mvlatent.vae.decoders import residual_network
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.likelihoods import Likelihood
+from mvlatent.vae.likelihoods.base import MIN_WEIGHT
 
 __all__ = ["EXPERTS", "Amortised", "Evidence", "Expert", "Network", "Seen", "Tied"]
 
 MAX_PRECISION = 1e4
+MAX_STEP = 1.0  # of a predictor from one expansion to the next
 
 
 def _each(matrices: Tensor, vectors: Tensor) -> Tensor:
@@ -32,13 +34,20 @@ class Seen:
     """What an expert may look at: its view's rows, the entries observed, and the technical part.
 
     ``offset`` is ``b + E[sB]``, (n, p) or (p,): known before any latent is; an `Affine` where the
-    likelihood takes it so.
+    likelihood takes it so. The exposure, (n,), comes on top of it.
     """
 
     x: Tensor
     observed: Tensor | None
     technical: Tensor
     offset: Tensor | Affine
+    exposure: Tensor | None = None
+
+    @property
+    def predictor(self) -> Any:
+        """Linear predictor at z = 0 and w = 0."""
+        offset: Any = self.offset
+        return offset if self.exposure is None else offset + self.exposure[:, None]
 
 
 @dataclass(frozen=True)
@@ -53,14 +62,36 @@ class Evidence:
     precision: Tensor
     private: Callable[[Tensor], PrecisionNormal]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """Evidence of all patients from that of consecutive ones."""
+        if len(parts) == 1:
+            return parts[0]
+        sizes = [len(part.potential) for part in parts]
+
+        def private(z: Tensor) -> PrecisionNormal:
+            pieces = zip(parts, z.split(sizes, dim=-2), strict=True)
+            return PrecisionNormal.joined([part.private(piece) for part, piece in pieces])
+
+        shared = all(len(part.precision) == 1 for part in parts)
+        precision = [p.precision for p in parts] if not shared else [parts[0].precision]
+        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private)
+
 
 class Expert(nn.Module):
     """A view's evidence on z, and the posterior of its private latent given z."""
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
         super().__init__()
+        self.top_down = top_down  # whether w is told z
         self._tied = [decoder, likelihood]  # in a list: owned and saved by the model, not by us
 
     @property
@@ -86,23 +117,85 @@ class Tied(Expert):
 
     .. math:: \Lambda = A(P^{-1} + V'V)^{-1}A', \quad h = A(P^{-1} + V'V)^{-1} r .
 
-    Exact for normal noise, one Fisher-scoring step from the intercept for the others.
+    Exact for normal noise, one Fisher-scoring step from the intercept for zeros and ones. The
+    others bend too much for that: a step on their surface gives a first answer, and the log
+    density is expanded around it (Laplace's approximation). Where the loadings are random, their
+    products are expected ones: that of the means plus the variances on the diagonal.
     """
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
         """Gram matrix (g, k+d, k+d) and projection (n, k+d) of the stacked loadings."""
+        if self.likelihood.refines:
+            return self._expanded(seen)
         loadings = torch.cat([self.decoder.shared, self.decoder.private])
         at = self.decoder.intercept
-        offset: Any = seen.offset
-        response, weight = self.likelihood.working(seen.x, offset, at=at)
+        response, weight = self.likelihood.working(seen.x, seen.predictor, at=at)
         weighted = loadings * weight
+        spread = self.decoder.spread
         if seen.observed is None:
-            return (weighted @ loadings.mT)[None], response @ weighted.mT, loadings
+            gram = weighted @ loadings.mT
+            if spread is not None:
+                gram = gram + torch.diag(spread.variance @ weight)
+            return gram[None], response @ weighted.mT, loadings
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
+        if spread is not None:
+            gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
         return gram, (response * seen_entries) @ weighted.mT, loadings
+
+    def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        """The same around a first answer: a weight an entry.
+
+        Where the expansion is made does not matter to first order, so that gradients go through
+        the loadings alone.
+        """
+        loadings = torch.cat([self.decoder.shared, self.decoder.private])
+        with torch.no_grad():
+            at = self._first(seen, loadings)
+            pull, weight, shift = self._around(seen, at @ loadings)
+            for _ in range(self.likelihood.n_expansions - 1):
+                precision = self._gram(weight, loadings)
+                precision.diagonal(dim1=1, dim2=2).add_(1.0)
+                goal = torch.linalg.solve(precision, (pull @ loadings.mT).unsqueeze(-1))
+                step = (goal.squeeze(-1) @ loadings - shift).clamp(-MAX_STEP, MAX_STEP)
+                pull, weight, shift = self._around(seen, shift + step)
+        return self._gram(weight, loadings), pull @ loadings.mT, loadings
+
+    def _around(self, seen: Seen, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Potential and weight of each entry of an expansion at a shifted predictor."""
+        score, weight = self.likelihood.curvature(seen.x, seen.predictor + shift)
+        pull = score + weight * shift
+        if seen.observed is not None:
+            pull, weight = (torch.where(seen.observed, t, 0.0) for t in (pull, weight))
+        return pull, weight, shift
+
+    def _gram(self, weight: Tensor, loadings: Tensor) -> Tensor:
+        """``L diag(w_i) L'`` of each patient, (n, m, m), expected where the loadings are random."""
+        m = len(loadings)
+        upper = torch.triu_indices(m, m, device=loadings.device)
+        products = weight @ (loadings[upper[0]] * loadings[upper[1]]).mT
+        gram = products.new_zeros(len(products), m, m)
+        gram[:, upper[0], upper[1]] = products
+        gram[:, upper[1], upper[0]] = products
+        spread = self.decoder.spread
+        return gram if spread is None else gram + torch.diag_embed(weight @ spread.variance.mT)
+
+    def _first(self, seen: Seen, loadings: Tensor) -> Tensor:
+        """Latents (n, k+d) by one linear step on the surface of the view, which is robust."""
+        likelihood, at = self.likelihood, self.decoder.intercept
+        weighted = loadings * likelihood.information(at).clamp_min(MIN_WEIGHT)
+        to_latents = (weighted / likelihood.slope(at)).mT
+        surface = likelihood.surface(seen.x, seen.exposure)
+        expected = likelihood.expected_surface(cast(Tensor, seen.offset))
+        if seen.observed is None:  # without technical effects there is one expectation for all
+            projection = surface @ to_latents - expected @ to_latents
+        else:
+            projection = torch.where(seen.observed, surface - expected, 0.0) @ to_latents
+        precision = weighted @ loadings.mT
+        precision.diagonal().add_(1.0)
+        return torch.linalg.solve(precision, projection.mT).mT
 
     def forward(self, seen: Seen) -> Evidence:
         gram, projection, _ = self._weighted(seen)
@@ -114,12 +207,30 @@ class Tied(Expert):
         gain = torch.cholesky_solve(cross.mT, factor).mT
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
+        if not self.top_down:
+            return Evidence(potential, precision, self._marginal(gram, projection))
 
         def private(z: Tensor) -> PrecisionNormal:
             potential = projection[:, k:] - _each(cross.mT, z)
             return PrecisionNormal(potential, private_precision, cholesky=factor)
 
         return Evidence(potential, precision, private)
+
+    def _marginal(self, gram: Tensor, projection: Tensor) -> Callable[[Tensor], PrecisionNormal]:
+        """Posterior of w given its view alone, z integrated out: the same for every z."""
+        k = self.decoder.shared.shape[0]
+        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        joint, cross = gram + eye, gram[:, :k, k:]
+        gain = torch.cholesky_solve(cross, torch.linalg.cholesky(joint[:, :k, :k])).mT
+        precision = joint[:, k:, k:] - gain @ cross
+        potential = projection[:, k:] - _each(gain, projection[:, :k])
+        factor = torch.linalg.cholesky(precision)
+
+        def private(z: Tensor) -> PrecisionNormal:
+            wide = potential.expand(*z.shape[:-1], potential.shape[-1])
+            return PrecisionNormal(wide, precision, cholesky=factor)
+
+        return private
 
 
 class Amortised(Expert):
@@ -132,9 +243,17 @@ class Amortised(Expert):
     network = False
 
     def __init__(
-        self, decoder: LinearDecoder, likelihood: Likelihood, *, n_technical: int, n_hidden: int
+        self,
+        decoder: LinearDecoder,
+        likelihood: Likelihood,
+        *,
+        n_technical: int,
+        n_hidden: int,
+        top_down: bool = True,
     ) -> None:
-        super().__init__(decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden)
+        super().__init__(
+            decoder, likelihood, n_technical=n_technical, n_hidden=n_hidden, top_down=top_down
+        )
         k, p = decoder.shared.shape
         d = decoder.private.shape[0]
         self.to_shared = nn.Linear(p, k)
@@ -142,74 +261,81 @@ class Amortised(Expert):
         self.to_private = nn.Linear(p + k + n_technical, d)
         self.log_private_precision = nn.Parameter(torch.zeros(d))
         if self.network:
-            self.bend_shared: nn.Module = residual_network(p, n_hidden, 2 * k)
-            self.bend_private: nn.Module = residual_network(p + k + n_technical, n_hidden, 2 * d)
+            self.bend_shared = residual_network(p, n_hidden, 2 * k)
+            self.bend_private = residual_network(p + k + n_technical, n_hidden, 2 * d)
 
-    def _x(self, seen: Seen) -> Tensor:
-        """The view with unobserved entries at the intercept's mean."""
+    def _surface(self, seen: Seen) -> Tensor:
+        """The surface of the view, unobserved entries where the intercept expects them."""
+        x = self.likelihood.surface(seen.x, seen.exposure)
         if seen.observed is None:
-            return seen.x
-        centre = self.likelihood.mean(self.decoder.intercept)
-        return torch.where(seen.observed, seen.x, centre)
+            return x
+        centre = self.likelihood.expected_surface(self.decoder.intercept)
+        return torch.where(seen.observed, x, centre)
 
     def forward(self, seen: Seen) -> Evidence:
-        x = self._x(seen)
+        x = self._surface(seen)
         mean, log_precision = self.to_shared(x), self.log_precision.expand(len(x), -1)
         if self.network:
             shift, scale = self.bend_shared(x).chunk(2, -1)
             mean, log_precision = mean + shift, log_precision + scale
         precision = log_precision.exp().clamp_max(MAX_PRECISION)
-        return Evidence(
-            mean * precision,
-            torch.diag_embed(precision),
-            lambda z: self._private(x, seen.technical, z),
-        )
+        return Evidence(mean * precision, torch.diag_embed(precision), self._private(x, seen))
 
-    def _private(self, x: Tensor, technical: Tensor, z: Tensor) -> PrecisionNormal:
-        wide = (*z.shape[:-1], -1)
-        features = torch.cat([x.expand(wide), z, technical.expand(wide)], -1)
-        mean = self.to_private(features)
-        log_precision = self.log_private_precision.expand_as(mean)
+    def _private(self, x: Tensor, seen: Seen) -> Callable[[Tensor], PrecisionNormal]:
+        """Posterior of w given z; what the view adds is worked out once for all draws of z."""
+        first = [self.to_private]
         if self.network:
-            shift, scale = self.bend_private(features).chunk(2, -1)
-            mean, log_precision = mean + shift, log_precision + scale
-        precision = 1.0 + log_precision.exp().clamp_max(MAX_PRECISION)
-        if precision.dim() > 2:  # several draws of z: the mean of their precisions serves all
-            precision = precision.mean(tuple(range(precision.dim() - 2)))
-        return PrecisionNormal(mean * precision, torch.diag_embed(precision))
+            first.append(cast(nn.Linear, self.bend_private[0]))
+        p, k = x.shape[1], self.to_shared.out_features
+        fixed = [x @ m.weight[:, :p].mT + seen.technical @ m.weight[:, p + k :].mT for m in first]
+        fixed = [f + m.bias for f, m in zip(fixed, first, strict=True)]
+        of_z = [m.weight[:, p : p + k] * self.top_down for m in first]
+
+        def private(z: Tensor) -> PrecisionNormal:
+            at_z = [f + z @ c.mT for f, c in zip(fixed, of_z, strict=True)]
+            mean = at_z[0]
+            log_precision = self.log_private_precision.expand_as(mean)
+            if self.network:
+                shift, scale = self.bend_private[1:](at_z[1]).chunk(2, -1)
+                mean, log_precision = mean + shift, log_precision + scale
+            precision = 1.0 + log_precision.exp().clamp_max(MAX_PRECISION)
+            if precision.dim() > 2:  # several draws of z: the mean of their precisions serves all
+                precision = precision.mean(tuple(range(precision.dim() - 2)))
+            return PrecisionNormal(mean * precision, torch.diag_embed(precision))
+
+        return private
 
     @torch.no_grad()
-    def start(self, x: Tensor) -> None:
+    def start(self) -> None:
         """Start at the tied expert's linear map, with the diagonal of its precision."""
-        offset = self.decoder.intercept
-        tied = Tied(self.decoder, self.likelihood, n_technical=0, n_hidden=0)
-        zero = Seen(self.likelihood.mean(offset)[None], None, x.new_zeros(1, 0), offset)
-        gram, _, loadings = tied._weighted(zero)
-        evidence = tied(zero)
-        k = evidence.precision.shape[-1]
-        diagonal = evidence.precision[0].diagonal().clamp_min(1e-3)
-        _, weight = self.likelihood.working(zero.x, offset)
-        eye = torch.eye(loadings.shape[0] - k)
-        inverse = torch.linalg.inv(gram[0, k:, k:] + eye)
-        weighted = loadings * weight
-        shared_map = weighted[:k] - gram[0, :k, k:] @ inverse @ weighted[k:]
-        # the working response is affine in x for every likelihood here but Student's t
-        response_at_zero, _ = self.likelihood.working(x.new_zeros(1, loadings.shape[1]), offset)
-        response_at_one, _ = self.likelihood.working(x.new_ones(1, loadings.shape[1]), offset)
-        slope = (response_at_one - response_at_zero)[0]
-        self._set(self.to_shared, shared_map / diagonal[:, None], slope, response_at_zero[0])
+        at, likelihood = self.decoder.intercept, self.likelihood
+        loadings = torch.cat([self.decoder.shared, self.decoder.private])
+        k, p = self.decoder.shared.shape
+        weighted = loadings * likelihood.information(at).clamp_min(MIN_WEIGHT)
+        gram = weighted @ loadings.mT
+        inverse = torch.linalg.inv(gram[k:, k:] + torch.eye(len(gram) - k))
+        left = gram[:k, :k] - gram[:k, k:] @ inverse @ gram[k:, :k]
+        diagonal = left.diagonal().clamp_min(1e-3)
+        shared_map = weighted[:k] - gram[:k, k:] @ inverse @ weighted[k:]
+        slope, origin = likelihood.slope(at).reciprocal(), likelihood.expected_surface(at)
+        self._set(self.to_shared, shared_map / diagonal[:, None], slope, origin)
         self.log_precision.copy_(diagonal.log())
-        self._set(self.to_private, inverse @ weighted[k:], slope, response_at_zero[0])
-        self.to_private.weight[:, loadings.shape[1] : loadings.shape[1] + k] = (
-            -inverse @ gram[0, k:, :k]
-        )
-        self.to_private.weight[:, loadings.shape[1] + k :] = 0.0
-        self.log_private_precision.copy_(gram[0, k:, k:].diagonal().clamp_min(1e-3).log())
+        private_gram, private_map = gram[k:, k:], weighted[k:]
+        if not self.top_down:  # z is not told: integrate it out
+            gain = torch.linalg.solve(gram[:k, :k] + torch.eye(k), gram[:k, k:]).mT
+            private_gram = private_gram - gain @ gram[:k, k:]
+            private_map = private_map - gain @ weighted[:k]
+            inverse = torch.linalg.inv(private_gram + torch.eye(len(gram) - k))
+        self._set(self.to_private, inverse @ private_map, slope, origin)
+        self.to_private.weight[:, p : p + k] = -inverse @ gram[k:, :k]
+        self.to_private.weight[:, p + k :] = 0.0
+        self.log_private_precision.copy_(private_gram.diagonal().clamp_min(1e-3).log())
 
     @staticmethod
-    def _set(layer: nn.Linear, linear_map: Tensor, slope: Tensor, at_zero: Tensor) -> None:
+    def _set(layer: nn.Linear, linear_map: Tensor, slope: Tensor, origin: Tensor) -> None:
+        """Make a layer the map of ``slope * (surface - origin)``."""
         layer.weight[:, : linear_map.shape[1]] = linear_map * slope
-        layer.bias.copy_(linear_map @ at_zero)
+        layer.bias.copy_(-linear_map @ (slope * origin))
 
 
 class Network(Amortised):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,22 +11,22 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
-__all__ = ["PrecisionNormal", "StandardNormal"]
+__all__ = ["Patients", "PrecisionNormal", "StandardNormal"]
 
 
-class _Patients(TorchDistribution):
+class Patients(TorchDistribution):
     """A distribution a patient whose batch is never widened."""
 
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
     has_rsample = True
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> _Patients:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Patients:
         if torch.Size(batch_shape) != self.batch_shape:
             raise ValueError(f"{self.batch_shape} patients cannot be expanded to {batch_shape}.")
         return self
 
 
-class StandardNormal(_Patients):
+class StandardNormal(Patients):
     r"""The prior :math:`N(0, I_k)` of ``n`` patients.
 
     Parameters
@@ -62,7 +63,7 @@ class StandardNormal(_Patients):
         return -0.5 * value.square().sum(-1) - 0.5 * k * math.log(2 * math.pi)
 
 
-class PrecisionNormal(_Patients):
+class PrecisionNormal(Patients):
     r"""A Gaussian a patient, given by potential and precision.
 
     :math:`N(\Lambda^{-1} h, \Lambda^{-1})`, where the patients that share a precision
@@ -97,7 +98,7 @@ class PrecisionNormal(_Patients):
         *,
         cholesky: Tensor | None = None,
     ) -> None:
-        self.precision, self.group = precision, group
+        self.potential, self.precision, self.group = potential, precision, group
         self._cholesky = torch.linalg.cholesky(precision) if cholesky is None else cholesky
         eye = torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
         # Λ = LL' hence Λ⁻¹ = FF' with F = L^{-T}
@@ -105,6 +106,15 @@ class PrecisionNormal(_Patients):
         self._factor = inverse.mT
         self._mean = self._times(self._factor @ inverse, potential)
         super().__init__(potential.shape[:-1], potential.shape[-1:], validate_args=False)
+
+    @classmethod
+    def joined(cls, parts: Sequence[PrecisionNormal]) -> PrecisionNormal:
+        """One distribution of consecutive patients, each part with one precision or one each."""
+        potential = torch.cat([part.potential for part in parts], -2)
+        if all(len(part.precision) == 1 for part in parts):
+            return cls(potential, parts[0].precision, cholesky=parts[0]._cholesky)
+        each = [p.precision.expand(p.batch_shape[-1], -1, -1) for p in parts]
+        return cls(potential, torch.cat(each))
 
     def _times(self, matrices: Tensor, vectors: Tensor) -> Tensor:
         """Multiply each patient's vector by the matrix of the patient's group."""
@@ -155,6 +165,24 @@ class PrecisionNormal(_Patients):
         k = self.event_shape[0]
         quadratic = whitened.square().sum(-1)
         return 0.5 * (self.log_det_precision - quadratic - k * math.log(2 * math.pi))
+
+
+@register_kl(StandardNormal, StandardNormal)
+def _kl_standard_standard(q: StandardNormal, p: StandardNormal) -> Tensor:
+    return q._like.new_zeros(q.batch_shape)
+
+
+@register_kl(PrecisionNormal, PrecisionNormal)
+def _kl_precision_precision(q: PrecisionNormal, p: PrecisionNormal) -> Tensor:
+    # Λp = LL': tr(Λp Σq) = ‖L'F‖², and the distance of the means is that of L'μ
+    whitener = p._of_patient(p._cholesky).mT
+    if q.precision.shape[0] == 1 and p.precision.shape[0] == 1:
+        trace = (p._cholesky.mT @ q._factor).square().sum((-2, -1))
+    else:
+        trace = (whitener @ q._of_patient(q._factor)).square().sum((-2, -1))
+    distance = p._times(p._cholesky.mT, q.mean - p.mean).square().sum(-1)
+    k = q.event_shape[0]
+    return 0.5 * (trace + distance - k + q.log_det_precision - p.log_det_precision)
 
 
 @register_kl(PrecisionNormal, StandardNormal)

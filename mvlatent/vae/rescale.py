@@ -1,4 +1,4 @@
-"""Latents put back on the scale of their prior, which decoders and noise do not enforce alone."""
+"""What follows the fit: latents back on the scale of their prior, exposures of absent views."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["rescale_latents"]
+__all__ = ["learn_exposures", "rescale_latents"]
 
 STEPS = 2
 
@@ -19,7 +19,9 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
 
     With :math:`M = \frac1n \sum_i E[z_i z_i']` the loadings become :math:`M^{1/2} A`: the expansion
     step of parameter-expanded EM. The subspace stays, and an unseen latent drawn from the prior is
-    as wide as those that were seen, on which predictive intervals depend.
+    as wide as those that were seen, on which predictive intervals depend. Under another prior than
+    the standard normal z keeps the scale that it has learnt, and only the private latents are put
+    back; random loadings are widened factor by factor, lest a rotation undo their sparsity.
 
     Parameters
     ----------
@@ -36,19 +38,49 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
         return
     for _ in range(STEPS):
         q, evidence = vae.posterior(cohort)
-        root = _root(_second_moment(q.mean, q.covariance))
+        sparse = vae.design.loadings != "point"
+        root = _root(_second_moment(q.mean, q.covariance), diagonal=sparse)
+        if not vae.prior.analytic:
+            root = torch.eye(len(root), dtype=root.dtype)
         for name, part in vae.items:
             seen = cohort.views[name].present
             given = evidence[name].private(q.mean)
             w = _second_moment(given.mean[seen], given.covariance[seen])
-            part.decoder.private.copy_(_root(w) @ part.decoder.private)
+            own = _root(w, diagonal=sparse)
+            part.decoder.private.copy_(own @ part.decoder.private)
             part.decoder.shared.copy_(root @ part.decoder.shared)
+            if part.decoder.spread is not None:
+                part.decoder.spread.widen(torch.cat([root.diagonal(), own.diagonal()]))
 
 
 def _second_moment(mean: Tensor, covariance: Tensor) -> Tensor:
     return covariance.mean(0) + mean.T @ mean / len(mean)
 
 
-def _root(matrix: Tensor) -> Tensor:
+def _root(matrix: Tensor, *, diagonal: bool = False) -> Tensor:
+    if diagonal:
+        return matrix.diagonal().sqrt().diag()
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+@torch.no_grad()
+def learn_exposures(vae: StructuredVAE, cohort: Cohort) -> None:
+    """Learn what library size or burden goes with the latents, in place.
+
+    Parameters
+    ----------
+    vae
+        Fitted model.
+    cohort
+        Training patients.
+    """
+    if all(part.exposure is None for _, part in vae.items):
+        return
+    q, _ = vae.posterior(cohort)
+    mean, covariance = q.mean, q.covariance
+    for name, part in vae.items:
+        view = cohort.views[name]
+        if part.exposure is not None and view.exposure is not None:
+            seen, exposure = view.present, view.exposure[view.present]
+            part.exposure.fit(exposure, mean[seen], covariance[seen], cohort.technical[seen])

@@ -6,22 +6,24 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
+from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
-from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.exposure import exposed
+from mvlatent.vae.rank import private_rank, shared_rank
+from mvlatent.vae.structured import StructuredVAE, ViewPart
 
-__all__ = ["RANKS", "STARTS", "shared_rank", "shared_scores", "spectral_start", "start_experts"]
+__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts"]
 
 STARTS = ("gcca", "svd", "random")
-RANKS = ("auto", "full")
 EFFECT_SWEEPS = 2
-N_PERMUTATIONS = 20
-N_FLIPS = 5
-PATIENTS_A_COMPONENT = 10  # fewer, and chance alone makes views agree
+REFIT_STEPS, MAX_STEP = 6, 2.0
+MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
 def _centred(view: CohortView, design: Tensor) -> Tensor:
-    """Rows without their technical means, unobserved entries at the centre, (n, p)."""
-    x, seen = view.x.clone(), view.present
+    """Surface of the rows without technical means, unobserved entries at the centre, (n, p)."""
+    x, seen = surface_of(view).clone(), view.present
     weights = seen[:, None].to(x.dtype)
     if view.observed is not None:
         weights = weights * view.observed
@@ -64,44 +66,6 @@ def _bases(
         block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
         blocks.append(block)
     return blocks
-
-
-def shared_rank(
-    cohort: Cohort, centred: dict[str, Tensor], n_shared: int, *, n_components: int
-) -> int:
-    """Directions, at most ``n_shared``, along which views agree more than shuffled ones do.
-
-    Parallel analysis of generalized CCA: the rows of every view are permuted among the patients
-    that have it, and a direction counts if its eigenvalue is above the 95 % quantile of the largest
-    one of the permuted cohorts. What only one view knows has no partner and is left to its private
-    latent. At least one direction is kept.
-
-    References
-    ----------
-    Horn (1965), A rationale and test for the number of factors in factor analysis;
-    Kettenring (1971), Canonical analysis of several sets of variables.
-    """
-    sizes = cohort.presence.sum(0)
-    n_components = max(2, min(n_components, int(sizes.min()) // PATIENTS_A_COMPONENT))
-    blocks = _bases(cohort, centred, kind="gcca", n_components=n_components)
-    presence = cohort.presence
-    root = presence.sum(1).clamp_min(1).to(blocks[0].dtype).sqrt()[:, None]
-
-    def strengths(bases: list[Tensor]) -> Tensor:
-        x = torch.cat(bases, 1) / root
-        return torch.linalg.eigvalsh((x.T @ x).double()).flip(0)
-
-    largest = []
-    for _ in range(N_PERMUTATIONS):
-        shuffled = []
-        for block, seen in zip(blocks, presence.T, strict=True):
-            rows = seen.nonzero()[:, 0]
-            moved = torch.zeros_like(block)
-            moved[rows] = block[rows[torch.randperm(len(rows))]]
-            shuffled.append(moved)
-        largest.append(strengths(shuffled)[0])
-    found = int((strengths(blocks) > torch.stack(largest).quantile(0.95)).sum())
-    return max(1, min(found, n_shared))
 
 
 def shared_scores(
@@ -149,27 +113,43 @@ def spectral_start(
         ``"auto"`` switches off the shared factors that `shared_rank` does not count (generalized
         CCA only), ``"full"`` keeps all.
     """
+    everyone, cohort = cohort, _some(cohort)
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
     n_components = k + max(view.n_private for view in vae.design.views)
+    if kind == "gcca" and rank == "auto" and len(vae.names) > 1:
+        kept, n_components = shared_rank(list(centred.values()), cohort.presence, k)
+        n_components = max(n_components, kept)
+        vae.active[kept:] = False
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
-    if kind == "gcca" and rank == "auto":
-        vae.active[shared_rank(cohort, centred, k, n_components=n_components) :] = False
         z = z * vae.active
     for name in vae.names:
         _start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
+    for name, part in vae.items:
+        if part.effects is not None:
+            seen = everyone.technical[everyone.views[name].present]
+            part.effects.energy.copy_(seen.square().sum(0).clamp_min(1e-6))
 
 
 @torch.no_grad()
-def start_experts(vae: StructuredVAE, cohort: Cohort) -> None:
+def start_experts(vae: StructuredVAE) -> None:
     """Start amortised experts at what the linear decoder implies, in place."""
-    for name, part in vae.items:
+    for _, part in vae.items:
         if isinstance(part.expert, Amortised):
-            part.expert.start(cohort.views[name].x)
+            part.expert.start()
+
+
+def _some(cohort: Cohort) -> Cohort:
+    """The cohort, dense; of a large one with sparse views, rows spread over it evenly."""
+    wide = [v.x.shape[1] for v in cohort.views.values() if isinstance(v.x, SparseRows)]
+    most = min(MAX_ROWS, MAX_ELEMENTS // max(wide)) if wide else len(cohort)
+    if most < len(cohort):
+        cohort = cohort.subset(torch.linspace(0, len(cohort) - 1, most).long())
+    return cohort.dense()
 
 
 def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
@@ -193,45 +173,17 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         if evidence is not None:
             w = evidence[name].private(z).mean
         nothing = torch.zeros_like(part.effects.loc)
-        expected = part.likelihood.mean(part.decoder(z, w, cohort.technical, nothing))
-        slope = part.likelihood.slope(part.likelihood.mean(part.decoder.intercept))
-        residual = (view.x - expected) / slope
+        eta = part.decoder(z, w, cohort.technical, nothing)
+        residual = surface_of(view) - part.likelihood.expected_surface(eta)
+        if part.likelihood.bends:  # a surface that bends is off by the same for everyone
+            seen_entries = seen[:, None] if view.observed is None else view.observed
+            total = seen_entries.expand_as(residual).sum(0).clamp_min(1)
+            residual = residual - (residual * seen_entries).sum(0) / total
+        residual = residual / part.likelihood.slope(part.decoder.intercept)
         if view.observed is not None:
             residual = residual * view.observed
-        width = view.x.shape[1] + view.n_hidden
+        width = residual.shape[1] + view.n_hidden
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
-
-
-def private_rank(residual: Tensor, n_private: int) -> int:
-    """Directions of a view, at most ``n_private``, that stand out of its noise.
-
-    Parallel analysis by random signs, which keep the variance of every entry but no correlation:
-    a direction counts if its singular value is above the largest of the flipped views.
-
-    Parameters
-    ----------
-    residual
-        What the shared factors leave of a view, (n, p), columns centred.
-    n_private
-        Most directions that may count.
-
-    References
-    ----------
-    Hong, Sheng & Dobriban (2023), Selecting the number of components in PCA via random signflips.
-    """
-    flipped = [_strengths(residual * _signs(residual))[0] for _ in range(N_FLIPS)]
-    count = int((_strengths(residual) > torch.stack(flipped).max()).sum())
-    return min(count, n_private)
-
-
-def _signs(like: Tensor) -> Tensor:
-    return 2.0 * torch.randint(2, like.shape, dtype=like.dtype) - 1.0
-
-
-def _strengths(x: Tensor) -> Tensor:
-    """Squared singular values, falling."""
-    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
-    return torch.linalg.eigvalsh(gram.double()).flip(0)
 
 
 def _start_view(
@@ -249,24 +201,67 @@ def _start_view(
     x, z = x[seen], z[seen]
     n = max(int(seen.sum()), 1)
     share = x.shape[1] / (x.shape[1] + view.n_hidden)  # of a rotated view's features
-    weights = seen[:, None] if view.observed is None else view.observed & seen[:, None]
-    mean = (view.x * weights).sum(0) / weights.sum(0).clamp_min(1)
-    part.decoder.intercept.copy_(part.likelihood.link(mean))
-    slope = part.likelihood.slope(mean)
+    entries = seen[:, None] if view.observed is None else view.observed & seen[:, None]
+    values, exposure = view.values, view.exposure
+    intercept = part.likelihood.intercept(values, exposure, entries)
+    part.decoder.intercept.copy_(intercept)
+    slope = part.likelihood.slope(intercept)
+    entries, exposure = entries[seen], None if exposure is None else exposure[seen]
+    eta = intercept.expand_as(x)
     if random:
         part.likelihood.start(share * x.square().sum(0) / n)
     else:
         loadings = torch.linalg.solve(z.T @ z + torch.eye(z.shape[1]), z.T @ x)
         residual = x - z @ loadings
-        left, values = _thin(residual, d)
+        left, values_left = _thin(residual, d)
         if rank == "auto":
             part.active[private_rank(residual, d) :] = False
-        fitted = left * values @ torch.linalg.lstsq(left * values, residual).solution
+        fitted = left * values_left @ torch.linalg.lstsq(left * values_left, residual).solution
         noise = (residual - fitted).square().sum(0) / max(n - z.shape[1] - d, 1)
-        scale = (values.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
-        directions = left.T @ residual / values.clamp_min(1e-6)[:, None]
+        scale = (values_left.square() / n - share * noise.mean()).clamp_min(1e-4).sqrt()
+        directions = left.T @ residual / values_left.clamp_min(1e-6)[:, None]
         private = directions * scale[:, None] * part.active[: len(directions), None]
         part.decoder.shared.copy_(loadings / slope)
         part.decoder.private.copy_(torch.zeros_like(part.decoder.private))
         part.decoder.private[: len(private)] = private / slope
         part.likelihood.start(noise * share)
+        eta = eta + (z @ loadings + fitted) / slope
+    eta = exposed(eta, exposure)
+    if part.likelihood.refines and not random:
+        own = left * values_left / scale * part.active[: len(scale)]
+        latents = torch.cat([z, own], 1)
+        eta = _refit(part, latents, values[seen], eta, entries)
+    part.likelihood.settle(values[seen], eta, entries)
+
+
+def _refit(part: ViewPart, latents: Tensor, x: Tensor, eta: Tensor, seen: Tensor) -> Tensor:
+    """Fit loadings and intercept to the likelihood by ridge Newton steps; return the predictor.
+
+    A surface that is nearly linear is not linear: the mean of an exponential is above the
+    exponential of the mean, and loadings found on logarithms of small counts are too large for
+    large ones. Each factor's ridge is the precision of its first loadings.
+    """
+    decoder, k, n = part.decoder, part.decoder.shared.shape[0], len(x)
+    design = torch.cat([latents, torch.ones(n, 1)], 1)
+    m = design.shape[1]
+    loadings = torch.cat([decoder.shared, decoder.private[: m - 1 - k], decoder.intercept[None]])
+    ridge = loadings.square().mean(1).clamp_min(1e-4).reciprocal()
+    ridge[-1] = 1e-3
+    upper = torch.triu_indices(m, m)
+    products = design[:, upper[0]] * design[:, upper[1]]
+    for _ in range(REFIT_STEPS):
+        score, weight = (torch.where(seen, t, 0.0) for t in part.likelihood.curvature(x, eta))
+        gram = torch.empty(x.shape[1], m, m)
+        gram[:, upper[0], upper[1]] = weight.T @ products
+        gram[:, upper[1], upper[0]] = gram[:, upper[0], upper[1]]
+        gram.diagonal(dim1=1, dim2=2).add_(ridge)
+        pull = design.T @ score - ridge[:, None] * loadings
+        pull[-1] += ridge[-1] * loadings[-1]
+        step = torch.linalg.solve(gram, pull.T.unsqueeze(-1)).squeeze(-1).T
+        change = design @ step
+        short = (MAX_STEP / change.abs().amax(0).clamp_min(MAX_STEP)).clamp_max(1.0)
+        loadings, eta = loadings + short * step, eta + short * change
+    decoder.shared.copy_(loadings[:k])
+    decoder.private[: m - 1 - k] = loadings[k:-1]
+    decoder.intercept.copy_(loadings[-1])
+    return eta

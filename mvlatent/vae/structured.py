@@ -17,10 +17,16 @@ from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
+from mvlatent.vae.exposure import ExposureOfAbsent, exposed
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
+from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.marginal import has_closed_form, log_marginal
+from mvlatent.vae.priors import PRIORS
 
 __all__ = ["Design", "StructuredVAE", "ViewDesign"]
+
+MAX_LISTED = 5  # views whose patterns of presence are all listed
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,23 @@ class ViewDesign:
     n_features: int
     n_hidden: int = 0
     n_private: int = 8
+    levels: tuple[int, ...] = ()
+    exposed: bool = False
+
+    @classmethod
+    def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
+        """Design for a view of a cohort."""
+        n_features, hidden = view.x.shape[1], view.n_hidden
+        return cls(
+            name,
+            view.likelihood,
+            view.noise,
+            n_features,
+            hidden,
+            n_private,
+            view.levels,
+            view.exposure is not None,
+        )
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,12 @@ class Design:
         elsewhere.
     n_hidden
         Width of networks.
+    prior, n_components
+        Name of the prior of z in its registry, and its components where it has any.
+    loadings
+        Posterior of the loadings, a name in its registry, or ``"point"`` for none.
+    top_down
+        Whether the guide of w is told z; without, w is read from its view alone.
     """
 
     views: tuple[ViewDesign, ...]
@@ -65,6 +94,10 @@ class Design:
     effects: str = "random"
     n_hidden: int = 64
     powers: dict[str, float] = field(default_factory=dict)
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
+    top_down: bool = True
 
     @property
     def encoder_kind(self) -> str:
@@ -80,7 +113,9 @@ class Design:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Design:
         """Inverse of `to_dict`."""
-        views = tuple(ViewDesign(**v) for v in state["views"])
+        views = tuple(
+            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
+        )
         groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
         return cls(**{**state, "views": views, "technical_groups": groups})
 
@@ -97,12 +132,22 @@ class ViewPart(nn.Module):
         self.decoder = DECODERS[design.decoder](
             design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
         )
-        self.likelihood = LIKELIHOODS[view.likelihood](view.n_features, noise=view.noise)
+        if design.loadings != "point":
+            width = design.n_shared + view.n_private
+            self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
+        self.likelihood = LIKELIHOODS[view.likelihood](
+            view.n_features, noise=view.noise, levels=view.levels
+        )
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
         self.expert = EXPERTS[design.encoder_kind](
-            self.decoder, self.likelihood, n_technical=q, n_hidden=design.n_hidden
+            self.decoder,
+            self.likelihood,
+            n_technical=q,
+            n_hidden=design.n_hidden,
+            top_down=design.top_down,
         )
         self.power = design.powers.get(view.name, 1.0)
+        self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
         self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
 
     def weight(self) -> Tensor:
@@ -121,20 +166,47 @@ class ViewPart(nn.Module):
         return self.effects.loc
 
     def read(self, view: CohortView, technical: Tensor, expert: Expert | None = None) -> Evidence:
-        """What the view says of z and of w, by its own expert or by another."""
+        """What the view says of z and of w, by its own expert or by another.
+
+        A large sparse view is read some rows at a time.
+        """
+        expert = expert or self.expert
+        rows = list(view.chunks())
+        if len(rows) <= 1:
+            return self._read(view.dense(), technical, expert)
+        parts = [self._read(view.subset(some).dense(), technical[some], expert) for some in rows]
+        return Evidence.joined(parts)
+
+    def _read(self, view: CohortView, technical: Tensor, expert: Expert) -> Evidence:
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return (expert or self.expert)(Seen(view.x, view.observed, technical, offset))
+        return expert(Seen(view.values, view.observed, technical, offset, view.exposure))
 
     def predictor(
-        self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
+        self,
+        view: CohortView,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        effect: Tensor | None,
+        loadings: Tensor | None = None,
     ) -> Tensor | Affine:
         """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
-        decoder = self.decoder.affine if self.takes_affine(view) else self.decoder
-        return decoder(z, w, technical, effect)
+        if self.takes_affine(view):
+            return self.decoder.affine(z, w, technical, effect, loadings)
+        return exposed(self.decoder(z, w, technical, effect, loadings), view.exposure)
+
+    def evidence_precision(self) -> Tensor:
+        """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
+        at = self.likelihood.mean(self.decoder.intercept)[None]
+        at = at.round() if self.design.likelihood == "ordinal" else at  # a level
+        present = torch.ones(1, dtype=torch.bool, device=at.device)
+        view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
+        n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
+        return self.read(view, at.new_zeros(1, n_technical)).precision[0]
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""
@@ -162,7 +234,7 @@ class StructuredVAE(nn.Module):
     --------
     >>> design = Design((ViewDesign("rna", "normal", "feature", 20),), n_shared=3)
     >>> sorted(name for name, _ in StructuredVAE(design).named_children())
-    ['heads', 'parts']
+    ['heads', 'parts', 'prior']
     """
 
     active: Tensor  # shared factors that are not switched off, (k,)
@@ -173,6 +245,12 @@ class StructuredVAE(nn.Module):
         self.design = design
         self.names = tuple(view.name for view in design.views)
         self.parts = nn.ModuleList(ViewPart(view, design) for view in design.views)
+        self.prior = PRIORS[design.prior](
+            design.n_shared,
+            n_components=design.n_components,
+            n_hidden=design.n_hidden,
+            evidence=self.evidence_precision,
+        )
         self.heads = nn.ModuleList(heads)
         self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
         self.register_buffer("spread", torch.zeros(design.n_technical))
@@ -204,26 +282,44 @@ class StructuredVAE(nn.Module):
 
     # --- the generative model ---------------------------------------------------------------
 
-    def model(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``B ~ p(B)``; for each patient ``z``, ``w_m``, then ``x_m`` and the outcomes."""
+    def model(
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float = 1.0,
+        *,
+        detached: bool = False,
+        clamped: bool = False,
+    ) -> None:
+        """``B``, random ``A``; for each patient ``z``, ``w_m``, then ``x_m`` and the outcomes.
+
+        With ``detached`` the views are decoded from a z that they cannot teach; with ``clamped``
+        every w stays at its prior, over which it is integrated where that has a closed form.
+        """
         n = len(cohort)
         like = cohort.technical
         effects = [
             None if part.effects is None else pyro.sample(f"effect:{name}", part.effects.prior())
             for name, part in self.items
         ]
+        loadings = [part.decoder.drawn_loadings(name) for name, part in self.items]
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=like.device)):
             with poutine.scale(scale=kl_weight):
-                z = pyro.sample("z", StandardNormal(n, self.design.n_shared, like))
-            for (name, part), effect in zip(self.items, effects, strict=True):
+                z = pyro.sample("z", self.prior.distribution(n, like))
+            for (name, part), effect, drawn in zip(self.items, effects, loadings, strict=True):
                 view = cohort.views[name]
                 with poutine.mask(mask=cast(Any, view.present)):
                     with poutine.scale(scale=kl_weight):
                         w = pyro.sample(f"w:{name}", StandardNormal(n, part.design.n_private, like))
-                    eta = part.predictor(view, z, w, cohort.technical, effect)
+                    seen_z = z.detach() if detached else z
+                    if clamped and has_closed_form(part):
+                        marginal = log_marginal(part, view, seen_z, cohort.technical, effect)
+                        pyro.factor(f"x:{name}", marginal)
+                        continue
+                    eta = part.predictor(view, seen_z, w, cohort.technical, effect, drawn)
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
-                        pyro.sample(f"x:{name}", x, obs=view.x)
+                        pyro.sample(f"x:{name}", x, obs=view.values)
                         if part.design.n_hidden:
                             pyro.factor(f"outside:{name}", part.outside(view))
         for head in self.heads:
@@ -231,13 +327,27 @@ class StructuredVAE(nn.Module):
 
     # --- the guide ----------------------------------------------------------------------------
 
-    def guide(self, cohort: Cohort, n_total: int, kl_weight: float = 1.0) -> None:
-        """``q(B) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at."""
+    def guide(
+        self,
+        cohort: Cohort,
+        n_total: int,
+        kl_weight: float = 1.0,
+        *,
+        detached: bool = False,
+        clamped: bool = False,
+        evidence: dict[str, Evidence] | None = None,
+    ) -> None:
+        """``q(B) q(A) q(z | x_O) Π q(w_m | x_m, z, s)``: outcomes are never looked at.
+
+        With ``detached`` no w teaches z; with ``clamped`` every w stays at its prior. ``evidence``
+        spares reading the views where that was done already.
+        """
         n = len(cohort)
-        evidence = self.evidence(cohort)
+        evidence = self.evidence(cohort) if evidence is None else evidence
         for name, part in self.items:
             if part.effects is not None:
                 pyro.sample(f"effect:{name}", part.effects.posterior(part.weight()))
+            part.decoder.draw_loadings(name)
         device = cohort.technical.device
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=device)):
             with poutine.scale(scale=kl_weight):
@@ -245,14 +355,25 @@ class StructuredVAE(nn.Module):
             for name in self.names:
                 present = cast(Any, cohort.views[name].present)
                 with poutine.mask(mask=present), poutine.scale(scale=kl_weight):
-                    pyro.sample(f"w:{name}", evidence[name].private(z))
+                    w = evidence[name].private(z.detach() if detached else z)
+                    pyro.sample(f"w:{name}", _prior_like(w) if clamped else w)
 
     def evidence(self, cohort: Cohort) -> dict[str, Evidence]:
         """What each view says of z, and of its w given z."""
         return {name: part.read(cohort.views[name], cohort.technical) for name, part in self.items}
 
-    def product(self, evidence: dict[str, Evidence], presence: Tensor) -> PrecisionNormal:
-        """Product of the prior and of the experts of the views that are present."""
+    def evidence_precision(self) -> Tensor:
+        """Precision that all views together put on z, (k, k)."""
+        return torch.stack([part.evidence_precision() for _, part in self.items]).sum(0)
+
+    def product(
+        self, evidence: dict[str, Evidence], presence: Tensor, *, listed: bool = False
+    ) -> PrecisionNormal:
+        """Product of the prior and of the experts of the views that are present.
+
+        With ``listed`` every pattern of views is factorised, present or not, if they are few: no
+        look at the data then holds a device up.
+        """
         k = self.design.n_shared
         eye = torch.eye(k, dtype=torch.get_default_dtype(), device=presence.device)
         potential = torch.zeros(len(presence), k, device=presence.device)
@@ -260,7 +381,8 @@ class StructuredVAE(nn.Module):
             potential = potential + torch.where(seen[:, None], evidence[name].potential, 0.0)
         precisions = [evidence[name].precision for name in self.names]
         if all(len(p) == 1 for p in precisions):
-            patterns, group = _patterns(presence)
+            listed = listed and len(self.names) <= MAX_LISTED
+            patterns, group = _all_patterns(presence) if listed else _patterns(presence)
             stacked = torch.stack([p[0] for p in precisions])
             precision = eye + torch.einsum("gm,mkl->gkl", patterns.to(stacked.dtype), stacked)
             return PrecisionNormal(potential, precision, group)
@@ -273,6 +395,18 @@ class StructuredVAE(nn.Module):
         """``q(z | x_O)`` of every patient and the evidence it was made of."""
         evidence = self.evidence(cohort)
         return self.product(evidence, cohort.presence), evidence
+
+
+def _prior_like(w: PrecisionNormal) -> StandardNormal:
+    """The prior of the latents whose posterior is ``w``."""
+    return StandardNormal(w.batch_shape[-1], w.event_shape[0], w.mean)
+
+
+def _all_patterns(presence: Tensor) -> tuple[Tensor, Tensor]:
+    """All 2^M rows that ``presence`` could hold, and which of them each patient has."""
+    bits = 2 ** torch.arange(presence.shape[1], device=presence.device)
+    codes = torch.arange(2 ** presence.shape[1], device=presence.device)
+    return (codes[:, None] & bits) > 0, presence.long() @ bits
 
 
 def _patterns(presence: Tensor) -> tuple[Tensor, Tensor | None]:

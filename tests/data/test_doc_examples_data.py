@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 MODULES = (
-    "specs",
+    *("specs", "outcome_specs", "typed_outcomes", "data.targets"),
     *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling", "strata")),
 )
 

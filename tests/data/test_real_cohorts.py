@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mvlatent.data.preparation import Preparation
-from mvlatent.data.register import register_mudata, registered_notes, registered_roles
+from mvlatent.data.register import guess_views, register_mudata, registered_notes, registered_roles
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Labels, Roles, Survival
 
@@ -146,3 +146,18 @@ def test_breast_test_set_lacks_the_protein_view(data_dir):
     assert len(cohort) == 70 and cohort.labels.codes.min() >= 0
     present = dict(zip(cohort.views, cohort.presence.float().mean(0).tolist(), strict=True))
     assert present == {"mrna": 1.0, "mirna": 1.0, "protein": 0.0}
+
+
+GUESSED = {
+    "tcga_luad": "normal ordinal bernoulli normal normal",
+    "tcga_brca": "normal ordinal bernoulli beta normal normal",
+    "acc_miniacc": "normal ordinal normal bernoulli nb",
+    "cll": "normal bernoulli",
+    "breast_mixomics_train": "normal normal normal",
+}
+
+
+@pytest.mark.parametrize("name", GUESSED)
+def test_likelihoods_of_real_views_are_guessed(data_dir, name):
+    views = guess_views(read(data_dir, name))
+    assert " ".join(str(v.likelihood) for v in views.values()) == GUESSED[name], list(views)

@@ -75,7 +75,8 @@ def test_roles_and_guesses_are_in_the_registry(mdata, roles):
     manager = register_mudata(mdata, Roles(batch="site"))
     likelihoods = {k: v.likelihood for k, v in registered_roles(manager).views.items()}
     assert likelihoods == {"mut": "bernoulli", "rna": "normal", "img": "normal"}
-    assert "view 'mut': likelihood guessed: bernoulli" in registered_notes(manager)
+    said = "view 'mut': likelihood guessed: bernoulli (zeros and ones)"
+    assert said in registered_notes(manager)
     assert registered_roles(manager).batch == "site"
 
 
@@ -83,7 +84,7 @@ def test_guess_ignores_missing_values(mdata):
     mdata["mut"].X[0, 0] = np.nan
     assert guess_views(mdata)["mut"].likelihood == "bernoulli"
     mdata["mut"].X[0, 0] = 2
-    assert guess_views(mdata)["mut"].likelihood == "normal"
+    assert guess_views(mdata)["mut"].likelihood == "ordinal"
 
 
 def test_missing_sites_are_registered_as_unknown(mdata):

@@ -217,6 +217,7 @@ SCRIPT = """
 import torch
 from mvlatent.fitting.loop import fit, _Run
 from mvlatent.fitting.plan import Plan
+from mvlatent.objectives import TERMS
 from mvlatent.objectives.objective import Objective
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 from mvlatent.data.cohort import Cohort, CohortView
@@ -224,18 +225,31 @@ from mvlatent.data.cohort import Cohort, CohortView
 torch.manual_seed(0)
 n = 60
 x = torch.randn(n, 2) @ torch.randn(2, 8) + torch.randn(n, 8)
-view = CohortView(x, torch.ones(n, dtype=torch.bool), None, "normal", "feature", tuple("abcdefgh"))
+present = torch.ones(n, dtype=torch.bool)
+view = CohortView(x, present, None, "normal", "feature", tuple("abcdefgh"))
 none = torch.zeros(n, 0)
-cohort = Cohort(tuple(map(str, range(n))), {"a": view}, none, (), none, ())
-vae = StructuredVAE(Design((ViewDesign("a", "normal", "feature", 8, 0, 2),), n_shared=2))
-objective = Objective(vae)
+views = {"a": view}
+designs = [ViewDesign("a", "normal", "feature", 8, 0, 2)]
+terms, options, first = (), {}, 0.0
+if BESIDE:
+    some = torch.arange(n) % 4 > 0
+    views["b"] = CohortView((x > 0).float(), some, None, "bernoulli", "feature", view.features)
+    designs.append(ViewDesign("b", "bernoulli", "feature", 8, 0, 2))
+    terms = tuple(kind(weight=0.2) for kind in TERMS.values())
+    options, first = {"encoder": "mlp"}, 0.3
+cohort = Cohort(tuple(map(str, range(n))), views, none, (), none, ())
+vae = StructuredVAE(Design(tuple(designs), n_shared=2, **options))
+objective = Objective(vae, terms=terms)
 seen = []
 forward = Objective.forward
 def spy(self, batch, *args, **kwargs):
     seen.extend(map(int, batch.obs_names))
     return forward(self, batch, *args, **kwargs)
 Objective.forward = spy
-plan = Plan(max_epochs=EPOCHS, batch_size=20, strategy="ddp", devices=2, accelerator="cpu", lr=0.02)
+plan = Plan(
+    max_epochs=EPOCHS, batch_size=20, strategy="ddp", devices=2, accelerator="cpu", lr=0.02,
+    shared_first=first,
+)
 fitted = fit(objective, cohort, plan, progress=False)
 import torch.distributed as dist
 both, parameters = [None, None], [None, None]
@@ -251,9 +265,10 @@ if dist.get_rank() == 0:
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path):
+@pytest.mark.parametrize("beside", [False, True], ids=["elbo", "every term"])
+def test_two_processes(tmp_path, beside):
     script = tmp_path / "ddp.py"
-    script.write_text(SCRIPT.replace("EPOCHS", "15"))
+    script.write_text(SCRIPT.replace("EPOCHS", "15").replace("BESIDE", str(beside)))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=240, env=environment

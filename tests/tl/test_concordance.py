@@ -34,6 +34,32 @@ def test_harrell_equals_the_count_of_pairs(n, seed, digits):
         assert tl.concordance(time, event, risk) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("within", [False, True])
+def test_entry_leaves_the_pairs_at_risk_together(within):
+    time, event, risk = _outcome(120, 3, digits=1)
+    rng = np.random.default_rng(4)
+    site = rng.integers(0, 3, 120) if within else np.zeros(120)
+    options = {"within": site} if within else {}
+    entry = time * rng.random(120) * (rng.random(120) < 0.6)
+    earlier = (time[:, None] < time) | ((time[:, None] == time) & (event == 0))
+    pairs = earlier & (event[:, None] == 1) & (entry < time[:, None]) & (site[:, None] == site)
+    order = (risk[:, None] > risk) + 0.5 * (risk[:, None] == risk)
+    expected = (order * pairs).sum() / pairs.sum()
+    assert tl.concordance(time, event, risk, entry=entry, **options) == pytest.approx(expected)
+    from_start = tl.concordance(time, event, risk, entry=np.zeros(120), **options)
+    assert from_start != pytest.approx(expected, abs=1e-3)
+
+
+def test_entry_is_not_for_uno():
+    time, event, risk = _outcome(30, 5)
+    with pytest.raises(ValueError, match="take kind='harrell'"):
+        tl.concordance(time, event, risk, kind="uno", entry=0 * time)
+    with pytest.raises(ValueError, match="no two patients"):
+        tl.concordance(time, event, risk, entry=time)
+    with pytest.raises(ValueError, match="entry must have one value"):
+        tl.concordance(time, event, risk, entry=[0.0])
+
+
 def test_harrell_equals_lifelines():
     from lifelines.utils import concordance_index
 

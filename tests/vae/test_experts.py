@@ -6,7 +6,11 @@ from itertools import combinations
 import pytest
 import torch
 
+from mvlatent.data.cohort import CohortView
+from mvlatent.specs import COUNTS
 from mvlatent.vae.experts import Amortised, Seen, Tied
+from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 VIEWS = ("a", "b", "c")
 SUBSETS = [s for r in range(4) for s in combinations(VIEWS, r)]
@@ -111,7 +115,7 @@ def test_taking_a_view_away_never_adds_certainty(double, make_cohort, make_vae):
     torch.testing.assert_close(nothing.covariance, torch.eye(3).expand(6, 3, 3))
 
 
-@pytest.mark.parametrize("likelihood", ["normal", "studentt", "bernoulli"])
+@pytest.mark.parametrize("likelihood", ["normal", "bernoulli"])
 def test_tied_evidence_meets_the_likelihood_at_the_expansion(
     double, make_cohort, make_vae, likelihood
 ):
@@ -134,6 +138,76 @@ def test_tied_evidence_meets_the_likelihood_at_the_expansion(
         torch.testing.assert_close(
             evidence.precision[0], (a * information) @ a.T, rtol=1e-4, atol=1e-8
         )
+
+
+REFINED = [name for name, kind in LIKELIHOODS.items() if kind.refines]
+LEVELS = {"ordinal": (3,), "categorical": (3, 3)}
+
+
+def view_of(likelihood, *, n=40, p=6, k=2, holes=False, strength=1.0, size=0.0):
+    """A view drawn from known loadings, the part that drew it, and the latents."""
+    generator = torch.Generator().manual_seed(0)
+    levels, counts = LEVELS.get(likelihood, ()), likelihood in COUNTS
+    design = ViewDesign("a", likelihood, "feature", p, 0, 1, levels)
+    part = StructuredVAE(Design((design,), n_shared=k)).part("a")
+    z = torch.randn(n, k, generator=generator)
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        part.decoder.shared.copy_(strength * torch.randn(k, p, generator=generator))
+        part.decoder.private.zero_()
+        part.decoder.intercept.fill_(0.5)
+        exposure = size * torch.randn(n, generator=generator) if counts else None
+        eta = z @ part.decoder.shared + part.decoder.intercept
+        x = part.likelihood.draw(eta if exposure is None else eta + exposure[:, None])
+    observed = None
+    if holes:
+        observed = (torch.rand(n, p // 3, generator=generator) > 0.3).repeat_interleave(3, 1)
+        x = torch.where(observed, x, 0.0)
+    present = torch.ones(n, dtype=torch.bool)
+    names = tuple(f"a{j}" for j in range(p))
+    view = CohortView(
+        x, present, observed, likelihood, "feature", names, exposure=exposure, levels=levels
+    )
+    return view, part, z
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("likelihood", REFINED)
+def test_refined_evidence_meets_the_likelihood_at_its_first_answer(double, likelihood, holes):
+    """Without a private block its slope at the first answer is that of the log density."""
+    view, part, _ = view_of(likelihood, holes=holes, size=0.7)
+    part.likelihood.n_expansions = 1
+    technical = torch.zeros(len(view.x), 0)
+    seen = Seen(view.x, view.observed, technical, part.decoder.intercept, view.exposure)
+    loadings = torch.cat([part.decoder.shared, part.decoder.private])
+    at = part.expert._first(seen, loadings)[:, :2].detach().requires_grad_()
+    eta = part.predictor(view, at, torch.zeros(len(at), 1), technical, None)
+    part.likelihood.log_prob(view.x, eta, view.observed).sum().backward()
+    evidence = part.read(view, technical)
+    slope = evidence.potential - (evidence.precision @ at.unsqueeze(-1)).squeeze(-1)
+    torch.testing.assert_close(slope.detach(), at.grad.detach())
+
+
+@pytest.mark.parametrize("likelihood", REFINED)
+@torch.no_grad()
+def test_refined_evidence_is_near_the_mode(double, likelihood):
+    """A posterior mean near the mode found by Newton steps, far nearer than one step from 0."""
+    view, part, z = view_of(likelihood, p=60 if likelihood != "categorical" else 6, size=0.4)
+    technical, eye = torch.zeros(len(z), 0), torch.eye(2)
+    a, offset = part.decoder.shared, part.decoder.intercept
+    exposure = 0.0 if view.exposure is None else view.exposure[:, None]
+    mode = torch.zeros_like(z)
+    steps = []
+    for _ in range(60):
+        score, weight = part.likelihood.curvature(view.x, offset + exposure + mode @ a)
+        precision = torch.einsum("kp,np,lp->nkl", a, weight, a) + eye
+        step = torch.linalg.solve(precision, score @ a.mT - mode)
+        steps.append(mode + step)
+        mode = mode + step.clamp(-0.5, 0.5)
+    evidence = part.read(view, technical)
+    found = torch.linalg.solve(evidence.precision + eye, evidence.potential)
+    error, crude = (float((m - mode).square().mean().sqrt()) for m in (found, steps[0]))
+    assert error < 0.25 and error < crude
 
 
 def _information(likelihood, at):
@@ -168,7 +242,7 @@ def test_amortised_experts_start_at_the_tied_one(double, make_cohort, make_vae, 
     tied = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
     seen = Seen(view.x, None, cohort.technical, part.decoder.intercept)
     fresh = type(part.expert)(part.decoder, part.likelihood, n_technical=0, n_hidden=8)
-    fresh.start(view.x)
+    fresh.start()
     ours, exact = fresh(seen), tied(seen)
     torch.testing.assert_close(ours.potential, exact.potential)
     torch.testing.assert_close(ours.precision[0].diagonal(), exact.precision[0].diagonal())

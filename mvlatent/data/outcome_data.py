@@ -1,0 +1,114 @@
+"""Outcomes of patients as tensors: survival, classes, and ordinal or continuous targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["LabelData", "OutcomeData", "SurvivalData", "TargetData"]
+
+
+@dataclass(frozen=True, eq=False)
+class SurvivalData:
+    """Times and events of N patients.
+
+    Attributes
+    ----------
+    time
+        Follow-up, (N,) float32, > 0, in the user's unit; 1 where unobserved.
+    event
+        1 where the event (of any cause) was seen, (N,) float32; 0 where unobserved.
+    observed
+        Whether the outcome is known, (N,) bool.
+    entry
+        When the patient came under observation, (N,) float32, before the time; ``None``: all at 0.
+    stratum
+        Code of the stratum, (N,) int64, known whether or not the outcome is; ``None``: no strata.
+    cause
+        Competing cause of the event, (N,) int64 from 1; 0 where censored or unobserved. ``None``
+        without competing causes.
+    n_strata
+        Strata there are, whether or not these patients are in them.
+    """
+
+    time: Tensor
+    event: Tensor
+    observed: Tensor
+    entry: Tensor | None = None
+    stratum: Tensor | None = None
+    cause: Tensor | None = None
+    n_strata: int = 1
+
+    @property
+    def outcome(self) -> Tensor:
+        """What a survival likelihood takes as events: causes where they compete, (N,) float32."""
+        return self.event if self.cause is None else self.cause.to(self.event.dtype)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> SurvivalData:
+        tensors: dict[str, Any] = {
+            k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **tensors)
+
+    def subset(self, rows: Tensor) -> SurvivalData:
+        """Return the outcomes of the rows given by integer index (or bool mask)."""
+        return self._each(lambda x: x[rows])
+
+    def to(self, device: torch.device | str) -> SurvivalData:
+        """Return the outcomes on another device."""
+        return self._each(lambda x: x.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelData:
+    """Classes of N patients: ``codes`` (N,) int64 into ``categories``, -1 where missing."""
+
+    codes: Tensor
+    categories: tuple[str, ...]
+
+    @property
+    def observed(self) -> Tensor:
+        """Whether the class is known, (N,) bool."""
+        return self.codes >= 0
+
+    def subset(self, rows: Tensor) -> LabelData:
+        """Return the classes of the rows given by integer index (or bool mask)."""
+        return LabelData(self.codes[rows], self.categories)
+
+    def to(self, device: torch.device | str) -> LabelData:
+        """Return the classes on another device."""
+        return LabelData(self.codes.to(device), self.categories)
+
+
+@dataclass(frozen=True, eq=False)
+class TargetData:
+    """Values of N patients.
+
+    Attributes
+    ----------
+    value
+        Scaled values, or places among the levels, (N,) float32; 0 where missing.
+    observed
+        Whether the value is known, (N,) bool.
+    levels
+        Ordered levels; empty for a continuous target.
+    """
+
+    value: Tensor
+    observed: Tensor
+    levels: tuple[str, ...] = ()
+
+    def subset(self, rows: Tensor) -> TargetData:
+        """Return the values of the rows given by integer index (or bool mask)."""
+        return TargetData(self.value[rows], self.observed[rows], self.levels)
+
+    def to(self, device: torch.device | str) -> TargetData:
+        """Return the values on another device."""
+        return TargetData(self.value.to(device), self.observed.to(device), self.levels)
+
+
+OutcomeData = SurvivalData | LabelData | TargetData

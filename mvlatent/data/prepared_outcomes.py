@@ -1,0 +1,163 @@
+"""Outcomes as learnt on the training rows: what a time of 0 becomes, strata, classes, scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mvlatent.data.coding import (
+    code_labels,
+    code_survival,
+    count_causes,
+    label_categories,
+    positive_times,
+    time_floor,
+)
+from mvlatent.data.outcome_data import LabelData, SurvivalData
+from mvlatent.data.strata import Strata, fit_strata
+from mvlatent.data.tables import Tables
+from mvlatent.data.targets import PreparedTarget
+from mvlatent.specs import Labels, Roles, Survival
+
+__all__ = ["OUTCOMES", "PreparedLabels", "PreparedOutcome", "PreparedSurvival", "fit_outcomes"]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSurvival:
+    """A survival outcome.
+
+    Attributes
+    ----------
+    floor
+        What a time of 0 becomes, in the user's unit.
+    strata
+        Strata of the baseline hazard; ``None`` without.
+    shared_time
+        Whether another outcome has the same time column.
+    """
+
+    role: ClassVar[str] = "survival"
+    floor: float
+    strata: Strata | None = None
+    shared_time: bool = False
+
+    @classmethod
+    def fit(
+        cls, spec: Survival, obs: pd.DataFrame, what: str, *, shared_time: bool = False
+    ) -> tuple[PreparedSurvival, list[str]]:
+        """Learn from training rows; also notes on what was pooled or is missing.
+
+        Raises
+        ------
+        ValueError
+            If the outcome is not sound.
+        """
+        values = code_survival(obs, spec, shared_time=shared_time)
+        floor, strata = time_floor(values, spec), None
+        notes: list[str] = []
+        count_causes(values, spec)
+        if spec.strata is not None:
+            strata, notes = fit_strata(obs[spec.strata], values)
+        if n := int((~values.observed).sum()):
+            notes.append(f"{what}: {n} of {len(obs)} patients have no outcome")
+        return cls(floor, strata, shared_time), notes
+
+    def data(self, spec: Survival, tables: Tables) -> SurvivalData | None:
+        """Outcomes; patients without any still have a stratum, which their curves need."""
+        n = len(tables)
+        found: dict[str, Any] = {}
+        if self.strata is not None:
+            codes = self.strata.encode(tables.obs.get(self.strata.column), n)
+            found = {"stratum": torch.from_numpy(codes), "n_strata": len(self.strata.names)}
+        if not {spec.time, spec.event} <= set(tables.obs):
+            nobody = torch.zeros(n)
+            return SurvivalData(nobody + 1, nobody, nobody > 0, **found) if found else None
+        values = code_survival(tables.obs, spec, shared_time=self.shared_time)
+        seen = values.observed
+        if values.entry is not None:
+            found["entry"] = torch.from_numpy(values.entry.astype(np.float32))
+        if values.cause is not None:
+            found["cause"] = torch.from_numpy(np.where(seen, values.cause, 0.0).astype(np.int64))
+        time = positive_times(values, self.floor, tables.obs_names)
+        return SurvivalData(
+            time=torch.from_numpy(np.where(seen, time, 1.0).astype(np.float32)),
+            event=torch.from_numpy(np.where(seen, values.event, 0.0).astype(np.float32)),
+            observed=torch.from_numpy(seen),
+            **found,
+        )
+
+    def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return a JSON-safe dictionary and (no) arrays."""
+        strata = None if self.strata is None else self.strata.to_dict()
+        return {"floor": self.floor, "strata": strata, "shared_time": self.shared_time}, {}
+
+    @classmethod
+    def from_dict(
+        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> PreparedSurvival:
+        """Inverse of `to_dict`."""
+        strata = state.get("strata")
+        known = None if strata is None else Strata.from_dict(strata)
+        return cls(state["floor"], known, bool(state.get("shared_time")))
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedLabels:
+    """Classes of a label column: the sorted ``categories`` of the training rows."""
+
+    role: ClassVar[str] = "labels"
+    categories: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, spec: Labels, obs: pd.DataFrame, what: str) -> tuple[PreparedLabels, list[str]]:
+        """Learn the classes of training rows.
+
+        Raises
+        ------
+        ValueError
+            If no row has a label, or all have the same.
+        """
+        return cls(label_categories(obs[spec.column], spec)), []
+
+    def data(self, spec: Labels, tables: Tables) -> LabelData | None:
+        """Classes of the patients, ``None`` where they lack the column."""
+        if spec.column not in tables.obs:
+            return None
+        codes = code_labels(tables.obs[spec.column], self.categories, f"labels {spec.column!r}")
+        return LabelData(torch.from_numpy(codes), self.categories)
+
+    def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return a JSON-safe dictionary and (no) arrays."""
+        return {"categories": list(self.categories)}, {}
+
+    @classmethod
+    def from_dict(
+        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> PreparedLabels:
+        """Inverse of `to_dict`."""
+        return cls(tuple(state["categories"]))
+
+
+PreparedOutcome = PreparedSurvival | PreparedLabels | PreparedTarget
+OUTCOMES: dict[str, Any] = {c.role: c for c in (PreparedSurvival, PreparedLabels, PreparedTarget)}
+
+
+def fit_outcomes(roles: Roles, obs: pd.DataFrame) -> tuple[dict[str, PreparedOutcome], list[str]]:
+    """Learn every outcome from the training rows of the role columns; also notes.
+
+    Raises
+    ------
+    ValueError
+        If an outcome is not what its role needs.
+    """
+    prepared, notes = {}, []
+    for spec in roles.outcome_specs:
+        more = {"shared_time": True} if roles.shares_time(spec) else {}
+        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, roles.title(spec), **more)
+        notes += said
+    return prepared, notes

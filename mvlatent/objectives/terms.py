@@ -1,0 +1,91 @@
+"""The registry of terms, and how they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mvlatent.objectives.agreement import Agreement
+from mvlatent.objectives.alignment import Alignment
+from mvlatent.objectives.base import Term
+from mvlatent.objectives.cross_view import CrossView
+from mvlatent.objectives.separation import Separation
+
+__all__ = ["TERMS", "as_terms", "term"]
+
+TERMS: dict[str, type[Term]] = {
+    kind.name: kind for kind in (CrossView, Agreement, Alignment, Separation)
+}
+
+
+def term(name: str, **options: Any) -> Term:
+    """Build the term of that name.
+
+    Raises
+    ------
+    KeyError
+        If there is no such term.
+    ValueError
+        If an option is unknown or out of its range.
+
+    Examples
+    --------
+    >>> term("alignment", kind="cca", weight=0.1).weight
+    0.1
+    """
+    if name not in TERMS:
+        raise KeyError(f"no objective {name!r}; the objectives are {', '.join(TERMS)}.")
+    kind = TERMS[name]
+    known = list(kind.__dataclass_fields__)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"{name}: no option {unknown[0]!r}; the options are {', '.join(known)}.")
+    return kind(**options)
+
+
+def as_terms(objectives: Any) -> tuple[Term, ...]:
+    """Terms of what was typed: a mapping from names to weights or options, or a list of terms.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As `term`, or if a term is named twice.
+
+    Examples
+    --------
+    >>> [t.weight for t in as_terms({"cross_view": 1.0, "alignment": {"kind": "cosine"}})]
+    [1.0, 1.0]
+    """
+    if isinstance(objectives, Mapping):
+        found = [_of_name(name, options) for name, options in objectives.items()]
+    elif isinstance(objectives, str | Term):
+        found = [_of_item(objectives)]
+    elif isinstance(objectives, Iterable):
+        found = [_of_item(item) for item in objectives]
+    elif objectives is None:
+        found = []
+    else:
+        raise ValueError(f"objectives must be a mapping or a list of terms, not {objectives!r}.")
+    names = [each.name for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"objective {name!r} is given twice; give it once.")
+    return tuple(found)
+
+
+def _of_name(name: str, options: Any) -> Term:
+    if isinstance(options, Mapping):
+        return term(name, **options)
+    if not isinstance(options, int | float):
+        raise ValueError(f"{name}: give a weight or a mapping of options, not {options!r}.")
+    return term(name, weight=float(options))
+
+
+def _of_item(item: Any) -> Term:
+    if isinstance(item, Term):
+        return item
+    if isinstance(item, str):
+        return term(item)
+    if isinstance(item, Mapping) and "name" in item:
+        return term(**item)
+    raise ValueError(f"an objective is a name or one of mv.objectives' terms, not {item!r}.")

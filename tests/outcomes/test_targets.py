@@ -1,0 +1,304 @@
+"""Ordinal and continuous targets against statsmodels and closed forms."""
+
+import doctest
+import importlib
+
+import numpy as np
+import pytest
+import torch
+
+from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes import TARGETS, BlockHead, target_likelihood
+from mvlatent.outcomes.continuous import ContinuousTarget
+from mvlatent.outcomes.ordinal import Ordinal, OrdinalTarget, ordered_log_prob
+from mvlatent.specs import TARGET_KINDS, Target
+
+N, LEVELS = 300, ("low", "mid", "high", "top")
+BETA = torch.tensor([1.2, -0.8, 0.0], dtype=torch.float64)
+CUTS = torch.tensor([-1.0, 0.3, 1.5], dtype=torch.float64)
+
+
+def source(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def simulate(kind, n=N, seed=0):
+    """Features (n, 3) and a target of them, every ninth missing."""
+    g = source(seed)
+    x = torch.randn(n, 3, generator=g, dtype=torch.float64)
+    eta = x @ BETA
+    observed = torch.arange(n) % 9 != 0
+    if kind == "continuous":
+        value = 2.0 + eta + 0.7 * torch.randn(n, generator=g, dtype=torch.float64)
+        return x, TargetData(torch.where(observed, value, 0.0), observed)
+    noise = torch.rand(n, generator=g, dtype=torch.float64).logit()
+    value = ((eta + noise)[:, None] > CUTS).sum(1).double()
+    return x, TargetData(torch.where(observed, value, 0.0), observed, LEVELS)
+
+
+def bound(kind, data):
+    return target_likelihood(data, Target("y", kind=kind)).target(data.value, data.observed)
+
+
+def test_registry_has_the_kinds_of_the_spec():
+    assert tuple(TARGETS) == TARGET_KINDS
+
+
+@pytest.mark.parametrize("name", ["continuous", "ordinal"])
+def test_examples(name):
+    found = doctest.testmod(importlib.import_module(f"mvlatent.outcomes.{name}"))
+    assert found.attempted > 0 and found.failed == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+class TestKinds:
+    def test_missing_values_do_not_count(self, kind):
+        x, data = simulate(kind)
+        module = target_likelihood(data, Target("y", kind=kind))
+        eta = (x @ BETA).requires_grad_()
+        value = module.log_prob(eta, data.value, data.observed)
+        assert (value[~data.observed] == 0).all() and (value[data.observed] < 5).all()
+        garbage = torch.where(data.observed, data.value, 1.0)
+        again = module.log_prob(eta, garbage, data.observed)
+        torch.testing.assert_close(value, again)
+        grads = torch.autograd.grad(value.sum(), [eta, *module.parameters()])
+        assert all(torch.isfinite(g).all() for g in grads)
+        assert (grads[0][~data.observed] == 0).all()
+        # the head is that of the patients with a value
+        whole = BlockHead.fit({"x": x}, bound(kind, data))
+        rows = data.observed
+        seen = TargetData(data.value[rows], rows[rows], data.levels)
+        alone = BlockHead.fit({"x": x[rows]}, bound(kind, seen))
+        torch.testing.assert_close(whole.coef["x"], alone.coef["x"], rtol=1e-8, atol=1e-10)
+
+    def test_nothing_observed_is_an_error(self, kind):
+        _, data = simulate(kind)
+        nobody = TargetData(data.value, torch.zeros_like(data.observed), data.levels)
+        with pytest.raises(ValueError, match="is observed"):
+            target_likelihood(nobody, Target("y", kind=kind))
+
+    def test_extreme_predictors_have_finite_gradients(self, kind):
+        x, data = simulate(kind)
+        module = target_likelihood(data, Target("y", kind=kind))
+        far = (1e3 * x.float() @ BETA.float()).requires_grad_()
+        module.log_prob(far, data.value.float(), data.observed).sum().backward()
+        assert torch.isfinite(far.grad).all()
+
+    def test_module_and_profile_have_the_same_maximum(self, kind):
+        """The profile is the module at the baseline that suits the predictor."""
+        x, data = simulate(kind)
+        module = target_likelihood(data, Target("y", kind=kind)).double()
+        eta = x @ BETA
+        optimiser = torch.optim.LBFGS(
+            module.parameters(), max_iter=300, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
+        )
+
+        def loss():
+            optimiser.zero_grad()
+            value = -module.log_prob(eta, data.value, data.observed).sum()
+            value.backward()
+            return value
+
+        optimiser.step(loss)
+        options = {}
+        if kind == "continuous":
+            options = {"noise": float(module.log_noise.detach().exp())}
+            target = ContinuousTarget(data.value, data.observed, **options)
+        else:
+            target = bound(kind, data)
+        found = target.loglik(eta[data.observed][:, None])
+        assert float(found) == pytest.approx(-float(loss().detach()), rel=1e-9)
+
+    def test_derivatives_are_those_of_the_profile(self, kind):
+        x, data = simulate(kind, n=60)
+        target = bound(kind, data)
+        eta = (x @ BETA)[data.observed][:, None]
+        here = target.curvature(eta)
+        direction = torch.randn(eta.shape, generator=source(1), dtype=torch.float64)
+        size = 1e-4
+        up, mid, down = (float(target.loglik(eta + s * size * direction)) for s in (1, 0, -1))
+        assert (up - down) / (2 * size) == pytest.approx(
+            float((here.grad * direction).sum()), rel=1e-6
+        )
+        low = here.low_rank[0].T @ direction[:, 0]
+        second = float(here.diag[:, 0] @ direction[:, 0].square() - low @ low)
+        assert -(up - 2 * mid + down) / size**2 == pytest.approx(second, rel=1e-4)
+
+    def test_joint_likelihood_is_largest_at_the_profile(self, kind):
+        x, data = simulate(kind)
+        eta = (x @ BETA)[data.observed][:, None]
+        target = bound(kind, data)
+        if kind == "continuous":
+            target.learn_noise(eta, -1.0)  # of the residual energy over n
+        at = target.profiled(eta).baseline.coordinates.clone().requires_grad_()
+        value = target.joint(eta, at)
+        assert value.item() == pytest.approx(target.loglik(eta).item(), rel=1e-12)
+        (slope,) = torch.autograd.grad(value, at)
+        torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-6)
+
+    def test_draws_follow_the_profile(self, kind):
+        """The weights are minus the derivative of the baseline's coordinates by the predictor."""
+        x, data = simulate(kind, n=60)
+        eta, size = (x @ BETA)[data.observed][:, None], 1e-5
+        target = bound(kind, data)
+        weights = target.profiled(eta).weights[0]
+        step = size * torch.randn(eta.shape, generator=source(1), dtype=torch.float64)
+        up, down = (target.profiled(eta + s * step).baseline.coordinates for s in (1, -1))
+        torch.testing.assert_close((up - down) / 2, -weights @ step[:, 0], rtol=1e-4, atol=1e-11)
+
+    def test_coefficients_are_recovered_and_saved(self, kind):
+        x, data = simulate(kind, n=3000)
+        head = BlockHead.fit({"x": x}, bound(kind, data))
+        assert head.converged
+        torch.testing.assert_close(head.coef["x"][:, 0], BETA, rtol=0, atol=0.12)
+        again = BlockHead.from_state(*head.state())
+        for one, two in zip(head.predict({"x": x}), again.predict({"x": x}), strict=True):
+            torch.testing.assert_close(one, two, rtol=0, atol=0)
+        draws = [h.joint_draws({"x": x[:5]}, 9, source(2)) for h in (head, again)]
+        torch.testing.assert_close(draws[0], draws[1])
+        assert not any(len(x) in a.shape for a in head.state()[1].values())
+
+    def test_a_block_of_noise_is_switched_off(self, kind):
+        x, data = simulate(kind)
+        noise = torch.randn(N, 40, generator=source(5), dtype=torch.float64)
+        head = BlockHead.fit({"x": x, "noise": noise}, bound(kind, data))
+        assert head.tau["noise"] < 0.1 * head.tau["x"]
+
+
+# --- continuous -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [3, 400])
+def test_continuous_head_is_bayesian_linear_regression(p):
+    """Posterior mean and covariance for a given sd of coefficients and of noise."""
+    x, data = simulate("continuous")
+    wide = torch.randn(N, p, generator=source(3), dtype=torch.float64)
+    wide[:, :3] = x
+    sigma, tau = 0.6, 0.4
+    target = ContinuousTarget(data.value, data.observed, noise=sigma)
+    head = BlockHead.fit({"x": wide}, target, fixed_sd={"x": tau})
+    rows = wide[data.observed]
+    scale = float((rows - rows.mean(0)).square().mean().sqrt())
+    centred = rows - rows.mean(0)
+    y = data.value[data.observed]
+    precision = centred.T @ centred / sigma**2 + torch.eye(p).double() * (scale / tau) ** 2
+    cov = torch.linalg.inv(precision)
+    mean = cov @ centred.T @ (y - y.mean()) / sigma**2
+    torch.testing.assert_close(head.coef["x"][:, 0], mean, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(head.cov[0], cov, rtol=1e-6, atol=1e-9)
+    new = torch.randn(7, p, generator=source(4), dtype=torch.float64)
+    expected = y.mean() + (new - rows.mean(0)) @ mean
+    found, variance = head.predict({"x": new})
+    torch.testing.assert_close(found[:, 0], expected, rtol=1e-7, atol=1e-9)
+    away = new - rows.mean(0)
+    torch.testing.assert_close(variance[:, 0], ((away @ cov) * away).sum(1), rtol=1e-6, atol=1e-9)
+
+
+def test_evidence_is_that_of_the_marginal_likelihood():
+    """Learnt sds are where log N(y | 0, tau² XX' + sigma² I), with a flat intercept, is largest."""
+    x, data = simulate("continuous")
+    target = bound("continuous", data)
+    head = BlockHead.fit({"x": x}, target)
+    rows, y = x[data.observed], data.value[data.observed]
+    centred = rows - rows.mean(0)
+    kernel = centred @ centred.T / centred.square().mean()
+    n = len(y)
+    flat = torch.eye(n, dtype=torch.float64) - 1 / n
+
+    def evidence(tau, sigma):
+        values, vectors = torch.linalg.eigh(flat @ (tau**2 * kernel) @ flat + sigma**2 * flat)
+        values, along = values[1:], (vectors.T @ y)[1:]  # without the direction of the intercept
+        return float(-0.5 * (values.log().sum() + (along.square() / values).sum()))
+
+    tau, sigma = head.tau["x"], head.baseline.noise().item()
+    best = evidence(tau, sigma)
+    for factor in (0.9, 1.1):
+        assert evidence(factor * tau, sigma) < best + 1e-3
+        assert evidence(tau, factor * sigma) < best - 0.1
+    assert sigma == pytest.approx(0.7, rel=0.1)
+
+
+def test_draws_of_a_continuous_head_have_its_moments():
+    x, data = simulate("continuous")
+    head = BlockHead.fit({"x": x}, bound("continuous", data))
+    mean, variance = head.predict({"x": x[:4]})
+    draws = head.sample({"x": x[:4]}, 40_000, source(0))[..., 0]
+    n = int(data.observed.sum())
+    expected = variance[:, 0] + head.baseline.noise().item() ** 2 / n  # of the intercept
+    torch.testing.assert_close(draws.mean(0), mean[:, 0], rtol=0, atol=4e-3)
+    torch.testing.assert_close(draws.var(0), expected, rtol=0.05, atol=0)
+
+
+def test_more_columns_than_patients_leave_noise():
+    g = source(7)
+    x = torch.randn(80, 400, generator=g, dtype=torch.float64)
+    y = x[:, :40] @ torch.full((40,), 0.15, dtype=torch.float64)
+    y = y + torch.randn(80, generator=g, dtype=torch.float64)
+    head = BlockHead.fit({"x": x}, ContinuousTarget(y))
+    assert 0.4 < head.baseline.noise().item() < 1.6
+
+
+# --- ordinal ----------------------------------------------------------------------------------
+
+
+def test_ordinal_likelihood_is_that_of_statsmodels():
+    from statsmodels.miscmodels.ordinal_model import OrderedModel
+
+    x, data = simulate("ordinal")
+    rows = data.observed
+    model = OrderedModel(data.value[rows].numpy().astype(int), x[rows].numpy(), distr="logit")
+    fitted = model.fit(method="bfgs", disp=False, gtol=1e-8, maxiter=500)
+    beta = torch.as_tensor(fitted.params[:3])
+    cuts = torch.as_tensor(model.transform_threshold_params(fitted.params)[1:-1])
+    ours = ordered_log_prob(x[rows] @ beta, data.value[rows].long(), cuts).sum()
+    assert float(ours) == pytest.approx(fitted.llf, rel=1e-9)
+    target = bound("ordinal", data)
+    assert float(target.loglik((x[rows] @ beta)[:, None])) == pytest.approx(fitted.llf, rel=1e-9)
+    # with hardly any shrinkage the head is the maximum likelihood fit
+    head = BlockHead.fit({"x": x}, target, fixed_sd={"x": 1e3})
+    torch.testing.assert_close(head.coef["x"][:, 0], beta, rtol=1e-4, atol=1e-4)
+    centre = float(x[rows].mean(0) @ head.coef["x"][:, 0])
+    torch.testing.assert_close(head.baseline.cuts() + centre, cuts, rtol=1e-4, atol=1e-4)
+    covariance = torch.as_tensor(np.asarray(fitted.cov_params())[:3, :3])
+    torch.testing.assert_close(head.cov[0], covariance, rtol=2e-2, atol=1e-5)
+    probabilities = head.baseline.probabilities(head.predict({"x": x[rows]})[0][:, 0])
+    known = torch.as_tensor(model.predict(fitted.params, x[rows].numpy()))
+    torch.testing.assert_close(probabilities, known, rtol=0, atol=1e-4)
+
+
+def test_two_levels_are_a_logistic_regression():
+    eta = torch.linspace(-3, 3, 11, dtype=torch.float64)
+    codes = torch.arange(11) % 2
+    cut = torch.tensor([0.4], dtype=torch.float64)
+    found = ordered_log_prob(eta, codes, cut)
+    expected = torch.distributions.Bernoulli(logits=eta - 0.4).log_prob(codes.double())
+    torch.testing.assert_close(found, expected)
+    head = BlockHead.fit({"x": eta[:, None]}, OrdinalTarget(codes.double(), None, 2))
+    assert head.baseline.probabilities(torch.zeros(3).double()).shape == (3, 2)
+
+
+def test_probabilities_far_out_are_exact():
+    cuts = torch.tensor([0.0, 1e-3], dtype=torch.float64)
+    far = ordered_log_prob(torch.tensor([800.0, -800.0]).double(), torch.tensor([1, 1]), cuts)
+    expected = torch.log(torch.expm1(torch.tensor(1e-3, dtype=torch.float64)))
+    torch.testing.assert_close(far[1], -800.0 + expected - 1e-3)
+    assert torch.isfinite(far).all() and far[0] == pytest.approx(-800 + float(expected))
+
+
+@pytest.mark.parametrize("nobody", [0, 1, 3])
+def test_a_level_that_nobody_has_stays_finite(nobody):
+    x, data = simulate("ordinal")
+    value = torch.where(data.value == nobody, (data.value + 1) % 4, data.value)
+    target = Ordinal.from_data(value, data.observed, 4).target(value, data.observed)
+    head = BlockHead.fit({"x": x}, target)
+    cuts = head.baseline.cuts()
+    assert torch.isfinite(cuts).all() and (cuts.diff() > 0).all()
+    eta, moved = head.joint_draws({"x": x}, 50, source(0))
+    p = head.baseline.probabilities(eta[..., 0], moved)
+    assert (p >= 0).all() and torch.allclose(p.sum(-1), torch.ones(()).double())
+    assert p.mean((0, 1))[nobody] < 0.02
+
+
+def test_levels_are_two_or_more():
+    with pytest.raises(ValueError, match="at least two levels"):
+        Ordinal.from_data(torch.zeros(4), torch.ones(4).bool(), 1)
