@@ -23,7 +23,7 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.chosen_sweeps import choose_sweeps
-from mvlatent.vae.em import em_sweeps
+from mvlatent.vae.em import em_sweeps, hold_effects
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.settle import settle_loadings
@@ -195,6 +195,7 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
         if options.start != "random":
             sweeps = options.sweeps
             em_sweeps(vae, cohort, choose_sweeps(spectral, cohort) if sweeps is None else sweeps)
+            hold_effects(vae)
             start_experts(vae)
     refine_start(vae, cohort, seed=seed)
     return vae
