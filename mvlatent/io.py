@@ -122,7 +122,10 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
         for name in preparation.views
     }
     vae = StructuredVAE(Design.from_dict(spec["design"]))
-    vae.load_state_dict({k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()})
+    weights = {k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()}
+    # folders from before factors could be switched off have them all on
+    newer = {k: v for k, v in vae.state_dict().items() if k.endswith(("active", "spread"))}
+    vae.load_state_dict({**newer, **weights})
     named = preparation.roles.named
     # heads were kept by role while there was at most one of each
     older = {role: name for name, role in named.items()}

@@ -23,6 +23,7 @@ from mvlatent.data.register import (
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.plan import Plan
 from mvlatent.io import load_trained, save_trained
+from mvlatent.prognosis import Prognosis
 from mvlatent.reader import Reader
 from mvlatent.reading.blocks import BLOCK_KINDS
 from mvlatent.reading.choice import AUTO
@@ -89,7 +90,7 @@ def _history(trained: Trained) -> pd.DataFrame:
     return pd.DataFrame(trained.fitted.history).set_index("epoch")
 
 
-class MVLatent(Reader, BaseModelClass):
+class MVLatent(Prognosis, Reader, BaseModelClass):
     """Structured variational autoencoder of a multi-view cohort.
 
     A shared latent z and one private latent a view, a product-of-experts posterior for any subset

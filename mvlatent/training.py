@@ -23,7 +23,7 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.chosen_sweeps import choose_sweeps
-from mvlatent.vae.em import em_sweeps
+from mvlatent.vae.em import em_sweeps, hold_effects
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.settle import settle_loadings
@@ -31,7 +31,7 @@ from mvlatent.vae.start import spectral_start, start_experts
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 from mvlatent.vae.warm import warm_weights
 
-__all__ = ["train"]
+__all__ = ["train", "training_blocks"]
 
 MIN_VALIDATION = 5
 CROSS_FITS = 3
@@ -100,6 +100,12 @@ def train(
     return trained
 
 
+def training_blocks(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
+    """Blocks of the training patients that a reported head may be fitted to."""
+    blocks = head_blocks(trained.latents(cohort), trained.bases)
+    return blocks | _cross_fitted(trained, cohort) if trained.options.rho > 0 else blocks
+
+
 def _finish(vae: StructuredVAE, cohort: Cohort) -> None:
     """Closed-form steps after the loop: latents' scale, random loadings, exposures."""
     rescale_latents(vae, cohort)
@@ -131,9 +137,7 @@ def _check_objectives(roles: Roles, options: Options, plan: Plan) -> None:
 
 def _report(trained: Trained, cohort: Cohort) -> None:
     """Fit the reported heads on the frozen posterior."""
-    blocks = head_blocks(trained.latents(cohort), trained.bases)
-    if trained.options.rho > 0:
-        blocks |= _cross_fitted(trained, cohort)
+    blocks = training_blocks(trained, cohort)
     kinds = trained.options.head_blocks
     for spec in trained.roles.outcome_specs:
         trained.outcomes[spec.name] = fit_outcome(blocks, cohort, spec, kinds=kinds)
@@ -196,6 +200,7 @@ def _started(
             chosen = options.sweeps
             sweeps = choose_sweeps(spectral, cohort) if chosen is None else chosen
             em_sweeps(vae, cohort, sweeps)
+            hold_effects(vae)
             start_experts(vae)
     refine_start(vae, cohort, seed=seed)
     return vae, sweeps

@@ -36,6 +36,10 @@ class BreslowBaseline(LinearBaseline):
     steps: Tensor
     stratum: Tensor | None = None
 
+    @property
+    def coordinates(self) -> Tensor:
+        return self.steps.sum(0).log()
+
     def _own(self, stratum: int) -> tuple[Tensor, Tensor]:
         if self.stratum is None:
             return self.times, self.steps

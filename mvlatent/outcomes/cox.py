@@ -152,6 +152,7 @@ class CoxTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = False
 
     def __init__(
         self,
@@ -190,6 +191,10 @@ class CoxTarget:
             tied = (time == self._times[slot][:, None]) & (risk > 0) & died
             risk -= share[:, None] * tied
         self._log_risk = risk.log()
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log partial likelihood of a predictor (n, 1): there are no coordinates."""
+        return self.loglik(eta)
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Log partial likelihood of a linear predictor (n, 1)."""

@@ -181,6 +181,7 @@ class DiscreteTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self,
@@ -253,6 +254,10 @@ class DiscreteTarget:
     def _information(self, variance: Tensor) -> Tensor:
         return (variance.sum(0) + JITTER).diag() + self._precision
 
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1) and logits (K,), with their log prior."""
+        return self._objective(coordinates, eta[:, 0])
+
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
         return self._profile(eta[:, 0])[2]
@@ -298,6 +303,10 @@ class DiscreteBaseline(BaselineShape):
     kind: ClassVar[str] = "discrete"
     ends: Tensor
     logit: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.logit
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0

@@ -58,6 +58,7 @@ def fit_block_sds(
     fixed: Tensor,
     *,
     max_iter: int = 50,
+    prior_sd: Tensor | None = None,
 ) -> EmpiricalBayes:
     """Learn the block sds from starts ``tau``, holding those that are ``fixed`` (bool, (B,)).
 
@@ -65,9 +66,12 @@ def fit_block_sds(
     safeguarded secant. A block that has faded is switched off if the same ratio, taken without
     the block, is at most one: more variance would not help there either. A target's noise is learnt
     beside them.
+
+    With ``prior_sd`` (B,) the sds are half-normal of these scales, and what is found is the mode of
+    their logarithms, where no block is ever off.
     """
     coord = space.zeros(target.n_outputs)
-    walk = _Walk(tau, fixed)
+    walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
     noisy = target if isinstance(target, NoisyTarget) else None
     converged = bool(fixed.all()) and noisy is None
@@ -78,7 +82,10 @@ def fit_block_sds(
         traces, logdet = space.evidence()
         path.append(log_marginal(mode, logdet, target))
         n_effective = float((walk.tau.square() * traces).sum())
-        slope = walk.advance(space.norms(coord), target.effective_share * traces)
+        norms, traces = space.norms(coord), target.effective_share * traces
+        if prior_sd is not None:  # as if the block held one coefficient more, and more information
+            norms, traces = norms + walk.tau.pow(-2), traces + prior_sd.pow(-2)
+        slope = walk.advance(norms, traces)
         if noisy is not None:
             slope = max(slope, noisy.learn_noise(mode.eta, n_effective))
         if slope < SLOPE_TOLERANCE:
@@ -94,8 +101,9 @@ def fit_block_sds(
 class _Walk:
     """The way of the block sds to the fixed point."""
 
-    def __init__(self, tau: Tensor, fixed: Tensor) -> None:
+    def __init__(self, tau: Tensor, fixed: Tensor, *, keeps: bool = False) -> None:
         self.tau = tau.clone()
+        self._keeps = keeps
         self._free = ~fixed
         self._last: tuple[Tensor, Tensor] | None = None
         self._tried = torch.zeros_like(fixed)
@@ -110,6 +118,7 @@ class _Walk:
         effective = self.tau.square() * traces
         slope = float((effective * torch.expm1(g)).abs()[on].max()) / 2 if on.any() else 0.0
         fading = on & (g < 0) & (effective < torch.where(self._tried, GONE, FADING))
+        fading = fading & (not self._keeps)
         revived = (self.tau == 0) & self._free & (norms > traces) & ~self._tried
         tau = torch.where(on, self.tau * (step / 2).exp(), self.tau)
         # a revived block comes back small; it is tried once, not sent away and revived for ever

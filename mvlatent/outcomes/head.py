@@ -10,17 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .averaging import averaged, joint_baseline
 from .blocks import BlockScaling, checked_blocks, starting_sds
 from .continuous import NormalNoise
 from .evidence import fit_block_sds
 from .labels import Intercepts
+from .mixture import Component, HeadPosterior, LaplaceMixture, SampledPosterior
 from .ordinal import Cutpoints
+from .sds import sd_points, sd_scales
 from .spaces import Shrinkage, make_space
 from .survival import BASELINES, survival_curves
-from .target import Baseline, BaselineShape, ProfiledBaseline, Target
+from .target import Baseline, BaselineShape, Target
 
 __all__ = ["BlockHead"]
 
+N_SDS = 16  # points of the sds' posterior
 BASELINE_KINDS: dict[str, type[BaselineShape]] = {
     **BASELINES,
     **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
@@ -29,16 +33,19 @@ BASELINE_KINDS: dict[str, type[BaselineShape]] = {
 
 @dataclass
 class BlockHead:
-    """Empirical-Bayes group ridge over named blocks, with a joint Laplace posterior.
+    """Group ridge over named blocks, one learnt sd a block, with a joint Laplace posterior.
 
-    ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``; tau by the Laplace evidence. A
+    ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``. The mode is at the taus of the
+    largest Laplace evidence (empirical Bayes); draws and moments are averaged over the posterior of
+    tau as well, with a half-normal prior on the sd that a block gives to the linear predictor. A
     block is centred and divided by one number inside, so that its mean feature variance is one and
     the taus can be compared. Make it with `BlockHead.fit`.
 
     Attributes
     ----------
     tau
-        Sd of the coefficients of each block as scaled inside; 0 is a block that is switched off.
+        Sd of the coefficients of each block as scaled inside; 0 is a block that is switched off at
+        the mode.
     log_marginal
         Laplace log evidence, up to a constant of the data.
     converged
@@ -72,6 +79,7 @@ class BlockHead:
     _shrinkage: list[Shrinkage]
     _profile: BaselineShape
     _baseline: Baseline
+    _posterior: HeadPosterior | None = None  # None: tau is plugged in
 
     @classmethod
     def fit(
@@ -82,6 +90,8 @@ class BlockHead:
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
         max_iter: int = 50,
+        n_sds: int = N_SDS,
+        off: float = 0.0,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
 
@@ -97,6 +107,12 @@ class BlockHead:
             Known part of the linear predictor, (N,) or (N, C).
         max_iter
             Most updates of the sds.
+        n_sds
+            Points of the sds' posterior that draws and moments are averaged over; 0 plugs in the
+            sds of the largest evidence, which makes bands too narrow.
+        off
+            Prior probability that a block has no effect at all, for questions of which blocks do;
+            0 leaves every block a little.
 
         Raises
         ------
@@ -118,7 +134,7 @@ class BlockHead:
         shrinkage = space.shrinkage()
         standard = torch.cat(x, 1) * scaling.by_column(found.tau)
         profiled = target.profiled(found.mode.eta)
-        baseline = _joint_baseline(profiled, standard, shrinkage)
+        baseline = joint_baseline(profiled, standard, shrinkage)
         head = cls(
             dict(zip(scaling.names, found.tau.tolist(), strict=True)),
             found.log_marginal,
@@ -130,17 +146,45 @@ class BlockHead:
             profiled.baseline,
             baseline,
         )
+        if n_sds and not bool(fixed.all()):
+            points = sd_points(
+                space, target, known, found.tau, fixed, sd_scales(scaling.sizes), n_sds, off=off
+            )
+            head._posterior = averaged(
+                points, space, target, torch.cat(x, 1), scaling, head.baseline
+            )
         return cls.from_state(*head.state())  # the saved form is the one that is used
+
+    @property
+    def posterior(self) -> HeadPosterior:
+        """Joint posterior of the scaled columns' coefficients and the baseline's coordinates."""
+        if self._posterior is not None:
+            return self._posterior
+        return LaplaceMixture([self.heaviest()])
 
     @property
     def _tau(self) -> Tensor:
         return self._scaling.by_column(torch.tensor(list(self.tau.values()), dtype=torch.float64))
 
-    def _standard(self, blocks: Mapping[str, Tensor]) -> Tensor:
-        """Scaled blocks times tau, side by side, (..., n, P): ``eta = this @ u``."""
+    def scaled(self, blocks: Mapping[str, Tensor]) -> list[Tensor]:
+        """Blocks centred and brought to the head's scale, in its order."""
+        return self._scaling(blocks)
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """Repeat values of the blocks (B,) for the columns of each, (P,)."""
+        return self._scaling.by_column(values)
+
+    def heaviest(self) -> Component:
+        """Laplace posterior at the likeliest point of the sds."""
+        if isinstance(self._posterior, LaplaceMixture):
+            return max(self._posterior.components, key=lambda part: part.weight)
+        return Component(1.0, self._tau, self._mode, self._shrinkage, self._baseline)
+
+    def _scaled(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        """Scaled blocks side by side, (..., n, P)."""
         parts = self._scaling(blocks)
         lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
-        return torch.cat([p.expand(*lead, p.shape[-1]) for p in parts], -1) * self._tau
+        return torch.cat([p.expand(*lead, p.shape[-1]) for p in parts], -1)
 
     @property
     def coef(self) -> dict[str, Tensor]:
@@ -151,7 +195,7 @@ class BlockHead:
 
     @property
     def cov(self) -> Tensor:
-        """Posterior covariance of all coefficients, (C, P, P), in the units of the blocks given."""
+        """Covariance of all coefficients at the mode's sds, (C, P, P), in the units given."""
         scale = self._scaling.by_column(self._scaling.scale)
         u = torch.stack([part.dense() for part in self._shrinkage])
         outer = self._tau / scale
@@ -163,15 +207,27 @@ class BlockHead:
         For survival the log relative hazard; for labels the logits and for a continuous target
         the value, with their intercepts; for an ordinal target the log odds of higher levels.
         """
-        x = self._standard(blocks)
-        mean, level = x @ self._mode.T, self._profile.level()
-        variance = torch.stack([part.variance(x) for part in self._shrinkage], -1)
+        mean, variance = self.posterior.moments(self._scaled(blocks))
+        level = self._level()
         return mean if level is None else mean + level, variance
 
-    def _deviations(self, n_samples: int, generator: torch.Generator | None) -> Tensor:
-        """Draws of ``u - mode``, (S, C, P)."""
-        z = torch.randn(n_samples, *self._mode.shape, dtype=torch.float64, generator=generator)
-        return torch.stack([part.root(z[:, c]) for c, part in enumerate(self._shrinkage)], 1)
+    def mean(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        """Posterior mean of the linear predictor, (..., n, C), without its variance."""
+        mean, level = self._scaled(blocks) @ self.posterior.mean().T, self._level()
+        return mean if level is None else mean + level
+
+    def _level(self) -> Tensor | None:
+        """Posterior mean of what the baseline adds to the predictor, (C,)."""
+        return self._profile.level(self.posterior.mean_moved())
+
+    def coefficient_draws(
+        self, n_samples: int, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Posterior draws of the coefficients by block, (S, p_b, C), in the units given."""
+        beta, _ = self.posterior.draw(n_samples, generator)
+        beta = beta / self._scaling.by_column(self._scaling.scale)
+        parts = beta.transpose(1, 2).split(self._scaling.sizes, 1)
+        return dict(zip(self._scaling.names, parts, strict=True))
 
     @property
     def baseline(self) -> BaselineShape:
@@ -188,13 +244,12 @@ class BlockHead:
 
         The predictors are those of the coefficients alone, without intercepts.
         """
-        x = self._standard(blocks)
+        x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
             raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}")
-        deviation = self._deviations(n_samples, generator)
+        beta, moved = self.posterior.draw(n_samples, generator)
         formula = "np,scp->snc" if x.ndim == 2 else "snp,scp->snc"
-        eta = torch.einsum(formula, x, self._mode + deviation)
-        return eta, self._baseline.draw(deviation, generator)
+        return torch.einsum(formula, x, beta), moved
 
     def sample(
         self,
@@ -237,7 +292,7 @@ class BlockHead:
         self, times: Tensor, blocks: Mapping[str, Tensor], *, stratum: Tensor | None = None
     ) -> Tensor:
         """Survival curves at the posterior mode, (T, n)."""
-        eta = self.predict(blocks)[0][..., 0]
+        eta = (self._scaled(blocks) * self._tau) @ self._mode[0]
         return survival_curves(times, eta, self._profile, stratum=stratum)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -249,18 +304,25 @@ class BlockHead:
             "converged": self.converged,
             "path": self.path,
             "baseline": self._profile.kind,
+            "posterior": POSTERIORS[type(self._posterior)],
         }
         arrays = {"mean": self._scaling.mean, "scale": self._scaling.scale, "mode": self._mode}
         for c, part in enumerate(self._shrinkage):
             arrays |= {f"q.{c}": part.q, f"rest.{c}": part.rest}
         arrays |= {f"joint.{k}": v for k, v in vars(self._baseline).items()}
         out = {k: np.ascontiguousarray(v.numpy()) for k, v in arrays.items()}
+        if self._posterior is not None:
+            out |= {f"posterior.{k}": v for k, v in self._posterior.state().items()}
         return json, out | {f"profile.{k}": v for k, v in self._profile.state().items()}
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a head from `state`."""
-        tensors = {k: torch.as_tensor(np.array(v)) for k, v in arrays.items()}
+        start = "posterior."
+        own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+        tensors = {
+            k: torch.as_tensor(np.array(v)) for k, v in arrays.items() if not k.startswith(start)
+        }
         n_outputs = len(tensors["mode"])
         part = {
             prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -279,27 +341,20 @@ class BlockHead:
             [Shrinkage(tensors[f"q.{c}"], tensors[f"rest.{c}"]) for c in range(n_outputs)],
             BASELINE_KINDS[json["baseline"]].from_state(part["profile."]),
             Baseline(**part["joint."]),
+            _posterior_from_state(json.get("posterior"), own),
         )
 
 
-def _joint_baseline(
-    profiled: ProfiledBaseline, standard: Tensor, shrinkage: list[Shrinkage]
-) -> Baseline:
-    """Couple a baseline to the coefficients through the training rows.
+POSTERIORS: dict[type, str | None] = {
+    type(None): None,
+    LaplaceMixture: "laplace",
+    SampledPosterior: "sampled",
+}
 
-    The shift is of second order and keeps the average hazard where the data have it: a group's
-    expected events ``sum_i w_i exp(eta_i)`` grow with the spread of the draws of eta in the group.
-    Without it S(t) is too low by some 0.04 where the predictors are uncertain.
-    """
-    weights = profiled.weights
-    gain = -weights @ standard
-    shift = gain.new_zeros(gain.shape[1])
-    if profiled.baseline.hazard:
-        bend = weights[0] if profiled.bend is None else profiled.bend[0]
-        centre = weights[0] if profiled.centre is None else profiled.centre[0]
-        mean = centre @ standard
-        # variance of a row's predictor around the mean of its group, (K, n)
-        spread = shrinkage[0].variance(standard) + shrinkage[0].variance(mean)[:, None]
-        spread = spread - 2 * shrinkage[0].covariance(mean, standard)
-        shift = -0.5 * (bend * spread).sum(1)
-    return Baseline(shift, gain, profiled.baseline.factor)
+
+def _posterior_from_state(
+    kind: str | None, arrays: Mapping[str, np.ndarray]
+) -> HeadPosterior | None:
+    if kind is None:
+        return None
+    return (LaplaceMixture if kind == "laplace" else SampledPosterior).from_state(arrays)

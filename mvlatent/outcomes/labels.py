@@ -92,6 +92,8 @@ class CategoricalTarget:
         Number of classes C.
     """
 
+    has_baseline = True
+
     def __init__(self, codes: Tensor, n_classes: int) -> None:
         if n_classes < 2:
             raise ValueError(f"labels need at least two classes, got {n_classes}")
@@ -129,6 +131,10 @@ class CategoricalTarget:
                 break
         self._intercept = intercept
         return intercept, value
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, C) and intercepts (C,), with their log prior."""
+        return self._objective(coordinates, eta)
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, C)."""
@@ -171,6 +177,10 @@ class Intercepts(BaselineShape):
     kind: ClassVar[str] = "intercepts"
     hazard: ClassVar[bool] = False
     intercept: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.intercept
 
     def level(self, draw: Tensor | None = None) -> Tensor:
         return self.intercept if draw is None else self.intercept + draw

@@ -175,6 +175,7 @@ class PiecewiseTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self,
@@ -229,6 +230,11 @@ class PiecewiseTarget:
         self._alpha = alpha
         return alpha, exposure, value
 
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1) and log hazards (K,), with their log prior."""
+        exposure = torch.logsumexp(self._log_overlap + eta, 0)
+        return (self._event * eta[:, 0]).sum() + self._objective(coordinates, exposure)
+
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
         return (self._event * eta[:, 0]).sum() + self._profile(eta[:, 0])[2]
@@ -279,6 +285,10 @@ class PiecewiseBaseline(LinearBaseline):
     kind: ClassVar[str] = "piecewise"
     cuts: Tensor
     log_hazard: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.log_hazard
 
     def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative hazard that each interval has contributed at each time, (T, n_strata K)."""

@@ -74,11 +74,20 @@ class Target(Protocol):
     ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
     has their order and their length n. ``n_outputs`` is C. ``effective_share`` is the fraction of
     the C coefficient vectors that the likelihood can see: (C - 1) / C for a softmax, else 1.
+    ``has_baseline`` is false for a partial likelihood.
     """
 
     rows: Tensor
     n_outputs: int
     effective_share: float
+    has_baseline: bool
+
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, C) and baseline (K,), with its log prior.
+
+        Differentiable; a constant is left out. A partial likelihood ignores the coordinates.
+        """
+        ...
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, C)."""
@@ -150,6 +159,11 @@ class BaselineShape:
     kind: ClassVar[str]
     hazard: ClassVar[bool] = True  # a hazard's average grows with the spread of the predictors
     factor: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
+        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
 
     def level(self, draw: Tensor | None = None) -> Tensor | None:
         """What the baseline adds to the linear predictor, (..., C); ``None`` is nothing.

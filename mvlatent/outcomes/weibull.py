@@ -158,6 +158,7 @@ class WeibullTarget:
 
     n_outputs = 1
     effective_share = 1.0
+    has_baseline = True
 
     def __init__(
         self,
@@ -187,8 +188,10 @@ class WeibullTarget:
     def _exposure(self, log_shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log of ``t^rho - entry^rho`` and its first two derivatives in log rho, (n,) each."""
         rho = log_shape.exp()
-        left = torch.exp(-rho * self._gap)  # share of the exposure that lies before entry
-        gap = torch.where(torch.isinf(self._gap), 0.0, self._gap)
+        late = torch.isfinite(self._gap)
+        gap = torch.where(late, self._gap, 0.0)
+        # share of the exposure that lies before entry; an infinite gap would spoil the gradient
+        left = torch.where(late, torch.exp(-rho * gap), 0.0)
         value = rho * self._log_time + torch.log1p(-left)
         first = rho * (self._log_time + gap * left / (1.0 - left))
         second = first - rho.square() * gap.square() * left / (1.0 - left).square()
@@ -237,6 +240,14 @@ class WeibullTarget:
         information = torch.stack([slope[:, 0].sum(), cross, cross, shape]).view(2, 2)
         return torch.stack([level, log_shape]), expected, slope, information
 
+    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
+        """Log-likelihood of a predictor (n, 1), level and log shape (2,), with their log prior."""
+        level, log_shape = coordinates
+        spent = (self._exposure(log_shape)[0] + level + eta[:, 0]).exp().sum()
+        fit = self._deaths * (level + log_shape) + (self._event * eta[:, 0]).sum() - spent
+        fit = fit + log_shape.exp() * self._log_times_of_events + self._log_density
+        return fit - 0.5 * (log_shape / SHAPE_SD).square()
+
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
         _, log_shape = self.fit(eta[:, 0])
@@ -281,6 +292,10 @@ class WeibullBaseline(BaselineShape):
     kind: ClassVar[str] = "weibull"
     origin: Tensor
     place: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.place
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0

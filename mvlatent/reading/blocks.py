@@ -55,7 +55,11 @@ def head_blocks(latents: Latents, bases: Mapping[str, Basis]) -> dict[str, Tenso
 def head_draws(
     latents: Latents, bases: Mapping[str, Basis], names: Iterable[str], n_draws: int, seed: int
 ) -> dict[str, Tensor]:
-    """Draws of the blocks, (S, n, p_b) each: latents from their posterior, absent views decoded."""
+    """Draws of the blocks, (S, n, p_b) each: latents from their posterior, absent views decoded.
+
+    A factor that is switched off is held at its mean: no patient ever had another value, so the
+    head knows nothing of it, and it would only add the prior of its coefficient to every band.
+    """
     z, private = latents.draw(n_draws, seed)
     fixed = head_blocks(latents, bases)
     drawn: dict[str, Tensor] = {}
@@ -64,9 +68,9 @@ def head_draws(
         for name in names:
             kind, _, view = name.partition(":")
             if kind == "shared":
-                drawn[name] = z
+                drawn[name] = torch.where(latents.vae.active, z, fixed[name])
             elif kind == "private":
-                drawn[name] = private[view]
+                drawn[name] = torch.where(latents.vae.part(view).active, private[view], fixed[name])
             elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
                 drawn[name] = _scores(latents, view, bases[view], z, noise=True)
             else:

@@ -214,7 +214,7 @@ def choose_blocks(
         target = outcome.target(rows[train])
         for kinds in outcome.candidates:
             chosen = pick(blocks, kinds)
-            head = fit_head({k: x[rows[train]] for k, x in chosen.items()}, target)
+            head = fit_head({k: x[rows[train]] for k, x in chosen.items()}, target, n_sds=0)
             eta = head.predict({k: x[rows[test]] for k, x in chosen.items()})[0]
             scores[kinds] += outcome.score(eta, rows[test]) / len(rows)
     best = max(scores, key=lambda kinds: scores[kinds])

@@ -13,7 +13,7 @@ from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.moments import Joint, joint_posterior, second_moments
 from mvlatent.vae.structured import StructuredVAE, ViewPart
 
-__all__ = ["em_sweeps", "tied_evidence"]
+__all__ = ["em_sweeps", "hold_effects", "tied_evidence"]
 
 RIDGE = 1e-3  # on loadings: keeps the solve stable where a factor is switched off
 PROJECTIONS = 10  # of z on the technical design, until its group means settle
@@ -29,8 +29,8 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
     While it lasts z has a mean a site, :math:`z_i \sim N(\mu_{s_i}, I)`, :math:`\mu_s \sim N(0,
     \tau^2)` with τ by moments: under one common prior a subtype that is commoner at one hospital
     would cost z its square for every patient but the effects only once, and drift into them.
-    So the random effects of these views stay as found while the loop goes on. Views with other
-    likelihoods keep their loadings and speak through their expert.
+    So random effects are held afterwards, see `hold_effects`. Views with other likelihoods keep
+    their loadings and speak through their expert.
 
     Parameters
     ----------
@@ -56,10 +56,16 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
             view, part = cohort.views[name], vae.part(name)
             latents = joint_posterior(z, covariance, evidence[name], view.present)
             _maximise(vae, part, view, cohort.technical[view.present], latents)
-    for name in normal if vae.design.effects == "random" else ():
-        effects = vae.part(name).effects
-        if effects is not None:  # gradients of the plain bound would undo the group means
-            effects.loc.requires_grad_(n_sweeps == 0)
+
+
+def hold_effects(vae: StructuredVAE) -> None:
+    """Leave random technical effects as they were found: no gradient reaches them any more.
+
+    Under one common prior of z the gradient of the bound would move the site means of z into them.
+    """
+    for _, part in vae.items:
+        if part.effects is not None and part.effects.kind == "random":
+            part.effects.loc.requires_grad_(False)
 
 
 def tied_evidence(vae: StructuredVAE, cohort: Cohort) -> dict[str, Evidence]:

@@ -10,6 +10,7 @@ import torch
 from mvlatent.outcomes import SURVIVAL, BlockHead, Categorical, Cox, PiecewiseExponential, piecewise
 from mvlatent.outcomes.evidence import fit_block_sds
 from mvlatent.outcomes.laplace import find_mode
+from mvlatent.outcomes.sds import PRIOR_SD
 from mvlatent.outcomes.spaces import Columns, Patients
 from mvlatent.specs import Survival
 
@@ -164,13 +165,13 @@ def test_sds_are_at_the_top_of_the_evidence(kind):
     x = blocks({"a": 30, "b": 300}, 150)
     time, event = outcomes(0.15 * x["a"].sum(1) + 0.08 * x["b"].sum(1))
     target = bind(kind, time, event)
-    head = BlockHead.fit(x, target)
+    head = BlockHead.fit(x, target, n_sds=0)
     assert head.converged
     assert head.tau["a"] > 0
     assert head.tau["b"] > 0 or kind == "discrete"  # which knows the order between intervals only
     for name in x:
         for sd in (0.5 * head.tau[name], 2.0 * head.tau[name] or 0.05):
-            other = {**head.tau, name: sd}
+            other = {**head.tau, name: sd}  # all fixed: nothing to integrate
             worse = BlockHead.fit(x, target, fixed_sd=other).log_marginal
             assert worse < head.log_marginal + 0.01
 
@@ -181,7 +182,7 @@ def test_strong_weak_and_useless_blocks_are_told_apart(kind):
     eta = 0.5 * x["strong"] @ torch.randn(10, generator=source(1)).double()
     eta = eta + 0.15 * x["weak"] @ torch.randn(10, generator=source(2)).double()
     time, event = outcomes(eta)
-    head = BlockHead.fit(x, bind(kind, time, event))
+    head = BlockHead.fit(x, bind(kind, time, event), n_sds=0)
     assert head.tau["strong"] > 2 * head.tau["weak"] > 0.1
     assert head.tau["noise"] * 200**0.5 < head.tau["weak"] * 10**0.5
     assert head.tau["noise2"] < 0.05
@@ -196,7 +197,7 @@ def test_pure_noise_is_switched_off(kind, p):
     for seed in range(6):
         x = blocks({"a": p}, 120, seed=seed)
         time, event = outcomes(torch.zeros(120, dtype=torch.float64), seed)
-        head = BlockHead.fit(x, bind(kind, time, event))
+        head = BlockHead.fit(x, bind(kind, time, event), n_sds=0)
         mean, variance = head.predict(x)
         assert head.converged
         if head.tau["a"] == 0:
@@ -218,7 +219,7 @@ def test_heavy_censoring_and_many_columns_stay_finite():
     event = torch.zeros(100, dtype=torch.float64)
     event[[20, 60, 61]] = 1.0
     for kind in SINGLE:
-        head = BlockHead.fit(x, bind(kind, time, event))
+        head = BlockHead.fit(x, bind(kind, time, event), n_sds=4)
         for part in head.predict(x):
             assert torch.isfinite(part).all()
         draws = head.survival_draws(torch.tensor([1.0, 50.0]), x, 20, source(0))
@@ -254,9 +255,9 @@ def test_an_offset_is_part_of_the_predictor(kind):
 def test_units_of_a_block_do_not_matter():
     x = blocks({"a": 5, "b": 150}, 100)
     time, event = outcomes(x["a"][:, 0])
-    first = BlockHead.fit(x, bind("cox", time, event))
+    first = BlockHead.fit(x, bind("cox", time, event), n_sds=4)
     moved = {"a": 1e3 * x["a"] + 7.0, "b": x["b"].float()}
-    second = BlockHead.fit(moved, bind("cox", time, event))
+    second = BlockHead.fit(moved, bind("cox", time, event), n_sds=4)
     assert second.tau["a"] == pytest.approx(first.tau["a"], rel=1e-3)
     torch.testing.assert_close(second.predict(moved)[0], first.predict(x)[0], rtol=1e-3, atol=1e-4)
 
@@ -269,17 +270,18 @@ def test_patients_without_an_outcome_are_left_out(kind, p):
     observed = torch.arange(100) % 4 > 0
     some, spec = {"a": x["a"][observed]}, Survival("t", "e", kind=kind, n_intervals=5)
     module = SURVIVAL[kind].from_data(time[observed], event[observed], spec)
-    masked = BlockHead.fit(x, module.target(time, event, observed))
-    alone = BlockHead.fit(some, module.target(time[observed], event[observed]))
+    masked = BlockHead.fit(x, module.target(time, event, observed), n_sds=4)
+    alone = BlockHead.fit(some, module.target(time[observed], event[observed]), n_sds=4)
     assert masked.tau == alone.tau
     assert torch.equal(masked.predict(x)[0], alone.predict(x)[0])
 
 
 @pytest.mark.parametrize("p", [8, 250])
-def test_draws_have_the_predicted_moments(p):
+@pytest.mark.parametrize("n_sds", [0, 6])
+def test_draws_have_the_predicted_moments(p, n_sds):
     x = blocks({"a": p, "b": 3}, 120)
     time, event = outcomes(x["a"][:, 0] + x["b"][:, 0])
-    head = BlockHead.fit(x, bind("cox", time, event))
+    head = BlockHead.fit(x, bind("cox", time, event), n_sds=n_sds)
     new = blocks({"a": p, "b": 3}, 5, seed=9)
     mean, variance = head.predict(new)
     draws = head.sample(new, 20000, source(0))
@@ -288,7 +290,13 @@ def test_draws_have_the_predicted_moments(p):
     torch.testing.assert_close(draws.var(0), variance, rtol=0.06, atol=0)
     rows = torch.cat([new["a"] - x["a"].mean(0), new["b"] - x["b"].mean(0)], 1)
     full = torch.einsum("ip,pq,iq->i", rows, head.cov[0], rows)
-    torch.testing.assert_close(full, variance[:, 0], rtol=1e-8, atol=1e-10)
+    if n_sds == 0:
+        torch.testing.assert_close(full, variance[:, 0], rtol=1e-8, atol=1e-10)
+    coefficients = head.coefficient_draws(20000, source(1))
+    drawn = torch.cat([coefficients[k][..., 0] for k in new], 1)
+    torch.testing.assert_close(
+        (drawn @ rows.T).var(0), variance[:, 0], rtol=0.06, atol=0, check_stride=False
+    )
     with pytest.raises(ValueError, match="draws"):
         head.sample({k: v.expand(7, *v.shape) for k, v in new.items()}, 3)
     many = {k: v.expand(30, *v.shape) for k, v in new.items()}
@@ -317,12 +325,70 @@ def test_bands_cover_and_curves_are_calibrated(kind, p, scale):
         low, high = torch.quantile(draws, torch.tensor([0.05, 0.95]).double(), dim=0)
         inside_curve.append(((survival > low) & (survival < high)).double().mean())
         bias.append((draws.mean(0) - survival).mean(1))
-    # an sd that was estimated too small narrows the bands: the price of empirical Bayes, and
-    # intervals that hide the order within them make it smaller
-    lowest = 0.5 if kind == "discrete" else 0.75
-    assert lowest < torch.stack(inside).mean() < 0.97
-    assert lowest < torch.stack(inside_curve).mean() < 0.97
+    # measured over 30 seeds, p = 240, piecewise: .85 of the predictors and .81 of the curves (.83
+    # and .80 with the sds plugged in, .90 and .86 with the true sd), discrete .68 and .62 (.52 and
+    # .50, .90 and .82): Laplace's evidence of sds is too low for more columns than patients, and
+    # most for a binary likelihood
+    lowest = 0.60 if kind == "discrete" and p == 240 else 0.80
+    assert lowest < torch.stack(inside).mean() < 0.95
+    assert lowest < torch.stack(inside_curve).mean() < 0.95
     assert torch.stack(bias).mean(0).abs().max() < (0.03 if kind == "discrete" else 0.025)
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+def test_bands_know_that_sds_are_uncertain(kind):
+    x = blocks({"a": 10, "b": 40}, 120, seed=1)
+    time, event = outcomes(0.2 * x["a"].sum(1), 1, censoring=0.5)
+    target, new = bind(kind, time, event), blocks({"a": 10, "b": 40}, 200, seed=2)
+    plugged = BlockHead.fit(x, target, n_sds=0)
+    head = BlockHead.fit(x, target)
+    assert plugged.tau == pytest.approx(head.tau)
+    torch.testing.assert_close(plugged.coef["a"], head.coef["a"])
+    wide, narrow = (h.predict(new)[1].sqrt().mean() for h in (head, plugged))
+    assert narrow * 1.05 < wide < narrow * 1.6
+    weights = [part.weight for part in head.posterior.components]
+    assert sum(weights) == pytest.approx(1.0, abs=0.03)
+    # a block whose sd is given has nothing to be averaged over
+    fixed = BlockHead.fit(x, target, fixed_sd={"a": 0.2, "b": 0.01})
+    assert len(fixed.posterior.components) == 1
+
+
+def test_points_of_the_sds_integrate_their_posterior():
+    x = blocks({"a": 6}, 100, seed=4)
+    time, event = outcomes(0.3 * x["a"].sum(1), 4)
+    target, scale = bind("piecewise", time, event), PRIOR_SD / 6**0.5
+    grid = torch.linspace(-6, 1, 71, dtype=torch.float64).exp() * scale
+    evidence = [BlockHead.fit(x, target, fixed_sd={"a": float(s)}).log_marginal for s in grid]
+    density = torch.tensor(evidence) + grid.log() - 0.5 * (grid / scale).square()
+    weight = torch.softmax(density, 0)
+    mean = float(weight @ grid)
+    sd = float((weight @ (grid - mean).square()).sqrt())
+    head = BlockHead.fit(x, target, n_sds=64)
+    own = torch.tensor([part.weight for part in head.posterior.components]).double()
+    points = torch.stack([part.sd[0] for part in head.posterior.components])
+    assert float(own @ points) == pytest.approx(mean, rel=0.03)
+    assert float((own @ (points - mean).square()).sqrt()) == pytest.approx(sd, rel=0.15)
+
+
+def test_a_block_may_be_off_with_the_odds_of_the_evidence():
+    x = blocks({"a": 5, "b": 5}, 150, seed=6)
+    time, event = outcomes(0.4 * x["a"].sum(1), 6)
+    target = bind("piecewise", time, event)
+    head = BlockHead.fit(x, target, n_sds=128, off=0.5)
+    parts = head.posterior.components
+    on = {k: sum(c.weight for c in parts if c.sd[j] > 0) for k, j in (("a", 0), ("b", 5))}
+    assert on["a"] > 0.98
+    scale = PRIOR_SD / 5**0.5
+    grid = torch.linspace(-5, 0.5, 45, dtype=torch.float64).exp() * scale
+    given = float(sum(c.weight * c.sd[0] for c in parts))
+    log_z = torch.tensor(
+        [BlockHead.fit(x, target, fixed_sd={"a": given, "b": float(s)}).log_marginal for s in grid]
+    )
+    prior = grid / scale * torch.exp(-0.5 * (grid / scale).square()) * (2 / np.pi) ** 0.5
+    step = 5.5 / 44
+    none = BlockHead.fit(x, target, fixed_sd={"a": given, "b": 0.0}).log_marginal
+    odds = float((torch.exp(log_z - none) * prior).sum() * step)
+    assert on["b"] == pytest.approx(odds / (1 + odds), abs=0.06)
 
 
 def fitted(kind):

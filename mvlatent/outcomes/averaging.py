@@ -1,0 +1,75 @@
+"""A head's posterior averaged over points of its block sds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from .blocks import BlockScaling
+from .mixture import Component, LaplaceMixture, thinned
+from .sds import SdPoint
+from .spaces import Shrinkage, Space
+from .target import Baseline, BaselineShape, ProfiledBaseline, Target
+
+__all__ = ["averaged", "joint_baseline"]
+
+
+def averaged(
+    points: Iterable[SdPoint],
+    space: Space,
+    target: Target,
+    x: Tensor,
+    scaling: BlockScaling,
+    reference: BaselineShape,
+) -> LaplaceMixture:
+    """Laplace posteriors at weighted points of the block sds.
+
+    Parameters
+    ----------
+    points
+        Points, whose factorisation ``space`` holds while each is out.
+    space, target
+        Where they come from.
+    x
+        Scaled columns of the training rows, (n, P).
+    scaling
+        The blocks.
+    reference
+        Baseline that the coordinates of all points deviate from.
+    """
+    parts = []
+    for point in points:
+        sd = scaling.by_column(point.tau)
+        profiled, shrinkage = target.profiled(point.mode.eta), space.shrinkage()
+        joint = joint_baseline(profiled, x * sd, shrinkage)
+        moved = profiled.baseline.coordinates - reference.coordinates
+        joint = Baseline(joint.shift + moved, joint.gain, joint.factor)
+        mode = space.coefficients(point.mode.coord)
+        parts.append(
+            Component(point.weight, sd, mode, [thinned(part) for part in shrinkage], joint)
+        )
+    return LaplaceMixture(parts)
+
+
+def joint_baseline(
+    profiled: ProfiledBaseline, standard: Tensor, shrinkage: list[Shrinkage]
+) -> Baseline:
+    """Couple a baseline to the coefficients through the training rows.
+
+    The shift is of second order and keeps the average hazard where the data have it: a group's
+    expected events ``sum_i w_i exp(eta_i)`` grow with the spread of the draws of eta in the group.
+    Without it S(t) is too low by some 0.04 where the predictors are uncertain.
+    """
+    weights = profiled.weights
+    gain = -weights @ standard
+    shift = gain.new_zeros(gain.shape[1])
+    if profiled.baseline.hazard:
+        bend = weights[0] if profiled.bend is None else profiled.bend[0]
+        centre = weights[0] if profiled.centre is None else profiled.centre[0]
+        mean = centre @ standard
+        # variance of a row's predictor around the mean of its group, (K, n)
+        spread = shrinkage[0].variance(standard) + shrinkage[0].variance(mean)[:, None]
+        spread = spread - 2 * shrinkage[0].covariance(mean, standard)
+        shift = -0.5 * (bend * spread).sum(1)
+    return Baseline(shift, gain, profiled.baseline.factor)

@@ -1,0 +1,66 @@
+"""Refits of a reported survival head on the frozen posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort, SurvivalData
+from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
+from mvlatent.outcomes.nuts import sample_head
+from mvlatent.outcomes.survival import survival_target
+from mvlatent.specs import Survival
+
+__all__ = ["METHODS", "refit"]
+
+METHODS = ("laplace", "nuts")
+
+
+def refit(
+    head: Head,
+    blocks: Mapping[str, Tensor],
+    cohort: Cohort,
+    spec: Survival,
+    *,
+    method: str,
+    num_samples: int,
+    warmup: int,
+    seed: int,
+) -> Head:
+    """Fit a head again on the same blocks of the training patients.
+
+    Parameters
+    ----------
+    head
+        The head that names the blocks.
+    blocks
+        Blocks of the patients, (n, p_b).
+    cohort
+        The patients, with their outcome.
+    spec
+        The outcome.
+    method
+        ``"laplace"`` or ``"nuts"``.
+    num_samples, warmup, seed
+        Of the sampler.
+
+    Raises
+    ------
+    ValueError
+        If the patients have no survival outcome.
+    """
+    data = cohort.outcome(SurvivalData, spec.name)
+    if data is None:
+        raise ValueError("the patients have no survival outcome to fit a head to.")
+    features = {name: blocks[name][:, : len(coef)] for name, coef in head.coef.items()}
+    target = survival_target(data, spec)
+    again = fit_head(features, target)
+    if method == "laplace":
+        return again
+    sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
+    if isinstance(again, CauseHeads):
+        pairs = zip(again.heads, target.causes, strict=True)
+        return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
+    return sampled(again, features, target)
