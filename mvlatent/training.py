@@ -23,12 +23,13 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.chosen_sweeps import choose_sweeps
+from mvlatent.vae.design import Design, ViewDesign
 from mvlatent.vae.em import em_sweeps, hold_effects
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
-from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
+from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.warm import warm_weights
 
 __all__ = ["train", "training_blocks"]

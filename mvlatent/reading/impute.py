@@ -15,7 +15,7 @@ from mvlatent.posterior import Latents
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.moments import joint_covariance
-from mvlatent.vae.structured import ViewPart
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["Prediction", "predict_view", "through"]
 

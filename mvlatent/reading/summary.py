@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
-from mvlatent.trained import Options, Trained
+
+if TYPE_CHECKING:
+    from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
 

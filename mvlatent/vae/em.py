@@ -11,7 +11,8 @@ from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Evidence, Tied
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.moments import Joint, joint_posterior, second_moments
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["em_sweeps", "hold_effects", "tied_evidence"]
 

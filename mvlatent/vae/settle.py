@@ -10,7 +10,8 @@ from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.loadings import MAX_PRECISION
 from mvlatent.vae.moments import joint_posterior, second_moments
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["settle_loadings"]
 
