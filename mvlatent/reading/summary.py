@@ -83,10 +83,10 @@ def _noted(notes: Sequence[str]) -> list[str]:
 
 def _start(trained: Trained) -> str:
     """Where the loop began."""
-    sweeps = trained.fitted.sweeps
-    if sweeps is None:
+    if trained.fitted.warm:
         return "a fitted model"
-    return f"{trained.options.start}, {sweeps} sweeps of expectation-maximisation"
+    start, sweeps = trained.options.start, trained.fitted.sweeps
+    return start if not sweeps else f"{start} and {sweeps} sweeps of expectation-maximisation"
 
 
 def _kept(trained: Trained) -> str:
