@@ -77,9 +77,11 @@ def predict_view(
     if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
         return through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
-    parts = list(_by_draws(latents, name, basis, inverse, level, n_samples, seed))
-    stack = [None if q[0] is None else np.concatenate(q) for q in zip(*parts, strict=True)]
-    return Prediction(*stack)  # type: ignore[arg-type]
+    return Prediction(
+        *_gathered(
+            _by_draws(latents, name, basis, inverse, level, n_samples, seed), len(latents.cohort)
+        )
+    )
 
 
 @torch.no_grad()
@@ -149,6 +151,23 @@ def through(
         return Prediction(first, spread)
     width = norm.ppf(0.5 + level / 2) * sd
     return Prediction(first, spread, inverse(mean - width), inverse(mean + width))
+
+
+def _gathered(parts: Iterator[tuple[np.ndarray | None, ...]], n: int) -> Any:
+    """Results of consecutive chunks of n patients, one below the other.
+
+    They go where they stay at once: results kept beside the draws would pin the memory of those.
+    """
+    stacks: list[np.ndarray | None] = []
+    begin = 0
+    for part in parts:
+        if not stacks:
+            stacks = [None if x is None else np.empty((n, *x.shape[1:]), x.dtype) for x in part]
+        for stack, x in zip(stacks, part, strict=True):
+            if stack is not None and x is not None:
+                stack[begin : begin + len(x)] = x
+        begin += len(part[0])  # type: ignore[arg-type]
+    return stacks
 
 
 def _by_draws(

@@ -261,3 +261,16 @@ def test_picking_blocks():
     assert list(pick(blocks, ["clinical", "private:b"])) == ["private:b", "clinical"]
     with pytest.raises(KeyError, match="genes"):
         pick(blocks, ["genes"])
+
+
+def test_draws_in_chunks_say_what_draws_at_once_say(fitted, monkeypatch):
+    """Each chunk has draws of its own, so that they agree as far as draws do."""
+    options = {"interval": 0.8, "n_samples": 400}
+    whole = fitted.impute("mut", **options)
+    features = len(whole.mean.columns)
+    monkeypatch.setattr("mvlatent.reading.impute.MAX_ELEMENTS", 7 * 400 * features)
+    parts = fitted.impute("mut", **options)
+    assert parts.mean.index.equals(whole.mean.index) and len(whole.mean) % 7
+    for one, other in ((parts.mean, whole.mean), (parts.upper, whole.upper)):
+        assert np.abs(one - other).to_numpy().max() < 0.1
+    assert not parts.mean.equals(whole.mean)
