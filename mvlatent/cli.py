@@ -116,7 +116,7 @@ def fit(
 def transform(
     model: Annotated[Path, typer.Argument(help="Folder of a fitted model.")],
     cohort: Cohort,
-    out: Annotated[Path, typer.Option(help="File to write, .h5mu.")],
+    out: Annotated[Path, typer.Option(help="File to write, of the cohort's kind: .h5mu or .h5ad.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     debug: Debug = False,
 ) -> None:

@@ -18,7 +18,8 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.reading.outcome import Reported
 from mvlatent.trained import Options, Trained
 from mvlatent.vae.basis import Basis
-from mvlatent.vae.structured import Design, StructuredVAE
+from mvlatent.vae.design import Design
+from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["FORMAT", "load_trained", "save_trained"]
 

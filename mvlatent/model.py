@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,22 @@ if TYPE_CHECKING:
 
 __all__ = ["MVLatent", "fit"]
 
+SHAPE = frozenset(Options.__dataclass_fields__)
+LOOP = frozenset({"validation_size", "progress", "warm_start", *Plan.__dataclass_fields__})
+
 Views = Mapping[str, View | str | None] | Sequence[str] | None
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
+
+
+def _check_options(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError for an option that there is not, as Python does, with the choices."""
+    choices = sorted(known)
+    for name in given:
+        if name not in choices:
+            close = get_close_matches(name, choices, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise TypeError(f"no option {name!r}; {hint}the options are {', '.join(choices)}.")
 
 
 def _roles(
@@ -89,9 +103,17 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
     n_shared, n_private
         Dimensions of z and of each private latent.
     **options
-        As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``, ``rho``,
-        ``likelihood_power``, ``head_blocks``, ``n_hidden``, ``prior``, ``n_components``,
-        ``loadings``, ``objectives``, ``top_down``, ``stop_gradient``.
+        As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
+        ``rank``, ``sweeps``, ``rho``, ``likelihood_power``, ``head_blocks``, ``n_hidden``,
+        ``prior``, ``n_components``, ``loadings``, ``objectives``, ``top_down``,
+        ``stop_gradient``.
+
+    Raises
+    ------
+    TypeError
+        If there is no option of a name.
+    KeyError, ValueError
+        If an option names no view, block or objective that there is, or is out of its range.
 
     Examples
     --------
@@ -104,6 +126,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
     def __init__(
         self, mdata: MuData | AnnData, *, n_shared: int = 16, n_private: int = 8, **options: Any
     ) -> None:
+        _check_options(options, SHAPE)
         self.options = Options(n_shared=n_shared, n_private=n_private, **options)
         manager = registered_manager(mdata)
         self.register_manager(manager)
@@ -204,8 +227,9 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             A fitted model of the same shape: start from its weights in place of the spectral start.
         **plan
             As in `mvlatent.fitting.plan.Plan`: ``max_epochs``, ``batch_size``, ``lr``, ``seed``,
-            ``early_stopping``, ``patience``, ``shared_first``, ``refit_epochs``, ``accelerator``,
-            ``devices``, ...
+            ``weight_decay``, ``warmup``, ``early_stopping``, ``patience``, ``shared_first``,
+            ``refit_epochs``, ``view_dropout``, ``accelerator``, ``devices``, ``num_nodes``,
+            ``strategy``, ``precision``.
 
         Returns
         -------
@@ -214,9 +238,13 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
 
         Raises
         ------
+        TypeError, ValueError
+            If there is no option of a name, an option is out of its range, or the model was loaded
+            without data.
         FloatingPointError
             If the loss becomes non-finite; the message names the term and the view.
         """
+        _check_options(plan, LOOP)
         if self._tables is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
         self._trained = train(
@@ -325,15 +353,23 @@ def fit(
     MVLatent
         Fitted model.
 
+    Raises
+    ------
+    TypeError
+        If there is no option of a name.
+    KeyError, ValueError
+        If a column, modality, value or option is not what it has to be, before any training.
+
     Examples
     --------
     >>> import mvlatent as mv
     >>> mdata = mv.datasets.demo()  # doctest: +SKIP
     >>> model = mv.fit(mdata, batch="site", survival=("survival_months", "event"))  # doctest: +SKIP
     """
+    _check_options(options, SHAPE | LOOP)
     typed = as_outcomes(survival, labels, targets, outcomes)
     roles = _roles(views, batch, technical, clinical, typed)
     _register(mdata, roles)
-    shape = {k: options.pop(k) for k in Options.__dataclass_fields__ if k in options}
+    shape = {k: options.pop(k) for k in SHAPE if k in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
     return model.fit(seed=seed, **options)

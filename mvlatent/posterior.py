@@ -15,6 +15,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
+from mvlatent.vae.moments import private_slope
 from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.unseen import PriorWhereUnseen
@@ -115,7 +116,7 @@ class Latents:
         """Posterior sd of w with z integrated out, (n, d); 1 where the view is missing."""
         given, present = self.private_given(name, self.z.mean)
         if self.vae.design.encoder_kind == "exact":
-            slope = self._slope(name)  # (n, d, k)
+            slope = self.private_slope(name)  # (n, d, k)
             spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
         else:
             with torch.random.fork_rng():
@@ -125,13 +126,10 @@ class Latents:
         variance = given.variance + spread
         return torch.where(present[:, None], variance, 1.0).sqrt()
 
-    def _slope(self, name: str) -> Tensor:
-        """Derivative of the mean of w by z: exact differences of an affine map, (n, d, k)."""
-        at = self.z.mean
-        private = self.evidence[name].private
-        base = private(at).mean
-        steps = torch.eye(at.shape[1])
-        return torch.stack([private(at + step).mean - base for step in steps], -1)
+    @torch.no_grad()
+    def private_slope(self, name: str) -> Tensor:
+        """Derivative of the mean of w by z, (n, d, k), where the mean is affine in z."""
+        return private_slope(self.evidence[name], self.z.mean)
 
     @torch.no_grad()
     def draw(self, n: int, generator_seed: int) -> tuple[Tensor, dict[str, Tensor]]:

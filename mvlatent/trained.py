@@ -125,8 +125,11 @@ class Options:
         for what in ("n_shared", "n_private", "n_hidden", "n_components"):
             if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
                 raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
-        if self.sweeps is not None and self.sweeps < 0:
-            raise ValueError(f"sweeps must not be negative, not {self.sweeps!r}.")
+        if self.sweeps is not None and not (isinstance(self.sweeps, int) and self.sweeps >= 0):
+            raise ValueError(f"sweeps must be an integer from 0 on, or None, not {self.sweeps!r}.")
+        for name, power in (self.likelihood_power or {}).items():
+            if not 0 < power < float("inf"):
+                raise ValueError(f"likelihood_power of {name!r} must be positive, not {power!r}.")
         if self.rho < 0:
             raise ValueError(f"rho must not be negative, not {self.rho!r}.")
         if self.encoder == "exact" and self.decoder != "linear":

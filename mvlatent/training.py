@@ -23,12 +23,13 @@ from mvlatent.specs import Roles
 from mvlatent.trained import Options, Trained, without_technical
 from mvlatent.vae.basis import fit_bases, rotate
 from mvlatent.vae.chosen_sweeps import choose_sweeps
+from mvlatent.vae.design import Design, ViewDesign
 from mvlatent.vae.em import em_sweeps, hold_effects
 from mvlatent.vae.refined_start import refine_start
 from mvlatent.vae.rescale import learn_exposures, rescale_latents
 from mvlatent.vae.settle import settle_loadings
 from mvlatent.vae.start import spectral_start, start_experts
-from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
+from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.warm import warm_weights
 
 __all__ = ["train", "training_blocks"]
@@ -80,14 +81,16 @@ def train(
         bases = {name: replace(basis, rotated=False) for name, basis in bases.items()}
     everyone = rotate(everyone, bases)
     training = everyone.subset(rows)
+    sweeps = None
     if warm_start is None:
-        vae = _started(training, roles, options, plan.seed)
+        vae, sweeps = _started(training, roles, options, plan.seed)
     else:
         vae = _build(training, roles, options, plan.seed)
         warm_weights(vae, warm_start.vae, bases, warm_start.bases, training)
     objective = _objective(vae, options)
     validation = everyone.subset(held_out) if len(held_out) else None
     fitted = fit(objective, training, plan, validation=validation, progress=progress)
+    fitted.sweeps = sweeps
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0, shared_first=0.0)
         objective.settle()
@@ -155,7 +158,7 @@ def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
     for held_out in np.array_split(order, CROSS_FITS):
         rows = np.setdiff1d(order, held_out)
         part = cohort.subset(rows)
-        vae = _started(part, trained.roles, trained.options, plan.seed)
+        vae, _ = _started(part, trained.roles, trained.options, plan.seed)
         fit(_objective(vae, trained.options), part, plan, progress=False)
         _finish(vae, part)
         for name, x in _latent_blocks(Latents(vae, cohort)).items():
@@ -181,8 +184,10 @@ def _validation_rows(n: int, size: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(n)[:count])
 
 
-def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:
-    """A model of the cohort's shape where the loop begins."""
+def _started(
+    cohort: Cohort, roles: Roles, options: Options, seed: int
+) -> tuple[StructuredVAE, int]:
+    """A model of the cohort's shape where the loop begins, and the sweeps it had."""
 
     def spectral(rows: Cohort) -> StructuredVAE:
         vae = _build(rows, roles, options, seed)
@@ -191,14 +196,15 @@ def _started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> Struc
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        vae = spectral(cohort)
+        vae, sweeps = spectral(cohort), 0
         if options.start != "random":
-            sweeps = options.sweeps
-            em_sweeps(vae, cohort, choose_sweeps(spectral, cohort) if sweeps is None else sweeps)
+            chosen = options.sweeps
+            sweeps = choose_sweeps(spectral, cohort) if chosen is None else chosen
+            em_sweeps(vae, cohort, sweeps)
             hold_effects(vae)
             start_experts(vae)
     refine_start(vae, cohort, seed=seed)
-    return vae
+    return vae, sweeps
 
 
 def _build(cohort: Cohort, roles: Roles, options: Options, seed: int) -> StructuredVAE:

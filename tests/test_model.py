@@ -193,6 +193,11 @@ def test_history_and_summary(fitted):
     assert text == fitted.summary()
     for said in ("rna: normal", "mut: bernoulli", "guessed", "site", "survival head", "12 epochs"):
         assert said in text
+    kept = int(fitted.trained.vae.active.sum())
+    private = int(fitted.trained.vae.part("mut").active.sum())
+    sweeps = fitted.trained.fitted.sweeps
+    assert f"started from gcca, {sweeps} sweeps" in text
+    assert f"factors kept: {kept} of 3 shared" in text and f"mut {private}" in text
 
 
 def test_annotate_writes_the_slots_and_nothing_else(fitted, small_cohort):
@@ -455,6 +460,11 @@ MISTAKES = {
     "no such likelihood": (nothing, {"views": {"rna": "gauss"}}, "gauss.*normal"),
     "no such decoder": (nothing, {"decoder": "deep"}, "deep.*linear"),
     "no such option": (nothing, {"learning_rate": 1.0}, "learning_rate"),
+    "an option misspelt": (nothing, {"n_sharde": 3}, "n_sharde.*did you mean 'n_shared'"),
+    "an option of the loop misspelt": (nothing, {"max_epoch": 3}, "did you mean 'max_epochs'"),
+    "a seed of letters": (nothing, {"seed": "a"}, "seed must be an integer"),
+    "half a sweep": (nothing, {"sweeps": 1.5}, "sweeps must be an integer"),
+    "no power": (nothing, {"likelihood_power": {"rna": 0.0}}, "'rna' must be positive"),
     "two roles": (nothing, {"clinical": ["site"]}, "site.*two roles"),
     "event of three kinds": (first("event", 2.0), {}, "event"),
     "negative time": (first("survival_months", -1.0), {}, "survival_months|negative"),

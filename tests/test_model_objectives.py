@@ -84,6 +84,7 @@ def test_a_warm_start_goes_on_where_the_other_ended(small_fit, fitted_mdata, fit
     np.testing.assert_allclose(warm.transform(), fitted.transform(), atol=0.02)
     assert np.abs(cold.transform() - fitted.transform()).max() > 0.1
     assert warm.history["elbo"].iloc[0] > cold.history["elbo"].iloc[0]
+    assert "started from a fitted model" in warm.summary()
     with pytest.raises(ValueError, match="warm_start: n_shared is 3 there and 4 here"):
         small_fit(fitted_mdata, warm_start=fitted, n_shared=4)
 

@@ -46,13 +46,14 @@ def _share(x: np.ndarray) -> np.ndarray:
     return (x >= 0) & (x <= 1)
 
 
-COUNTED = (_count, "counts are asked for, but it holds negative or broken numbers")
+COUNTED = (_count, "holds negative numbers or fractions where counts are asked for,")
+LEVELLED = (_whole, "holds other levels than whole numbers")
 TAKES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     **dict.fromkeys(COUNTS, COUNTED),
-    "bernoulli": (_zero_one, "it holds values other than 0 and 1"),
-    "beta": (_share, "it holds values outside 0..1"),
-    "ordinal": (_whole, "its levels must be whole numbers, but it holds others"),
-    "categorical": (_whole, "its levels must be whole numbers, but it holds others"),
+    "bernoulli": (_zero_one, "holds values other than 0 and 1"),
+    "beta": (_share, "holds values outside 0..1"),
+    "ordinal": LEVELLED,
+    "categorical": LEVELLED,
 }
 
 

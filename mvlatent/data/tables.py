@@ -172,6 +172,9 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
                 failed = error
         own = [key for key in found if uses.get(key, 1) == 1]  # and not also another outcome's
         if failed is not None and not (optional and not own):
+            if transfer and what == "covariate":
+                hint = " New patients need that column too, empty where it is not known."
+                raise KeyError(failed.args[0] + hint)
             raise failed
         data.update({k: pd.Series(v.array, index=mdata.obs_names) for k, v in found.items()})
     return pd.DataFrame(data, index=mdata.obs_names)

@@ -31,13 +31,16 @@ class Fitted:
     """What a run leaves beside the weights.
 
     ``history`` has a row an epoch and a column a term (nats a patient); ``best_epoch`` is the
-    epoch whose weights were kept, ``stopped`` says why the run ended.
+    epoch whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of
+    sweeps of expectation–maximisation before the first epoch, ``None`` where a fitted model gave
+    the start.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = -1
     stopped: str = "max_epochs"
     seconds: float = 0.0
+    sweeps: int | None = None
 
 
 def fit(

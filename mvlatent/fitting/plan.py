@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 from typing import Any
 
 __all__ = ["Plan"]
@@ -79,6 +80,8 @@ class Plan:
         for name in ("max_epochs", "patience", "num_nodes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}.")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise ValueError(f"seed must be an integer from 0 on, not {self.seed!r}.")
         if self.refit_epochs < 0:
             raise ValueError(f"refit_epochs must not be negative, not {self.refit_epochs!r}.")
         if self.batch_size is not None and self.batch_size < 2:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mvlatent.posterior import Latents
 from mvlatent.reading.impute import through
-from mvlatent.trained import Trained
+
+if TYPE_CHECKING:
+    from mvlatent.trained import Trained
 
 __all__ = ["annotate", "outcome_columns"]
 

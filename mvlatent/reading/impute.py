@@ -14,12 +14,13 @@ from torch import Tensor
 from mvlatent.posterior import Latents
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
-from mvlatent.vae.structured import ViewPart
+from mvlatent.vae.moments import joint_covariance
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["Prediction", "predict_view", "through"]
 
 HERMITE_NODES = 9
-MAX_ELEMENTS = 60_000_000  # of a chunk of drawn views
+MAX_ELEMENTS = 6_000_000  # of a chunk of drawn views: larger ones wait for fresh memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +115,9 @@ def _joint(latents: Latents, name: str, shared: Tensor, private: Tensor) -> tupl
     joint[:, :k, :k] = covariance_z
     joint[:, k:, k:] = torch.eye(d)
     if bool(present.any()):
-        slope = latents._slope(name)[present]
-        z = covariance_z[present]
-        cross = slope @ z
-        own = given.covariance[present] + cross @ slope.mT  # type: ignore[union-attr]
-        joint[present, k:, k:] = own
-        joint[present, k:, :k] = cross
-        joint[present, :k, k:] = cross.mT
+        own: Tensor = given.covariance[present]  # type: ignore[union-attr]
+        slope = latents.private_slope(name)[present]
+        joint[present] = joint_covariance(covariance_z[present], own, slope)
     return torch.cat([shared, private]), joint
 
 

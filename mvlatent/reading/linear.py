@@ -10,7 +10,8 @@ from torch import Tensor
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["LinearView", "decode", "jacobian", "linear_view"]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import norm
 
-from mvlatent.trained import Trained
+if TYPE_CHECKING:
+    from mvlatent.trained import Trained
 
 __all__ = ["Loadings", "active_factors", "credible_loadings"]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
-from mvlatent.trained import Options, Trained
+
+if TYPE_CHECKING:
+    from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
 
@@ -77,12 +80,28 @@ def _noted(notes: Sequence[str]) -> list[str]:
     return ["notes:", *(f"  - {note}" for note in notes)] if notes else []
 
 
+def _start(trained: Trained) -> str:
+    """Where the loop began."""
+    sweeps = trained.fitted.sweeps
+    if sweeps is None:
+        return "a fitted model"
+    return f"{trained.options.start}, {sweeps} sweeps of expectation-maximisation"
+
+
+def _kept(trained: Trained) -> str:
+    """How many factors the start left on."""
+    vae = trained.vae
+    private = ", ".join(f"{name} {int(part.active.sum())}" for name, part in vae.items)
+    return f"{int(vae.active.sum())} of {len(vae.active)} shared, private {private}"
+
+
 def _fit(trained: Trained) -> Iterator[str]:
     fitted = trained.fitted
     yield (
         f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
         f"{fitted.best_epoch} ({fitted.stopped})"
     )
+    yield f"started from {_start(trained)}; factors kept: {_kept(trained)}"
     if trained.options.loadings != "point":
         active = active_factors(trained).sum()
         listed = ", ".join(f"{view} {count}" for view, count in active.items())

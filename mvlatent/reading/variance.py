@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import surface_of
-from mvlatent.vae.structured import ViewPart
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["sequential_variance", "unique_variance", "variance_explained"]
 

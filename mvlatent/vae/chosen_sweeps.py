@@ -39,9 +39,12 @@ def choose_sweeps(start: Callable[[Cohort], StructuredVAE], cohort: Cohort) -> i
     Returns
     -------
     int
-        One of 0, 5 and 30; the largest for a single view or too few patients to hold out.
+        One of 0, 5 and 30; the largest for a single view or too few patients to hold out, 0 where
+        no view has normal noise.
     """
     n = len(cohort)
+    if all(view.likelihood != "normal" for view in cohort.views.values()):
+        return 0  # there is nothing to sweep
     if len(cohort.views) < 2 or n < FOLDS * MIN_HELD_OUT:
         return CANDIDATES[-1]
     order = torch.randperm(n)[:MAX_PATIENTS]

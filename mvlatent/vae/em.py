@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +10,9 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Evidence, Tied
 from mvlatent.vae.gaussian import PrecisionNormal
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.moments import Joint, joint_posterior, second_moments
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["em_sweeps", "hold_effects", "tied_evidence"]
 
@@ -54,7 +55,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
         z = _with_group_means(q, covariance, cohort.technical, vae)
         for name in normal:
             view, part = cohort.views[name], vae.part(name)
-            latents = _joint(z, covariance, evidence[name], view.present)
+            latents = joint_posterior(z, covariance, evidence[name], view.present)
             _maximise(vae, part, view, cohort.technical[view.present], latents)
 
 
@@ -101,28 +102,8 @@ def _with_group_means(
     return z
 
 
-class _Latents(NamedTuple):
-    """Joint posterior of u = [z, w] of the patients that have a view."""
-
-    mean: Tensor  # (n, m)
-    covariance: Tensor  # (n, m, m)
-
-
-def _joint(z: Tensor, covariance: Tensor, evidence: Evidence, seen: Tensor) -> _Latents:
-    k = z.shape[1]
-    steps = torch.cat([z.new_zeros(1, k), torch.eye(k, dtype=z.dtype)])[:, None]
-    given = evidence.private(z + steps)  # the mean of w is affine in z: one step a dimension
-    w = given.mean[0][seen]
-    slope = (given.mean[1:] - given.mean[0]).permute(1, 2, 0)[seen]
-    zz = covariance[seen]
-    cross = slope @ zz
-    own = given.covariance[seen] + cross @ slope.mT
-    upper, lower = torch.cat([zz, cross.mT], 2), torch.cat([cross, own], 2)
-    return _Latents(torch.cat([z[seen], w], 1), torch.cat([upper, lower], 1))
-
-
 def _maximise(
-    vae: StructuredVAE, part: ViewPart, view: CohortView, design: Tensor, latents: _Latents
+    vae: StructuredVAE, part: ViewPart, view: CohortView, design: Tensor, latents: Joint
 ) -> None:
     """Intercept, loadings and noise given the latents, then the effects given all of them."""
     decoder, u = part.decoder, latents.mean
@@ -134,7 +115,7 @@ def _maximise(
     intercept = _seen(target - u @ loadings, weight).sum(0) / count
     target = _seen(target - intercept, weight)
     projection = u.T @ target
-    second = _second_moments(latents, weight)
+    second = second_moments(latents, weight)
     active = torch.cat([vae.active, part.active]).to(x.dtype)[:, None]
     ridge = _ridge(loadings, second, part.noise_variance().mean())
     if weight is None:
@@ -165,15 +146,6 @@ def _ridge(loadings: Tensor, second: Tensor, noise: Tensor) -> Tensor:
 
 def _seen(x: Tensor, weight: Tensor | None) -> Tensor:
     return x if weight is None else x * weight
-
-
-def _second_moments(latents: _Latents, weight: Tensor | None) -> Tensor:
-    """Sum of E[uu'] over patients, (m, m), or a feature over those seen, (p, m, m)."""
-    u = latents.mean
-    if weight is None:
-        return u.T @ u + latents.covariance.sum(0)
-    each = u[:, :, None] * u[:, None, :] + latents.covariance
-    return (weight.T @ each.flatten(1)).unflatten(1, each.shape[1:])
 
 
 def _effects(

@@ -12,7 +12,7 @@ from mvlatent.data.cohort import CohortView
 from mvlatent.vae.affine import Affine, Residual
 
 if TYPE_CHECKING:
-    from mvlatent.vae.structured import ViewPart
+    from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["has_closed_form", "log_marginal", "log_marginal_by_draws"]
 

@@ -9,7 +9,9 @@ from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.loadings import MAX_PRECISION
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.moments import joint_posterior, second_moments
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["settle_loadings"]
 
@@ -64,18 +66,18 @@ def _settle_view(
 ) -> None:
     decoder, spread, seen = part.decoder, part.decoder.spread, view.present
     assert spread is not None  # as the loadings are no points
-    first, second = _moments(q, evidence, seen)
+    joint = joint_posterior(q.mean, q.covariance, evidence, seen)
     offset = decoder.offset(technical, part.expected_effect())
     x = (view.values - offset)[seen]
     weight = part.power * part.weight()
     if view.observed is None:
-        energy = second.sum(0)[None]  # (1, m, m), the same for every feature
+        energy = second_moments(joint, None)[None]  # (1, m, m), the same for every feature
         count = torch.full_like(weight, float(len(x)))
     else:
         observed = view.observed[seen].to(x.dtype)
         x, count = x * observed, observed.sum(0)
-        energy = (observed.T @ second.flatten(1)).unflatten(1, second.shape[1:])  # (p, m, m)
-    response = first.T @ x  # (m, p)
+        energy = second_moments(joint, observed)  # (p, m, m)
+    response = joint.mean.T @ x  # (m, p)
     expected = spread.factor_precision if by_factor else spread.expected_precision
     off = ~active[:, None]
     prior = expected(decoder.loadings).expand_as(response).masked_fill(off, MAX_PRECISION)
@@ -94,16 +96,3 @@ def _settle_view(
     fitted = fitted + (energy.diagonal(dim1=1, dim2=2).T * spread.variance).sum(0)
     left = x.square().sum(0) - 2 * (mean * response).sum(0) + fitted
     part.likelihood.start(left / count.clamp_min(1))
-
-
-def _moments(q: PrecisionNormal, evidence: Evidence, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (n, m) and second moments (n, m, m) of [z, w] of the patients with the view."""
-    z, given = q.mean, evidence.private(q.mean)
-    steps = torch.eye(z.shape[1], dtype=z.dtype)
-    slope = torch.stack([evidence.private(z + e).mean - given.mean for e in steps], -1)[seen]
-    covariance = q.covariance[seen]
-    cross = slope @ covariance
-    own = given.covariance[seen] + cross @ slope.mT
-    joint = torch.cat([torch.cat([covariance, cross.mT], 2), torch.cat([cross, own], 2)], 1)
-    mean = torch.cat([z, given.mean], 1)[seen]
-    return mean, joint + mean[:, :, None] * mean[:, None, :]

@@ -11,7 +11,8 @@ from mvlatent.vae.basis import surface_of
 from mvlatent.vae.experts import Amortised
 from mvlatent.vae.exposure import exposed
 from mvlatent.vae.rank import private_rank, shared_rank
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts"]
 

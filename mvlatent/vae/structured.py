@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import pyro
@@ -12,212 +10,17 @@ import torch
 from pyro import poutine
 from torch import Tensor, nn
 
-from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.vae.affine import Affine
-from mvlatent.vae.decoders import DECODERS
-from mvlatent.vae.effects import TechnicalEffects
-from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
-from mvlatent.vae.exposure import ExposureOfAbsent, exposed
+from mvlatent.data.cohort import Cohort
+from mvlatent.vae.design import Design, ViewDesign
+from mvlatent.vae.experts import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
-from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
-from mvlatent.vae.loadings import LOADINGS
 from mvlatent.vae.marginal import has_closed_form, log_marginal
 from mvlatent.vae.priors import PRIORS
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["Design", "StructuredVAE", "ViewDesign"]
 
 MAX_LISTED = 5  # views whose patterns of presence are all listed
-
-
-@dataclass(frozen=True)
-class ViewDesign:
-    """Shape of one view's part of the model."""
-
-    name: str
-    likelihood: str
-    noise: str
-    n_features: int
-    n_hidden: int = 0
-    n_private: int = 8
-    levels: tuple[int, ...] = ()
-    exposed: bool = False
-
-    @classmethod
-    def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
-        """Design for a view of a cohort."""
-        n_features, hidden = view.x.shape[1], view.n_hidden
-        return cls(
-            name,
-            view.likelihood,
-            view.noise,
-            n_features,
-            hidden,
-            n_private,
-            view.levels,
-            view.exposure is not None,
-        )
-
-
-@dataclass(frozen=True)
-class Design:
-    """Everything needed to build the model again with the same parameters.
-
-    Parameters
-    ----------
-    views
-        One `ViewDesign` a view, in the order of the cohort.
-    n_shared
-        Dimensions of z.
-    technical_groups
-        ``(start, stop)`` of the technical columns that share one effect variance.
-    n_technical
-        Columns of the technical design.
-    decoder, encoder, effects
-        Names in the registries; ``encoder="auto"`` is exact where the decoder is linear and an MLP
-        elsewhere.
-    n_hidden
-        Width of networks.
-    prior, n_components
-        Name of the prior of z in its registry, and its components where it has any.
-    loadings
-        Posterior of the loadings, a name in its registry, or ``"point"`` for none.
-    top_down
-        Whether the guide of w is told z; without, w is read from its view alone.
-    """
-
-    views: tuple[ViewDesign, ...]
-    n_shared: int = 16
-    technical_groups: tuple[tuple[int, int], ...] = ()
-    n_technical: int = 0
-    decoder: str = "linear"
-    encoder: str = "auto"
-    effects: str = "random"
-    n_hidden: int = 64
-    powers: dict[str, float] = field(default_factory=dict)
-    prior: str = "normal"
-    n_components: int = 8
-    loadings: str = "point"
-    top_down: bool = True
-
-    @property
-    def encoder_kind(self) -> str:
-        """The encoder that is built."""
-        if self.encoder != "auto":
-            return self.encoder
-        return "exact" if self.decoder == "linear" else "mlp"
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Design:
-        """Inverse of `to_dict`."""
-        views = tuple(
-            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
-        )
-        groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
-        return cls(**{**state, "views": views, "technical_groups": groups})
-
-
-class ViewPart(nn.Module):
-    """Decoder, likelihood, technical effects and expert of one view."""
-
-    active: Tensor
-
-    def __init__(self, view: ViewDesign, design: Design) -> None:
-        super().__init__()
-        q = design.n_technical
-        self.design = view
-        self.decoder = DECODERS[design.decoder](
-            design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
-        )
-        if design.loadings != "point":
-            width = design.n_shared + view.n_private
-            self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
-        self.likelihood = LIKELIHOODS[view.likelihood](
-            view.n_features, noise=view.noise, levels=view.levels
-        )
-        self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
-        self.expert = EXPERTS[design.encoder_kind](
-            self.decoder,
-            self.likelihood,
-            n_technical=q,
-            n_hidden=design.n_hidden,
-            top_down=design.top_down,
-        )
-        self.power = design.powers.get(view.name, 1.0)
-        self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
-        self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
-
-    def weight(self) -> Tensor:
-        """Working weight of each feature at the intercept, (p,)."""
-        at = self.decoder.intercept
-        return self.likelihood.working(at[None], at)[1]
-
-    def noise_variance(self) -> Tensor:
-        """Noise variance of each feature of a normal view, (p,)."""
-        return cast(Normal, self.likelihood).scale.square()
-
-    def expected_effect(self) -> Tensor:
-        """Posterior mean of the technical effects, (q, p)."""
-        if self.effects is None:
-            return self.decoder.intercept.new_zeros(0, self.design.n_features)
-        return self.effects.loc
-
-    def read(self, view: CohortView, technical: Tensor, expert: Expert | None = None) -> Evidence:
-        """What the view says of z and of w, by its own expert or by another.
-
-        A large sparse view is read some rows at a time.
-        """
-        expert = expert or self.expert
-        rows = list(view.chunks())
-        if len(rows) <= 1:
-            return self._read(view.dense(), technical, expert)
-        parts = [self._read(view.subset(some).dense(), technical[some], expert) for some in rows]
-        return Evidence.joined(parts)
-
-    def _read(self, view: CohortView, technical: Tensor, expert: Expert) -> Evidence:
-        effect, intercept = self.expected_effect(), self.decoder.intercept
-        if self.takes_affine(view):
-            offset: Tensor | Affine = Affine(technical, effect, intercept)
-        else:
-            offset = self.decoder.offset(technical, effect)
-        return expert(Seen(view.values, view.observed, technical, offset, view.exposure))
-
-    def predictor(
-        self,
-        view: CohortView,
-        z: Tensor,
-        w: Tensor,
-        technical: Tensor,
-        effect: Tensor | None,
-        loadings: Tensor | None = None,
-    ) -> Tensor | Affine:
-        """Linear predictor of the view, (n, p), multiplied out only where it has to be."""
-        if self.takes_affine(view):
-            return self.decoder.affine(z, w, technical, effect, loadings)
-        return exposed(self.decoder(z, w, technical, effect, loadings), view.exposure)
-
-    def evidence_precision(self) -> Tensor:
-        """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
-        at = self.likelihood.mean(self.decoder.intercept)[None]
-        at = at.round() if self.design.likelihood == "ordinal" else at  # a level
-        present = torch.ones(1, dtype=torch.bool, device=at.device)
-        view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
-        n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
-        return self.read(view, at.new_zeros(1, n_technical)).precision[0]
-
-    def takes_affine(self, view: CohortView) -> bool:
-        """Whether decoder, likelihood and complete rows let the predictor stay in factors."""
-        complete = view.observed is None
-        return complete and self.decoder.is_affine and self.likelihood.takes_affine
-
-    def outside(self, view: CohortView) -> Tensor:
-        """Log density of what lies outside a rotated basis, (n,)."""
-        variance = self.noise_variance()[0]
-        constant = 0.5 * self.design.n_hidden * (variance.log() + math.log(2 * math.pi))
-        return -constant - 0.5 * cast(Tensor, view.residual) / variance
 
 
 class StructuredVAE(nn.Module):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.basis import Basis
-from mvlatent.vae.structured import StructuredVAE, ViewPart
+from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["warm_weights"]
 

@@ -104,6 +104,10 @@ def test_reference_names_lacking_features_and_ignores_more(mdata, roles):
     fewer.mod["rna"] = fewer["rna"][:, ["g0", "g1", "g4", "g5"]].copy()
     with pytest.raises(KeyError, match=r"'rna' lacks 2 of the 6 features.*'g2', 'g3'"):
         Tables.from_mudata(fewer, roles, reference=preparation)
+    nameless = mdata.copy()
+    del nameless.obs[roles.clinical[0]]
+    with pytest.raises(KeyError, match="New patients need that column too, empty where"):
+        Tables.from_mudata(nameless, roles, reference=preparation)
     small = Roles({"rna": View()})
     preparation = Preparation.fit(Tables.from_mudata(fewer, small), small)
     more = Tables.from_mudata(mdata, small, reference=preparation)

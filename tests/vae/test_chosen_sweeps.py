@@ -77,6 +77,12 @@ def test_a_single_view_and_a_handful_of_patients_take_the_most(make_cohort, star
     assert choose_sweeps(started, make_cohort(n=20)) == CANDIDATES[-1]
 
 
+def test_views_that_cannot_be_swept_are_not_tried(make_cohort):
+    kinds = dict.fromkeys(("a", "b"), "bernoulli")
+    cohort = make_cohort({"a": 12, "b": 9}, n=80, likelihoods=kinds)
+    assert choose_sweeps(lambda rows: pytest.fail("started"), cohort) == 0
+
+
 def test_sweeps_bring_z_of_a_right_model_closer_to_the_truth(make_cohort, started):
     cohort = make_cohort({"a": 40, "b": 30}, n=200, seed=3)
     test = make_cohort({"a": 40, "b": 30}, n=200, seed=3).subset(torch.arange(150, 200))

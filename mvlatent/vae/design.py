@@ -1,0 +1,101 @@
+"""Sizes and families of a model: all that is needed to build it again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mvlatent.data.cohort import CohortView
+
+__all__ = ["Design", "ViewDesign"]
+
+
+@dataclass(frozen=True)
+class ViewDesign:
+    """Shape of one view's part of the model."""
+
+    name: str
+    likelihood: str
+    noise: str
+    n_features: int
+    n_hidden: int = 0
+    n_private: int = 8
+    levels: tuple[int, ...] = ()
+    exposed: bool = False
+
+    @classmethod
+    def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
+        """Design for a view of a cohort."""
+        n_features, hidden = view.x.shape[1], view.n_hidden
+        return cls(
+            name,
+            view.likelihood,
+            view.noise,
+            n_features,
+            hidden,
+            n_private,
+            view.levels,
+            view.exposure is not None,
+        )
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything needed to build the model again with the same parameters.
+
+    Parameters
+    ----------
+    views
+        One `ViewDesign` a view, in the order of the cohort.
+    n_shared
+        Dimensions of z.
+    technical_groups
+        ``(start, stop)`` of the technical columns that share one effect variance.
+    n_technical
+        Columns of the technical design.
+    decoder, encoder, effects
+        Names in the registries; ``encoder="auto"`` is exact where the decoder is linear and an MLP
+        elsewhere.
+    n_hidden
+        Width of networks.
+    prior, n_components
+        Name of the prior of z in its registry, and its components where it has any.
+    loadings
+        Posterior of the loadings, a name in its registry, or ``"point"`` for none.
+    top_down
+        Whether the guide of w is told z; without, w is read from its view alone.
+    """
+
+    views: tuple[ViewDesign, ...]
+    n_shared: int = 16
+    technical_groups: tuple[tuple[int, int], ...] = ()
+    n_technical: int = 0
+    decoder: str = "linear"
+    encoder: str = "auto"
+    effects: str = "random"
+    n_hidden: int = 64
+    powers: dict[str, float] = field(default_factory=dict)
+    prior: str = "normal"
+    n_components: int = 8
+    loadings: str = "point"
+    top_down: bool = True
+
+    @property
+    def encoder_kind(self) -> str:
+        """The encoder that is built."""
+        if self.encoder != "auto":
+            return self.encoder
+        return "exact" if self.decoder == "linear" else "mlp"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Design:
+        """Inverse of `to_dict`."""
+        views = tuple(
+            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
+        )
+        groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
+        return cls(**{**state, "views": views, "technical_groups": groups})
