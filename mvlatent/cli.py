@@ -28,6 +28,35 @@ FILES = (".h5mu", ".h5ad")
 
 Cohort = Annotated[Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Model = Annotated[Path, typer.Option(help="Folder for the model.")]
+TimeEvent = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns of time and event; again for another.", metavar="T E"),
+]
+Kind = Annotated[str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")]
+Batch = Annotated[str | None, typer.Option(help="Column of the site.")]
+Classes = Annotated[list[str] | None, typer.Option(help="Column of classes; again for another.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option(help=f"COLUMN=KIND, {' or '.join(TARGET_KINDS)}; again for another."),
+]
+Clinical = Annotated[list[str] | None, typer.Option(help="Columns for the outcome heads: A B ...")]
+Technical = Annotated[list[str] | None, typer.Option(help="More technical columns: A B ...")]
+Views = Annotated[
+    list[str] | None, typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ...")
+]
+Shared = Annotated[int, typer.Option(help="Shared factors.")]
+Private = Annotated[int, typer.Option(help="Private factors a view.")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs.")]
+Folds = Annotated[
+    str | None, typer.Option(help="Add out-of-fold estimates: a number, or a column.")
+]
+Jobs = Annotated[int, typer.Option(help="Folds at a time.")]
+OutData = Annotated[
+    Path | None, typer.Option(help="Also write the cohort with latents and predictions.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
 @app.command()
@@ -36,7 +65,7 @@ def demo(
         "mvlatent-demo"
     ),
     n: Annotated[int, typer.Option(help="Patients to simulate.")] = 300,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    seed: Seed = 0,
     debug: Debug = False,
 ) -> None:
     """Simulate a cohort, fit, evaluate out of fold, write figures and an HTML report."""
@@ -48,44 +77,23 @@ def demo(
 @app.command()
 def fit(
     cohort: Cohort,
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
-    survival: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of time and event; again for another.", metavar="T E"),
-    ] = None,
-    batch: Annotated[str | None, typer.Option(help="Column of the site.")] = None,
-    labels: Annotated[
-        list[str] | None, typer.Option(help="Column of classes; again for another.")
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help=f"COLUMN=KIND, {' or '.join(TARGET_KINDS)}; again for another."),
-    ] = None,
-    clinical: Annotated[
-        list[str] | None, typer.Option(help="Columns for the outcome heads: A B ...")
-    ] = None,
-    technical: Annotated[
-        list[str] | None, typer.Option(help="More technical columns: A B ...")
-    ] = None,
-    views: Annotated[
-        list[str] | None,
-        typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ..."),
-    ] = None,
-    survival_kind: Annotated[
-        str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")
-    ] = SURVIVAL_KINDS[0],
-    n_shared: Annotated[int, typer.Option(help="Shared factors.")] = 16,
-    n_private: Annotated[int, typer.Option(help="Private factors a view.")] = 8,
-    max_epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
-    folds: Annotated[
-        str | None, typer.Option(help="Add out-of-fold estimates: a number, or a column.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Folds at a time.")] = 1,
-    out_data: Annotated[
-        Path | None, typer.Option(help="Also write the cohort with latents and predictions.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    out: Model,
+    survival: TimeEvent = None,
+    batch: Batch = None,
+    labels: Classes = None,
+    target: Values = None,
+    clinical: Clinical = None,
+    technical: Technical = None,
+    views: Views = None,
+    survival_kind: Kind = SURVIVAL_KINDS[0],
+    n_shared: Shared = 16,
+    n_private: Private = 8,
+    max_epochs: Epochs = None,
+    folds: Folds = None,
+    jobs: Jobs = 1,
+    out_data: OutData = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Fit a model to a cohort and save it to a folder."""
@@ -117,7 +125,7 @@ def transform(
     model: Annotated[Path, typer.Argument(help="Folder of a fitted model.")],
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="File to write, of the cohort's kind: .h5mu or .h5ad.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Write latents, risk and class probabilities of patients into a copy of their cohort."""

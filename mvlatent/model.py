@@ -101,7 +101,8 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
     mdata
         Patients, after `setup_mudata` (or `setup_anndata`). Never changed.
     n_shared, n_private
-        Dimensions of z and of each private latent.
+        Dimensions of z and of each private latent, of which ``rank="auto"`` leaves on those that
+        the data support (see `summary`).
     **options
         As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
         ``rank``, ``sweeps``, ``rho``, ``likelihood_power``, ``head_blocks``, ``n_hidden``,
@@ -342,7 +343,7 @@ def fit(
         More outcomes of any kind, as in `MVLatent.setup_mudata`. Predictions take the first of a
         kind unless ``outcome=`` names another.
     n_shared, n_private
-        Dimensions.
+        Most dimensions of z and of each private latent.
     seed
         Seed of everything.
     **options

@@ -37,7 +37,7 @@ class Options:
     Parameters
     ----------
     n_shared, n_private
-        Dimensions of z and of each private latent.
+        Dimensions of z and of each private latent: the most that are used, see ``rank``.
     decoder
         ``"linear"``, ``"additive"`` or ``"mlp"``.
     encoder
@@ -48,11 +48,12 @@ class Options:
         ``"gcca"``, ``"svd"`` or ``"random"``.
     rank
         ``"auto"`` switches off shared factors along which views agree no more than shuffled ones
-        do, so that what one view alone knows goes to its private latent; ``"full"`` keeps all
-        ``n_shared``.
+        do, so that what one view alone knows goes to its private latent, and private ones that do
+        not stand out of the noise; ``"full"`` keeps all.
     sweeps
-        Sweeps of expectation–maximisation between the start and the first epoch; ``None`` takes 0,
-        5 or 30, by which held-out patients' views are predicted best from one another.
+        Sweeps of expectation–maximisation between the start and the first epoch, of views with
+        normal noise; ``None`` takes 0, 5 or 30, by which held-out patients' views are predicted
+        best from one another. With them or without, random technical effects then stay as found.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power

@@ -90,7 +90,7 @@ def train(
     objective = _objective(vae, options)
     validation = everyone.subset(held_out) if len(held_out) else None
     fitted = fit(objective, training, plan, validation=validation, progress=progress)
-    fitted.sweeps = sweeps
+    fitted.sweeps, fitted.warm = sweeps, warm_start is not None
     if plan.refit_epochs and len(held_out) and fitted.stopped != "interrupted":
         again = replace(plan, max_epochs=plan.refit_epochs, warmup=0.0, shared_first=0.0)
         objective.settle()

@@ -196,7 +196,7 @@ def test_history_and_summary(fitted):
     kept = int(fitted.trained.vae.active.sum())
     private = int(fitted.trained.vae.part("mut").active.sum())
     sweeps = fitted.trained.fitted.sweeps
-    assert f"started from gcca, {sweeps} sweeps" in text
+    assert f"started from gcca and {sweeps} sweeps" in text if sweeps else "from gcca;" in text
     assert f"factors kept: {kept} of 3 shared" in text and f"mut {private}" in text
 
 

@@ -91,6 +91,7 @@ class Preparation:
         views = {k: PreparedView.fit(train.views[k], spec, k) for k, spec in roles.views.items()}
         said += _presence_notes(train)
         said += [note for name, view in views.items() for note in view.notes(name)]
+        said += _outcome_notes(roles, views)
         keys = [(k, "technical") for k in roles.technical]
         if roles.batch is not None:
             keys.insert(0, (roles.batch, "batch"))
@@ -244,6 +245,18 @@ def _encode(tables: Tables, encoders: Sequence[Encoder]) -> torch.Tensor:
     parts = [np.zeros((len(tables), 0), dtype=np.float32)]
     parts += [e.encode(tables.obs[e.name]) for e in encoders]
     return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+def _outcome_notes(roles: Roles, views: Mapping[str, PreparedView]) -> list[str]:
+    """Features that have the name of an outcome: a view that holds it would predict it too well."""
+    columns = {column.rpartition(":")[2].casefold(): column for column in roles.outcomes}
+    return [
+        f"view {name!r} has a feature {feature!r} beside the outcome {columns[key]!r}: "
+        "drop it if it is the same thing"
+        for name, view in views.items()
+        for feature in view.features
+        if (key := feature.casefold()) in columns
+    ]
 
 
 def _presence_notes(tables: Tables) -> list[str]:

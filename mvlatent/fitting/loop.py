@@ -32,8 +32,8 @@ class Fitted:
 
     ``history`` has a row an epoch and a column a term (nats a patient); ``best_epoch`` is the
     epoch whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of
-    sweeps of expectation–maximisation before the first epoch, ``None`` where a fitted model gave
-    the start.
+    sweeps of expectation–maximisation before the first epoch (``None`` if it was not kept),
+    ``warm`` says whether a fitted model gave the start instead.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Fitted:
     stopped: str = "max_epochs"
     seconds: float = 0.0
     sweeps: int | None = None
+    warm: bool = False
 
 
 def fit(

@@ -14,7 +14,7 @@ SETTINGS = ("epoch", "kl_weight")  # columns of a history that are no terms
 
 
 def history(
-    table: pd.DataFrame, *, terms: list[str] | None = None, columns: int = 3, ax: Any = None
+    table: Any, *, terms: list[str] | None = None, columns: int = 3, ax: Any = None
 ) -> np.ndarray:
     """One small panel for each term of ``model.history``.
 
@@ -23,7 +23,7 @@ def history(
     Parameters
     ----------
     table
-        One row an epoch, one column a term.
+        DataFrame, one row an epoch and one column a term, or a fitted model.
     terms
         Which columns; ``None``: all numeric ones with any value.
     columns
@@ -50,6 +50,7 @@ def history(
     >>> [ax.get_title(loc="left") for ax in axes]
     ['elbo', 'kl']
     """
+    table = table if isinstance(table, pd.DataFrame) else table.history
     panels = _panels(table, terms)
     axes = _axes_for(len(panels), columns, ax)
     for panel, (title, members) in zip(axes, panels.items(), strict=True):

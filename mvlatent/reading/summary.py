@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mvlatent.reading.choice import AUTO
 from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 
@@ -82,10 +83,10 @@ def _noted(notes: Sequence[str]) -> list[str]:
 
 def _start(trained: Trained) -> str:
     """Where the loop began."""
-    sweeps = trained.fitted.sweeps
-    if sweeps is None:
+    if trained.fitted.warm:
         return "a fitted model"
-    return f"{trained.options.start}, {sweeps} sweeps of expectation-maximisation"
+    start, sweeps = trained.options.start, trained.fitted.sweeps
+    return start if not sweeps else f"{start} and {sweeps} sweeps of expectation-maximisation"
 
 
 def _kept(trained: Trained) -> str:
@@ -93,6 +94,15 @@ def _kept(trained: Trained) -> str:
     vae = trained.vae
     private = ", ".join(f"{name} {int(part.active.sum())}" for name, part in vae.items)
     return f"{int(vae.active.sum())} of {len(vae.active)} shared, private {private}"
+
+
+def _measure(spec: OutcomeSpec) -> str:
+    """What inner folds score an outcome by."""
+    if isinstance(spec, Survival):
+        return "Harrell's C"
+    if isinstance(spec, Labels):
+        return "log probability a patient"
+    return "R²" if spec.kind == "continuous" else "share of pairs in order"
 
 
 def _fit(trained: Trained) -> Iterator[str]:
@@ -114,6 +124,8 @@ def _fit(trained: Trained) -> Iterator[str]:
         off = [block for block, sd in tau.items() if sd == 0]
         yield f"{what} head, prior sd a block: {kept or 'none'}"
         for kinds, score in reported.inner_scores.items():
-            yield f"  inner folds, {kinds}: {score:.3f}"
+            yield f"  inner folds, {_measure(spec)} of {kinds}: {score:.3f}"
+        if trained.options.head_blocks == AUTO and not reported.inner_scores:
+            yield "  every block was offered: too few patients (or of one class) for inner folds"
         if off:
             yield f"  switched off: {', '.join(off)}"

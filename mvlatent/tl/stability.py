@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._model import latent_blocks
+
 __all__ = ["Stability", "stability"]
 
 MEASURES = ("procrustes", "subspace", "cka", "axes")
@@ -46,9 +48,9 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
     Parameters
     ----------
     latents_by_seed
-        Seed to latents: an n × d array, or blocks by name (:func:`latent_blocks`); or a list of
-        them. Rows are the same patients in the same order; those with a NaN in either fit take no
-        part.
+        Seed to latents: an n × d array, blocks by name (:func:`latent_blocks`), or a fitted model;
+        or a list of them. Rows are the same patients in the same order; those with a NaN in either
+        fit take no part.
 
     Returns
     -------
@@ -77,10 +79,7 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
         latents_by_seed = dict(enumerate(latents_by_seed))
     if len(latents_by_seed) < 2:
         raise ValueError(f"at least two fits are compared, got {len(latents_by_seed)}")
-    fits = {
-        seed: found if isinstance(found, Mapping) else {"latent": found}
-        for seed, found in latents_by_seed.items()
-    }
+    fits = {seed: _blocks(found) for seed, found in latents_by_seed.items()}
     rows = [
         {"block": block, "a": a, "b": b, **_compare(fits[a][block], fits[b][block], block)}
         for block in next(iter(fits.values()))
@@ -88,6 +87,12 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
         if block in fits[a] and block in fits[b]
     ]
     return Stability(pd.DataFrame(rows))
+
+
+def _blocks(found: Any) -> Mapping[str, Any]:
+    if isinstance(found, Mapping):
+        return found
+    return latent_blocks(found) if hasattr(found, "latents") else {"latent": found}
 
 
 def _compare(a: Any, b: Any, block: str) -> dict[str, float]:

@@ -185,3 +185,12 @@ def test_patients_without_any_view_are_noted(mdata):
     preparation = Preparation.fit(tables, roles)
     assert any(note.startswith("10 patients have no view: 'p00'") for note in preparation.notes)
     assert not preparation.transform(tables).presence[:10].any()
+
+
+def test_a_feature_named_like_an_outcome_is_noted(mdata, roles):
+    said = Preparation.fit(Tables.from_mudata(mdata, roles), roles).notes
+    assert not any("beside the outcome" in note for note in said)
+    mdata["mut"].var_names = ["Subtype", *mdata["mut"].var_names[1:]]
+    said = Preparation.fit(Tables.from_mudata(mdata, roles), roles).notes
+    known = "view 'mut' has a feature 'Subtype' beside the outcome 'subtype'"
+    assert sum(known in note for note in said) == 1

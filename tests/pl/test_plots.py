@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -144,6 +146,10 @@ def test_history_pairs_train_and_validation_and_drops_empty_columns():
     assert [len(ax.lines) for ax in axes] == [2, 1]
     np.testing.assert_allclose(axes[0].lines[1].get_xdata(), [0, 2])
     np.testing.assert_allclose(axes[1].lines[0].get_ydata(), table["kl"])
+    of_model = pl.history(SimpleNamespace(history=table))
+    assert [ax.get_title(loc="left") for ax in of_model] == [
+        ax.get_title(loc="left") for ax in axes
+    ]
     only = pl.history(table, terms=["kl"], ax=plt.subplots()[1])
     assert len(only) == 1
     with pytest.raises(KeyError, match="kl"):

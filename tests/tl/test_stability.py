@@ -72,3 +72,9 @@ def test_an_empty_block_is_no_number_and_bad_input_is_refused():
         tl.stability([z])
     with pytest.raises(ValueError, match="rows differ"):
         tl.stability([z, z[1:]])
+
+
+def test_fitted_models_are_compared_block_by_block(fitted):
+    found = tl.stability([fitted, fitted]).table
+    assert set(found.index) == set(tl.latent_blocks(fitted))
+    assert found.loc["shared", "procrustes"] == pytest.approx(0, abs=1e-9)
