@@ -179,10 +179,13 @@ class StructuredVAE(nn.Module):
         """
         k = self.design.n_shared
         eye = torch.eye(k, dtype=torch.get_default_dtype(), device=presence.device)
+        active = self.active.to(eye.dtype)  # an amortised expert may speak of factors that are off
         potential = torch.zeros(len(presence), k, device=presence.device)
         for seen, name in zip(presence.T, self.names, strict=True):
             potential = potential + torch.where(seen[:, None], evidence[name].potential, 0.0)
-        precisions = [evidence[name].precision for name in self.names]
+        potential = potential * active
+        off = active * active[:, None]
+        precisions = [evidence[name].precision * off for name in self.names]
         if all(len(p) == 1 for p in precisions):
             listed = listed and len(self.names) <= MAX_LISTED
             patterns, group = _all_patterns(presence) if listed else _patterns(presence)

@@ -57,3 +57,15 @@ def test_full_rank_keeps_every_factor(make_cohort, make_vae):
     assert int(found.active.sum()) == 2 and bool(full.active.all())
     assert bool((found.part("a").decoder.shared[2:] == 0).all())
     assert bool((full.part("a").decoder.shared != 0).any(1).all())
+
+
+@pytest.mark.parametrize("decoder", ["additive", "mlp"])
+def test_no_expert_speaks_of_factors_that_are_off(make_cohort, make_vae, decoder):
+    cohort = make_cohort(n=40, absent=0.2)
+    vae = make_vae(cohort, decoder=decoder)
+    vae.active[1] = False
+    with torch.no_grad():
+        q = vae.posterior(cohort)[0]
+    assert bool((q.mean[:, 1] == 0).all())
+    torch.testing.assert_close(q.sd[:, 1], torch.ones(40))
+    assert bool((q.mean[:, [0, 2]] != 0).all())
