@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# before numpy and torch are imported: processes of a parallel run would fight over the cores
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
 import matplotlib
 import pytest
 

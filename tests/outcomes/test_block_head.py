@@ -307,7 +307,9 @@ def test_draws_have_the_predicted_moments(p, n_sds):
 
 
 @pytest.mark.parametrize("kind", SINGLE)
-@pytest.mark.parametrize(("p", "scale"), [(8, 0.3), (240, 0.06)])
+@pytest.mark.parametrize(
+    ("p", "scale"), [(8, 0.3), pytest.param(240, 0.06, marks=pytest.mark.slow)]
+)
 def test_bands_cover_and_curves_are_calibrated(kind, p, scale):
     times = torch.tensor([0.3, 0.7, 1.5], dtype=torch.float64)
     inside, inside_curve, bias = [], [], []

@@ -130,6 +130,7 @@ def hazard_on_views(make_cohort, make_vae):
     return make
 
 
+@pytest.mark.slow
 def test_a_view_is_worth_what_a_nested_simulation_says(hazard_on_views):
     weights = {"shared": torch.ones(3, 1).double(), "private:b": torch.ones(2, 1).double()}
     latents, head = hazard_on_views(weights)
