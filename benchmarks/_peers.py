@@ -12,7 +12,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,14 +28,10 @@ DMVAE_EPOCHS = 300
 
 @dataclass
 class Found:
-    """Latent blocks of a method and the CPU seconds that it took.
-
-    ``reconstruct`` gives the views that the shared block expects, where the method has a decoder.
-    """
+    """Latent blocks of a method and the CPU seconds that it took."""
 
     blocks: Blocks
     seconds: float
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def standardised(views: Views) -> dict[str, np.ndarray]:

@@ -25,12 +25,14 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from _rows import Rows
 
 import mvlatent as mv
 from mvlatent.outcomes import BlockHead, Cox
@@ -211,10 +213,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "rows.jsonl"
-    old = [json.loads(x) for x in path.read_text().splitlines()] if path.exists() else []
-    there = {(row["part"], row["preset"], row["seed"]) for row in old}
+    kept = Rows(arguments.out, ["part", "preset", "seed"])
     runs = {
         "simulations": arguments.runs,
         "null": arguments.null_runs,
@@ -224,13 +223,11 @@ def main() -> None:
         presets, run = PARTS[part]
         for seed in range(runs[part]):
             for preset in presets:
-                if (part, preset, seed) in there:
-                    continue
-                row = {"part": part, "preset": preset, "seed": seed, **run(preset, seed)}
-                with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
-    rows = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+                key = {"part": part, "preset": preset, "seed": seed}
+                row = kept.add(key, partial(run, preset, seed))
+                if row is not None:
+                    print(json.dumps(row), flush=True)
+    rows = kept.read()
     text = "\n".join(table(rows)) + "\n"
     (arguments.out / "table.md").write_text(text)
     print(text)

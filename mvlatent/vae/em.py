@@ -138,6 +138,7 @@ def _maximise(
 
 
 def _ridge(loadings: Tensor, second: Tensor, noise: Tensor) -> Tensor:
+    """Penalty (m, m) of the loadings: a normal prior a factor, its variance by empirical Bayes."""
     gram = second if second.dim() == 2 else second.mean(0)
     eye = torch.eye(len(gram), dtype=gram.dtype)
     spread = noise * torch.linalg.inv(gram + RIDGE * eye).diagonal()

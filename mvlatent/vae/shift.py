@@ -47,10 +47,11 @@ def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Pre
     size = seen.amax(0)
     for columns in vae.groups:
         design = technical[:, columns].square()
-        each = torch.stack([_shift(vae, q_, float(size[q_])) for q_ in _range(columns)])
+        places = range(columns.start, columns.stop)
+        each = torch.stack([_shift(vae, place, float(size[place])) for place in places])
         shift = shift + torch.einsum("nq,qkl->nkl", design, each)
         unknown = design.sum(1) == 0
-        if columns.stop - columns.start > 1 and bool(unknown.any()):
+        if len(places) > 1 and bool(unknown.any()):
             shift[unknown] += _shift(vae, columns.start, 0.0)
     eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
     follows = eye - covariance
@@ -58,10 +59,6 @@ def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Pre
     precision = torch.linalg.inv(wider)
     precision = 0.5 * (precision + precision.mT)
     return PrecisionNormal((precision @ q.mean.unsqueeze(-1)).squeeze(-1), precision)
-
-
-def _range(columns: slice) -> range:
-    return range(columns.start, columns.stop)
 
 
 def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:
