@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes import SURVIVAL, BlockHead, CauseHeads, fit_head
 from mvlatent.outcomes.discrete import periods_at_risk
 from mvlatent.outcomes.intervals import observed_overlap
@@ -41,6 +42,19 @@ class Sample(NamedTuple):
     entry: Tensor
     stratum: Tensor
     cause: Tensor
+
+    def record(
+        self, *, entry: bool = False, strata: bool = False, causes: bool = False
+    ) -> SurvivalData:
+        """The outcomes as our likelihoods take them."""
+        return SurvivalData(
+            self.time,
+            self.event,
+            entry=self.entry if entry else None,
+            stratum=self.stratum if strata else None,
+            cause=self.cause.long() if causes else None,
+            n_strata=3 if strata else 1,
+        )
 
     def frame(self, *, entry: bool = False, strata: bool = False) -> pd.DataFrame:
         """The patients as lifelines takes them."""
@@ -91,21 +105,15 @@ def simulate(n: int = 200, *, ties: bool = True, seed: int = 0) -> Sample:
 
 
 def _likelihood(data: Sample, *, entry: bool = False, strata: bool = False, **options: Any) -> Any:
-    """Likelihood from the data, and the arguments that bind it to them."""
-    found: dict[str, Any] = {"entry": data.entry if entry else None}
-    found["stratum"] = data.stratum if strata else None
+    """Likelihood from the data, and the record of them."""
     spec = Survival("t", "e", **options)
-    event = data.cause if spec.kind == "competing" else data.event
-    likelihood = SURVIVAL[spec.kind].from_data(
-        data.time, event, spec, **found, n_strata=3 if strata else 1
-    )
-    return likelihood.double(), found
+    record = data.record(entry=entry, strata=strata, causes=spec.kind == "competing")
+    return SURVIVAL[spec.kind].from_data(record, spec).double(), record
 
 
-def _head(likelihood: Any, data: Sample, found: dict[str, Any]) -> BlockHead:
+def _head(likelihood: Any, data: Sample, record: SurvivalData) -> BlockHead:
     """Unpenalised head of the features."""
-    target = likelihood.target(data.time, data.event, **found)
-    return BlockHead.fit({"x": data.x}, target, fixed_sd=FREE)
+    return BlockHead.fit({"x": data.x}, likelihood.target(record), fixed_sd=FREE)
 
 
 def cox_lifelines(*, entry: bool = False, strata: bool = False) -> list[Comparison]:
@@ -118,13 +126,13 @@ def cox_lifelines(*, entry: bool = False, strata: bool = False) -> list[Comparis
     options |= {"strata": ["s"]} if strata else {}
     frame = data.frame(entry=entry, strata=strata)
     reference = CoxPHFitter().fit(frame, "t", "e", **options)
-    likelihood, found = _likelihood(data, kind="cox", entry=entry, strata=strata)
+    likelihood, record = _likelihood(data, kind="cox", entry=entry, strata=strata)
     eta = data.x @ torch.tensor(reference.params_.to_numpy())
-    head = _head(likelihood, data, found)
+    head = _head(likelihood, data, record)
     out = [
         Comparison(
             "log-likelihood",
-            likelihood.log_prob(eta, data.time, data.event, **found),
+            likelihood.log_prob(eta, record),
             reference.log_likelihood_,
         ),
         Comparison("coefficients", head.coef["x"][:, 0], reference.params_),
@@ -146,9 +154,8 @@ def cox_nelson_aalen() -> list[Comparison]:
     from lifelines import NelsonAalenFitter
 
     data = simulate(ties=False)
-    likelihood, found = _likelihood(data, kind="cox", entry=True)
-    target = likelihood.target(data.time, data.event, **found)
-    head = BlockHead.fit({"x": data.x}, target, fixed_sd={"x": 0.0})
+    likelihood, record = _likelihood(data, kind="cox", entry=True)
+    head = BlockHead.fit({"x": data.x}, likelihood.target(record), fixed_sd={"x": 0.0})
     fitter = NelsonAalenFitter(nelson_aalen_smoothing=False)
     fitter.fit(data.time, data.event, entry=data.entry)
     times = data.time[data.event > 0].sort().values
@@ -161,12 +168,12 @@ def cox_torchsurv() -> list[Comparison]:
     from torchsurv.loss.cox import neg_partial_log_likelihood
 
     data = simulate()
-    likelihood, found = _likelihood(data, kind="cox", ties="breslow")
+    likelihood, record = _likelihood(data, kind="cox", ties="breslow")
     values = []
     for ours in (True, False):
         eta = (data.x @ torch.tensor([0.7, -0.4, 0.1], dtype=torch.float64)).requires_grad_()
         if ours:
-            value = likelihood.log_prob(eta, data.time, data.event, **found)
+            value = likelihood.log_prob(eta, record)
         else:
             value = -neg_partial_log_likelihood(
                 eta, data.event.bool(), data.time, ties_method="breslow", reduction="sum"
@@ -190,7 +197,7 @@ def weibull_lifelines(*, entry: bool = False) -> list[Comparison]:
     reference = fitter.fit(frame, "t", "e", **({"entry_col": "start"} if entry else {}))
     shape = float(np.exp(reference.params_["rho_", "Intercept"]))
     scale = reference.params_["lambda_"]
-    likelihood, found = _likelihood(data, kind="weibull", entry=entry)
+    likelihood, record = _likelihood(data, kind="weibull", entry=entry)
     eta = -shape * data.x @ torch.tensor(scale[NAMES].to_numpy())
     level = shape * (likelihood.origin.log() - scale["Intercept"])
     with torch.no_grad():
@@ -199,13 +206,13 @@ def weibull_lifelines(*, entry: bool = False) -> list[Comparison]:
     out = [
         Comparison(
             "log-likelihood",
-            likelihood.log_prob(eta, data.time, data.event, **found).sum().detach(),
+            likelihood.log_prob(eta, record).sum().detach(),
             reference.log_likelihood_,
         )
     ]
     if not entry:
         times = np.linspace(0.25, float(data.time.max()), 20)
-        baseline = _head(likelihood, data, found).baseline
+        baseline = _head(likelihood, data, record).baseline
         place = torch.stack([level, torch.tensor(shape).double().log()])
         hazard = baseline.cumulative_hazard(torch.tensor(times), eta, place - baseline.place)
         theirs = reference.predict_survival_function(frame, times=times)
@@ -218,10 +225,10 @@ def piecewise_poisson(*, entry: bool = False, strata: bool = False) -> list[Comp
     import statsmodels.api as sm
 
     data = simulate(ties=not strata)
-    likelihood, found = _likelihood(
+    likelihood, record = _likelihood(
         data, kind="piecewise", n_intervals=4, entry=entry, strata=strata
     )
-    overlap = observed_overlap(data.time, likelihood.cuts, found["entry"])
+    overlap = observed_overlap(record, likelihood.cuts)
     row, interval = (overlap > 0).nonzero(as_tuple=True)
     died = data.event[row] * (torch.bucketize(data.time, likelihood.cuts)[row] == interval)
     cell = interval + len(overlap[0]) * (data.stratum[row] if strata else 0)
@@ -229,7 +236,7 @@ def piecewise_poisson(*, entry: bool = False, strata: bool = False) -> list[Comp
     offset = overlap[row, interval].log().numpy()
     reference = sm.GLM(died.numpy(), design, family=sm.families.Poisson(), offset=offset)
     reference = reference.fit(tol=1e-14)
-    return _at_maximum(likelihood, data, found, reference, float((died.numpy() * offset).sum()))
+    return _at_maximum(likelihood, data, record, reference, float((died.numpy() * offset).sum()))
 
 
 def discrete_logistic(*, entry: bool = False, strata: bool = False) -> list[Comparison]:
@@ -237,10 +244,10 @@ def discrete_logistic(*, entry: bool = False, strata: bool = False) -> list[Comp
     import statsmodels.api as sm
 
     data = simulate()
-    likelihood, found = _likelihood(
+    likelihood, record = _likelihood(
         data, kind="discrete", n_intervals=5, entry=entry, strata=strata
     )
-    weight, died = periods_at_risk(data.time, data.event, likelihood.ends, found["entry"])
+    weight, died = periods_at_risk(record, likelihood.ends)
     row, interval = (weight > 0).nonzero(as_tuple=True)
     cell = interval + len(weight[0]) * (data.stratum[row] if strata else 0)
     design = np.hstack([np.eye(len(likelihood.alpha))[cell], data.x[row].numpy()])
@@ -250,11 +257,11 @@ def discrete_logistic(*, entry: bool = False, strata: bool = False) -> list[Comp
         family=sm.families.Binomial(),
         freq_weights=weight[row, interval].numpy(),
     ).fit(tol=1e-14)
-    return _at_maximum(likelihood, data, found, reference, 0.0)
+    return _at_maximum(likelihood, data, record, reference, 0.0)
 
 
 def _at_maximum(
-    likelihood: Any, data: Sample, found: dict[str, Any], reference: Any, constant: float
+    likelihood: Any, data: Sample, record: SurvivalData, reference: Any, constant: float
 ) -> list[Comparison]:
     """Our value at the maximum of a regression, and the step that ours would still take there."""
     n_cells = len(likelihood.alpha)
@@ -263,8 +270,7 @@ def _at_maximum(
     def value(p: Tensor) -> Tensor:
         state = {"alpha": p[:n_cells]}
         eta = data.x @ p[n_cells:]
-        arguments = (eta, data.time, data.event)
-        return torch.func.functional_call(_Called(likelihood), _prefixed(state), arguments, found)
+        return torch.func.functional_call(_Called(likelihood), _prefixed(state), (eta, record))
 
     hessian = torch.autograd.functional.hessian(value, place)
     grad = torch.autograd.functional.jacobian(value, place)
@@ -283,8 +289,8 @@ class _Called(torch.nn.Module):
         super().__init__()
         self.likelihood = likelihood
 
-    def forward(self, *arguments: Any, **options: Any) -> Tensor:
-        return self.likelihood.log_prob(*arguments, **options).sum()
+    def forward(self, eta: Tensor, record: SurvivalData) -> Tensor:
+        return self.likelihood.log_prob(eta, record).sum()
 
 
 def _prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -296,8 +302,8 @@ def competing_aalen_johansen() -> list[Comparison]:
     from lifelines import AalenJohansenFitter
 
     data = simulate(ties=False)
-    likelihood, _ = _likelihood(data, kind="competing", hazard="cox")
-    head = fit_head({"x": data.x}, likelihood.target(data.time, data.cause), fixed_sd={"x": 0.0})
+    likelihood, record = _likelihood(data, kind="competing", hazard="cox")
+    head = fit_head({"x": data.x}, likelihood.target(record), fixed_sd={"x": 0.0})
     assert isinstance(head, CauseHeads)
     out = []
     for cause in (1, 2):
@@ -314,8 +320,8 @@ def competing_lifelines() -> list[Comparison]:
     from lifelines import CoxPHFitter
 
     data = simulate()
-    likelihood, found = _likelihood(data, kind="competing", hazard="cox")
-    head = fit_head({"x": data.x}, likelihood.target(data.time, data.cause), fixed_sd=FREE)
+    likelihood, record = _likelihood(data, kind="competing", hazard="cox")
+    head = fit_head({"x": data.x}, likelihood.target(record), fixed_sd=FREE)
     total, eta, coefficients = 0.0, [], []
     for cause in (1, 2):
         frame = data.frame().assign(e=(data.cause == cause).numpy())
@@ -323,7 +329,7 @@ def competing_lifelines() -> list[Comparison]:
         total += reference.log_likelihood_
         coefficients.append(reference.params_.to_numpy())
         eta.append(data.x @ torch.tensor(coefficients[-1]))
-    value = likelihood.log_prob(torch.stack(eta, 1), data.time, data.cause, **found)
+    value = likelihood.log_prob(torch.stack(eta, 1), record)
     return [
         Comparison("log-likelihood", value, total),
         Comparison("coefficients", head.coef["x"], np.stack(coefficients, 1)),

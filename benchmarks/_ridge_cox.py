@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes import Cox, survival_curves
 from mvlatent.outcomes.cox import CoxTarget
 
@@ -39,7 +40,7 @@ GAIN = 0.01  # nats of held-out likelihood for which the search goes on
 def cox_target(time: np.ndarray, event: np.ndarray) -> CoxTarget:
     """Efron's partial likelihood of outcomes (n,)."""
     outcome = [torch.as_tensor(np.asarray(x, dtype=np.float64)) for x in (time, event)]
-    return Cox().target(*outcome)
+    return Cox().target(SurvivalData(*outcome))
 
 
 def fit_dual(

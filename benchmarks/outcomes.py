@@ -35,6 +35,7 @@ import torch
 from _rows import Rows
 
 import mvlatent as mv
+from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes import BlockHead, Cox
 from mvlatent.sim import ViewSpec
 from mvlatent.tl import bootstrap_difference, bootstrap_interval, concordance
@@ -61,7 +62,7 @@ def fit(mdata: Any, seed: int, **options: Any) -> tuple[Any, float]:
 def plain_cox(train: np.ndarray, new: np.ndarray, obs: pd.DataFrame) -> np.ndarray:
     """Log hazards (m,) of new rows (m, p) by a Cox model on training rows (n, p)."""
     time_, event = (torch.tensor(obs[k].to_numpy(float)) for k in ROLES["survival"])
-    target = Cox().target(time_, event)
+    target = Cox().target(SurvivalData(time_, event))
     columns = {f"x{j}": torch.tensor(train[:, j : j + 1]) for j in range(train.shape[1])}
     head = BlockHead.fit(columns, target, fixed_sd=dict.fromkeys(columns, WIDE))
     fresh = {f"x{j}": torch.tensor(new[:, j : j + 1]) for j in range(new.shape[1])}

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["LabelData", "OutcomeData", "SurvivalData", "TargetData"]
+__all__ = ["OUTCOME_DATA", "LabelData", "OutcomeData", "SurvivalData", "TargetData"]
+
+_ALL: Any = None  # in place of a mask: every outcome is known
 
 
 @dataclass(frozen=True, eq=False)
 class SurvivalData:
-    """Times and events of N patients.
+    """Times and events of N patients: what every survival likelihood takes.
 
     Attributes
     ----------
@@ -23,7 +25,7 @@ class SurvivalData:
     event
         1 where the event (of any cause) was seen, (N,) float32; 0 where unobserved.
     observed
-        Whether the outcome is known, (N,) bool.
+        Whether the outcome is known, (N,) bool; all are where it is left out.
     entry
         When the patient came under observation, (N,) float32, before the time; ``None``: all at 0.
     stratum
@@ -33,20 +35,40 @@ class SurvivalData:
         without competing causes.
     n_strata
         Strata there are, whether or not these patients are in them.
+
+    Examples
+    --------
+    >>> time, event = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 1.0])
+    >>> SurvivalData(time, event).observed
+    tensor([True, True, True])
     """
 
     time: Tensor
     event: Tensor
-    observed: Tensor
+    observed: Tensor = _ALL
     entry: Tensor | None = None
     stratum: Tensor | None = None
     cause: Tensor | None = None
     n_strata: int = 1
 
+    def __post_init__(self) -> None:
+        """Take every outcome as known without a mask."""
+        if self.observed is _ALL:
+            vars(self)["observed"] = torch.ones_like(self.time, dtype=torch.bool)
+
     @property
     def outcome(self) -> Tensor:
-        """What a survival likelihood takes as events: causes where they compete, (N,) float32."""
+        """The cause of each event, 1 where causes do not compete, (N,) float32; 0 is censored."""
         return self.event if self.cause is None else self.cause.to(self.event.dtype)
+
+    def of_cause(self, cause: int) -> SurvivalData:
+        """Return the outcomes of one competing cause, in which the others are censored."""
+        return replace(self, event=(self.outcome == cause).to(self.event.dtype), cause=None)
+
+    def known(self) -> SurvivalData:
+        """Return the outcomes that are observed, in float64."""
+        own = self.subset(self.observed)
+        return own._each(lambda x: x.double() if x.is_floating_point() else x)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> SurvivalData:
         tensors: dict[str, Any] = {
@@ -93,14 +115,19 @@ class TargetData:
     value
         Scaled values, or places among the levels, (N,) float32; 0 where missing.
     observed
-        Whether the value is known, (N,) bool.
+        Whether the value is known, (N,) bool; all are where it is left out.
     levels
         Ordered levels; empty for a continuous target.
     """
 
     value: Tensor
-    observed: Tensor
+    observed: Tensor = _ALL
     levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take every value as known without a mask."""
+        if self.observed is _ALL:
+            vars(self)["observed"] = torch.ones_like(self.value, dtype=torch.bool)
 
     def subset(self, rows: Tensor) -> TargetData:
         """Return the values of the rows given by integer index (or bool mask)."""
@@ -112,3 +139,8 @@ class TargetData:
 
 
 OutcomeData = SurvivalData | LabelData | TargetData
+OUTCOME_DATA: dict[str, type[Any]] = {
+    "survival": SurvivalData,
+    "labels": LabelData,
+    "target": TargetData,
+}

@@ -7,15 +7,17 @@ from .cox import Cox
 from .discrete import DiscreteHazard
 from .head import BlockHead
 from .labels import LABELS, Categorical
+from .likelihood import Likelihood
+from .likelihoods import LIKELIHOODS, TARGETS, outcome_likelihood, outcome_target
 from .ordinal import Ordinal
 from .piecewise import PiecewiseExponential
-from .survival import SURVIVAL, survival_curves, survival_likelihood, survival_target
+from .survival import SURVIVAL, survival_curves
 from .target import Curvature, Target
-from .targets import TARGETS, target_likelihood, value_target
 from .weibull import Weibull
 
 __all__ = [
     "LABELS",
+    "LIKELIHOODS",
     "SURVIVAL",
     "TARGETS",
     "BlockHead",
@@ -28,6 +30,7 @@ __all__ = [
     "Curvature",
     "DiscreteHazard",
     "Head",
+    "Likelihood",
     "Ordinal",
     "PiecewiseExponential",
     "Target",
@@ -35,9 +38,7 @@ __all__ = [
     "cumulative_incidence",
     "fit_head",
     "head_from_state",
+    "outcome_likelihood",
+    "outcome_target",
     "survival_curves",
-    "survival_likelihood",
-    "survival_target",
-    "target_likelihood",
-    "value_target",
 ]

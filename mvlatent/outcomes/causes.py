@@ -33,12 +33,13 @@ class CauseHeads:
     Examples
     --------
     >>> import torch
-    >>> from mvlatent.outcomes import Competing, fit_head
+    >>> from mvlatent.data.cohort import SurvivalData
+    >>> from mvlatent.outcomes import fit_head, outcome_target
     >>> from mvlatent.specs import Survival
     >>> x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
-    >>> time, cause = torch.exp(-x[:, 0]), 1.0 + (x[:, 1] > 0)
-    >>> risks = Competing.from_data(time, cause, Survival("t", "e", kind="competing"))
-    >>> head = fit_head({"shared": x}, risks.target(time, cause))
+    >>> data = SurvivalData(torch.exp(-x[:, 0]), torch.ones(100), cause=1 + (x[:, 1] > 0).long())
+    >>> target = outcome_target(data, Survival("t", "e", kind="competing"))
+    >>> head = fit_head({"shared": x}, target)
     >>> head.incidence(torch.tensor([1.0]), {"shared": x}, cause=2).shape
     torch.Size([1, 100])
     """

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.specs import Survival
+
 from .cox import Cox
-from .intervals import SurvivalOptions
+from .likelihood import Likelihood
 from .piecewise import PiecewiseExponential
 from .target import LinearBaseline, Target
 
@@ -35,11 +38,11 @@ class CompetingTarget:
     causes: tuple[Target, ...]
 
 
-class Competing(nn.Module):
+class Competing(Likelihood[SurvivalData]):
     """Cause-specific hazards, in which the other causes are censoring.
 
     The likelihood is the product of those of the causes, each with its own baseline and its own
-    linear predictor. Events are codes, 0 for censored and 1..K for the causes.
+    linear predictor.
 
     Parameters
     ----------
@@ -55,87 +58,42 @@ class Competing(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.specs import Survival
-    >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.0, 2.0, 0.0, 1.0])
-    >>> risks = Competing.from_data(time, event, Survival("t", "e", kind="competing"))
-    >>> risks.log_prob(torch.zeros(4, 2), time, event).shape
+    >>> time, cause = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1, 2, 0, 1])
+    >>> data = SurvivalData(time, (cause > 0).float(), cause=cause)
+    >>> risks = Competing.from_data(data, Survival("t", "e", kind="competing"))
+    >>> risks.log_prob(torch.zeros(4, 2), data).shape
     torch.Size([4])
     """
+
+    several: ClassVar[bool] = True
 
     def __init__(self, causes: Sequence[PiecewiseExponential | Cox]) -> None:
         super().__init__()
         self.causes = nn.ModuleList(causes)
+        self.n_outputs = len(causes)
+        self.factorises = all(cause.factorises for cause in causes)
 
     def _likelihoods(self) -> list[PiecewiseExponential | Cox]:
         return cast("list[PiecewiseExponential | Cox]", list(self.causes))
 
-    @property
-    def n_outputs(self) -> int:
-        """Number of causes."""
-        return len(self.causes)
-
-    @property
-    def factorises(self) -> bool:
-        """Whether the likelihood is a product over patients."""
-        return all(cause.factorises for cause in self._likelihoods())
-
     @classmethod
-    def from_data(
-        cls,
-        time: Tensor,
-        event: Tensor,
-        spec: SurvivalOptions,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> Self:
-        """Start each cause as if it were alone.
-
-        Raises
-        ------
-        ValueError
-            If there is no event, or none of a cause below the highest code.
-        """
+    def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
+        """Start each cause as if it were alone; ValueError if one has no event."""
         kind = HAZARDS[spec.hazard or "piecewise"]
+        last = int(data.known().outcome.max())
         causes = []
-        for cause in range(1, max(1, int(event.max())) + 1):
-            own = _only(event, cause)
-            if int(event.max()) and not bool(own.any()):
+        for cause in range(1, max(1, last) + 1):
+            own = data.of_cause(cause)
+            if last and not bool(own.known().event.any()):
                 raise ValueError(f"competing survival outcome has no events of cause {cause}")
-            options: dict[str, Any] = {"entry": entry, "stratum": stratum, "n_strata": n_strata}
-            causes.append(kind.from_data(time, own, spec, **options))
+            causes.append(kind.from_data(own, spec))
         return cls(causes)
 
-    def log_prob(
-        self,
-        eta: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> Tensor:
-        """Log-likelihood of each patient, (n,), or (Cox) the log partial likelihood, a scalar.
-
-        Parameters
-        ----------
-        eta
-            Log relative hazards of the causes, (n, K).
-        time, event
-            Follow-up time and cause (0 is censored), (n,).
-        observed
-            Boolean mask, (n,); None means that every outcome is observed.
-        entry
-            Times at which patients came under observation, (n,); None is 0.
-        stratum
-            Codes of strata, (n,); None is one stratum.
-        """
+    def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
         parts = [
-            likelihood.log_prob(
-                eta[..., k], time, _only(event, k + 1), observed, entry=entry, stratum=stratum
-            )
+            likelihood.log_prob(eta[..., k], data.of_cause(k + 1))
             for k, likelihood in enumerate(self._likelihoods())
         ]
         return torch.stack(parts).sum(0)
@@ -144,27 +102,10 @@ class Competing(nn.Module):
         """Log prior of the baselines, up to a constant."""
         return torch.stack([cause.log_prior() for cause in self._likelihoods()]).sum()
 
-    def target(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> CompetingTarget:
+    def target(self, data: SurvivalData) -> CompetingTarget:
         """Bind the likelihoods to outcomes, a target a cause."""
-        return CompetingTarget(
-            tuple(
-                likelihood.target(time, _only(event, k + 1), observed, entry=entry, stratum=stratum)
-                for k, likelihood in enumerate(self._likelihoods())
-            )
-        )
-
-
-def _only(event: Tensor, cause: int) -> Tensor:
-    """Events of one cause, the others censored."""
-    return (event == cause).to(event.dtype)
+        likelihoods = enumerate(self._likelihoods(), 1)
+        return CompetingTarget(tuple(part.target(data.of_cause(k)) for k, part in likelihoods))
 
 
 def cumulative_incidence(

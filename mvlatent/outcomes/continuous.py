@@ -9,6 +9,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from mvlatent.data.outcome_data import TargetData
+from mvlatent.specs import Target
+
+from .likelihood import Likelihood
 from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["Continuous", "ContinuousTarget", "NormalNoise"]
@@ -18,7 +22,7 @@ START = 0.5  # share of the variance that is noise before anything is learnt
 FLOOR = 1e-6  # of the variance: noise below is taken as rounding
 
 
-class Continuous(nn.Module):
+class Continuous(Likelihood[TargetData]):
     """Normal likelihood with an intercept and one noise scale.
 
     Parameters
@@ -29,16 +33,14 @@ class Continuous(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> value, seen = torch.tensor([1.0, 3.0, 0.0]), torch.tensor([True, True, False])
-    >>> normal = Continuous.from_data(value, seen)
+    >>> from mvlatent.data.cohort import TargetData
+    >>> data = TargetData(torch.tensor([1.0, 3.0, 0.0]), torch.tensor([True, True, False]))
+    >>> normal = Continuous.from_data(data)
     >>> normal.intercept.item()
     2.0
-    >>> normal.log_prob(torch.zeros(3), value, seen)[2].item()
+    >>> normal.log_prob(torch.zeros(3), data)[2].item()
     0.0
     """
-
-    factorises: ClassVar[bool] = True
-    n_outputs: ClassVar[int] = 1
 
     def __init__(self, intercept: Tensor, log_noise: Tensor) -> None:
         super().__init__()
@@ -46,43 +48,27 @@ class Continuous(nn.Module):
         self.log_noise = nn.Parameter(log_noise)
 
     @classmethod
-    def from_data(cls, value: Tensor, observed: Tensor, n_levels: int = 0) -> Self:
-        """Start at the mean and sd of the observed values (n,).
-
-        Raises
-        ------
-        ValueError
-            If no value is observed.
-        """
-        seen = value[observed]
+    def from_data(cls, data: TargetData, spec: Target | None = None) -> Self:
+        """Start at the mean and sd of the values; ValueError if none is observed."""
+        seen = data.value[data.observed]
         if not len(seen):
             raise ValueError("no value is observed: nothing to learn a target from")
         sd = seen.std(correction=0).clamp(min=1e-6)
         return cls(seen.mean(), sd.log())
 
-    def log_prob(self, eta: Tensor, value: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Log density of each patient's value, (..., n); 0 where it is not observed.
-
-        Parameters
-        ----------
-        eta
-            Linear predictors without intercept, (..., n).
-        value
-            Values, (n,).
-        observed
-            Boolean mask, (n,); None means that every value is observed.
-        """
-        scaled = (value - self.intercept - eta) * (-self.log_noise).exp()
+    def log_prob(self, eta: Tensor, data: TargetData) -> Tensor:
+        """Log density of each patient's value, (..., n)."""
+        scaled = (data.value - self.intercept - eta) * (-self.log_noise).exp()
         out = -0.5 * (scaled.square() + LOG_2PI) - self.log_noise
-        return out if observed is None else torch.where(observed, out, 0.0)
+        return torch.where(data.observed, out, 0.0)
 
     def log_prior(self) -> Tensor:
         """Zero: intercept and log noise have a flat prior."""
         return torch.zeros_like(self.intercept)
 
-    def target(self, value: Tensor, observed: Tensor | None = None) -> ContinuousTarget:
+    def target(self, data: TargetData) -> ContinuousTarget:
         """Bind the likelihood to values, for the reported head."""
-        return ContinuousTarget(value, observed)
+        return ContinuousTarget(data)
 
 
 class ContinuousTarget:
@@ -93,10 +79,8 @@ class ContinuousTarget:
 
     Parameters
     ----------
-    value
-        Values of all patients, (N,).
-    observed
-        Whether each is known, (N,); None: all.
+    data
+        Values of all patients; only observed ones count.
     noise
         Sd of the noise, held; None: it is learnt.
     """
@@ -105,14 +89,11 @@ class ContinuousTarget:
     effective_share = 1.0
     has_baseline = True
 
-    def __init__(
-        self, value: Tensor, observed: Tensor | None = None, *, noise: float | None = None
-    ) -> None:
-        mask = torch.ones_like(value, dtype=torch.bool) if observed is None else observed
-        self.rows = mask.nonzero()[:, 0]
+    def __init__(self, data: TargetData, *, noise: float | None = None) -> None:
+        self.rows = data.observed.nonzero()[:, 0]
         if not len(self.rows):
             raise ValueError("no value is observed: nothing to learn a target from")
-        self._value = value[self.rows].double()
+        self._value = data.value[self.rows].double()
         self._held = noise is not None
         self._floor = FLOOR * float(self._value.var(correction=0)) + 1e-30
         self.variance = self._floor * START / FLOOR if noise is None else noise**2

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from dataclasses import replace
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.specs import Survival
 
 from .breslow import BreslowBaseline, breslow
-from .intervals import NO_EVENTS, SurvivalOptions
+from .intervals import known_outcomes
+from .likelihood import Likelihood
 from .partial import NEVER, efron_log_likelihood, partial_log_likelihood
 from .target import Curvature, ProfiledBaseline
 
 __all__ = ["BreslowBaseline", "Cox", "CoxTarget", "efron_log_likelihood"]
 
 
-class Cox(nn.Module):
+class Cox(Likelihood[SurvivalData]):
     """Cox proportional hazards: the partial likelihood knows the order of events only.
 
     Does not factorise over patients: in a minibatch the risk sets are the batch's, which is a
@@ -28,8 +33,6 @@ class Cox(nn.Module):
         Number of groups of events in which the baseline's uncertainty is told apart.
     ties
         ``"efron"`` or ``"breslow"``.
-    n_strata
-        Number of strata.
 
     References
     ----------
@@ -38,101 +41,37 @@ class Cox(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> time, event = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 1.0])
-    >>> round(float(Cox().log_prob(torch.zeros(3), time, event)), 4)  # -log 3
+    >>> from mvlatent.data.cohort import SurvivalData
+    >>> data = SurvivalData(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 1.0]))
+    >>> round(float(Cox().log_prob(torch.zeros(3), data)), 4)  # -log 3
     -1.0986
     """
 
-    factorises: ClassVar[bool] = False
-    n_outputs: int = 1
+    factorises = False
 
-    def __init__(self, n_intervals: int = 15, *, ties: str = "efron", n_strata: int = 1) -> None:
+    def __init__(self, n_intervals: int = 15, *, ties: str = "efron") -> None:
         super().__init__()
-        self.n_intervals, self.ties, self.n_strata = n_intervals, ties, n_strata
+        self.n_intervals, self.ties = n_intervals, ties
 
     @classmethod
-    def from_data(
-        cls,
-        time: Tensor,
-        event: Tensor,
-        spec: SurvivalOptions,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> Self:
-        """Check that there is an event; nothing is learnt.
+    def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
+        """Check that there is an event; nothing is learnt."""
+        known_outcomes(data)
+        return cls(spec.n_intervals, ties=spec.ties)
 
-        Raises
-        ------
-        ValueError
-            If there is no event.
-        """
-        if not bool((event > 0).any()):
-            raise ValueError(NO_EVENTS)
-        return cls(spec.n_intervals, ties=spec.ties, n_strata=n_strata)
-
-    def log_prob(
-        self,
-        eta: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> Tensor:
-        """Log partial likelihood of the batch, a scalar; exactly 0 where it has no event.
-
-        Parameters
-        ----------
-        eta
-            Log relative hazards, (n,).
-        time, event
-            Follow-up time and event indicator, (n,).
-        observed
-            Boolean mask, (n,); None means that every outcome is observed.
-        entry
-            Times at which patients came under observation, (n,); None is 0.
-        stratum
-            Codes of strata, (n,); None is one stratum.
-        """
-        if observed is not None:
-            eta = torch.where(observed, eta, NEVER)
-            event = torch.where(observed, event, 0.0)
-        return partial_log_likelihood(
-            eta,
-            time,
-            event,
-            ties=self.ties,
-            entry=entry,
-            stratum=stratum,
-            n_strata=self.n_strata,
-        )
+    def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
+        """Log partial likelihood of the batch, a scalar; exactly 0 where it has no event."""
+        eta = torch.where(data.observed, eta, NEVER)
+        event = torch.where(data.observed, data.event, 0.0)
+        return partial_log_likelihood(eta, replace(data, event=event), ties=self.ties)
 
     def log_prior(self) -> Tensor:
         """Zero: the baseline has no parameters."""
         return torch.zeros(())
 
-    def target(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> CoxTarget:
+    def target(self, data: SurvivalData) -> CoxTarget:
         """Bind the likelihood to outcomes, for the reported head."""
-        return CoxTarget(
-            time,
-            event,
-            observed,
-            n_intervals=self.n_intervals,
-            ties=self.ties,
-            entry=entry,
-            stratum=stratum,
-        )
+        return CoxTarget(data, n_intervals=self.n_intervals, ties=self.ties)
 
 
 class CoxTarget:
@@ -140,48 +79,32 @@ class CoxTarget:
 
     Parameters
     ----------
-    time, event, observed
-        Outcomes of all patients, (N,); only observed ones count.
+    data
+        Outcomes of all patients; only observed ones count.
     n_intervals
         Groups of events in which the baseline's uncertainty is told apart, a stratum.
     ties
         ``"efron"`` or ``"breslow"``.
-    entry, stratum
-        Entry times and codes of strata, (N,).
     """
 
     n_outputs = 1
     effective_share = 1.0
     has_baseline = False
 
-    def __init__(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None,
-        *,
-        n_intervals: int = 15,
-        ties: str = "efron",
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> None:
-        mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
-        self.rows = mask.nonzero()[:, 0]
-        time = time[self.rows].double()
-        self._event = event[self.rows].double()
-        self._n_intervals = n_intervals
+    def __init__(self, data: SurvivalData, *, n_intervals: int = 15, ties: str = "efron") -> None:
+        self.rows = data.observed.nonzero()[:, 0]
+        known = known_outcomes(data)
+        time, self._event, self._n_intervals = known.time, known.event, n_intervals
         died = self._event > 0
-        if not bool(died.any()):
-            raise ValueError(NO_EVENTS)
-        self._stratified = stratum is not None
-        within = time.new_zeros(len(time)) if stratum is None else stratum[self.rows].double()
+        self._stratified = known.stratum is not None
+        within = torch.zeros_like(time) if known.stratum is None else known.stratum.double()
         places, self._deaths = torch.stack([within, time])[:, died].unique(
             dim=1, return_counts=True
         )
         self._stratum, self._times = places[0].long(), places[1]
         self._at_risk = (time >= self._times[:, None]) & (within == places[0][:, None])
-        if entry is not None:
-            self._at_risk &= entry[self.rows].double() < self._times[:, None]
+        if known.entry is not None:
+            self._at_risk &= known.entry < self._times[:, None]
         # a slot is one death; log of how much of each patient is at risk in it
         slot = torch.repeat_interleave(torch.arange(len(self._times)), self._deaths)
         risk = self._at_risk[slot].double()

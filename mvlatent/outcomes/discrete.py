@@ -9,15 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
+from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.specs import Survival
+
 from .intervals import (
-    NO_EVENTS,
-    SurvivalOptions,
     by_stratum,
     event_cuts,
     interval_overlap,
+    known_outcomes,
+    of_stratum,
     random_walk_precision,
     walk_log_prior,
 )
+from .likelihood import Likelihood
 from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["DiscreteBaseline", "DiscreteHazard", "DiscreteTarget", "periods_at_risk"]
@@ -34,22 +38,20 @@ def periods_passed(times: Tensor, ends: Tensor) -> Tensor:
     return (interval_overlap(times, ends[:-1]) / widths).clamp(max=1.0)
 
 
-def periods_at_risk(
-    time: Tensor, event: Tensor, ends: Tensor, entry: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def periods_at_risk(data: SurvivalData, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Person-periods: weight of each interval and whether the event was in it, (n, K) each.
 
     An interval counts by the share of it that the patient was under observation, and whole where
     the event was. Events after the last end are taken as of the last interval.
     """
-    weight = periods_passed(time, ends)
-    if entry is not None:
-        weight = weight - periods_passed(entry.to(time.dtype), ends)
-    died = one_hot(torch.bucketize(time, ends[:-1]), len(ends)) * (event > 0)[:, None]
-    return torch.where(died > 0, 1.0, weight), died.to(time.dtype)
+    weight = periods_passed(data.time, ends)
+    if data.entry is not None:
+        weight = weight - periods_passed(data.entry.to(data.time.dtype), ends)
+    died = one_hot(torch.bucketize(data.time, ends[:-1]), len(ends)) * (data.event > 0)[:, None]
+    return torch.where(died > 0, 1.0, weight), died.to(data.time.dtype)
 
 
-class DiscreteHazard(nn.Module):
+class DiscreteHazard(Likelihood[SurvivalData]):
     """Logistic hazard of each interval, ``logit h_ik = alpha_k + eta_i``.
 
     Intervals end at quantiles of the event times. The likelihood is that of a logistic regression
@@ -71,15 +73,14 @@ class DiscreteHazard(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.specs import Survival
-    >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4)
+    >>> data = SurvivalData(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4))
     >>> spec = Survival("t", "e", kind="discrete", n_intervals=2)
-    >>> DiscreteHazard.from_data(time, event, spec).ends
+    >>> DiscreteHazard.from_data(data, spec).ends
     tensor([2.5000, 4.0000])
     """
 
-    factorises: ClassVar[bool] = True
-    n_outputs: int = 1
     ends: Tensor
 
     def __init__(self, ends: Tensor, logit: Tensor) -> None:
@@ -89,79 +90,29 @@ class DiscreteHazard(nn.Module):
         self.n_strata = len(logit) // len(ends)
 
     @classmethod
-    def from_data(
-        cls,
-        time: Tensor,
-        event: Tensor,
-        spec: SurvivalOptions,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> Self:
-        """Cut at quantiles of the event times; start at the crude hazards.
+    def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
+        """Cut at quantiles of the event times; start at the crude hazards."""
+        known = known_outcomes(data)
+        last = known.time[known.event > 0].max()
+        ends = torch.cat([event_cuts(known, spec.n_intervals), last[None]])
+        weight, died = (by_stratum(x, known).sum(0) for x in periods_at_risk(known, ends))
+        logit = ((died + 0.5) / (weight + 1.0)).clamp(max=0.999).logit()
+        return cls(ends.to(data.time.dtype), logit.to(data.time.dtype))
 
-        Raises
-        ------
-        ValueError
-            If there is no event.
-        """
-        cuts = event_cuts(time, event, spec.n_intervals)
-        ends = torch.cat([cuts, time[event > 0].max()[None].double()])
-        weight, died = periods_at_risk(time.double(), event, ends, entry)
-        total = by_stratum(weight, stratum, n_strata).sum(0)
-        hazard = (by_stratum(died, stratum, n_strata).sum(0) + 0.5) / (total + 1.0)
-        return cls(ends.to(time.dtype), hazard.clamp(max=0.999).logit().to(time.dtype))
-
-    def log_prob(
-        self,
-        eta: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> Tensor:
-        """Log-likelihood of each patient, (n,); 0 where the outcome is not observed.
-
-        Parameters
-        ----------
-        eta
-            Log odds ratios of the hazard, (..., n).
-        time, event
-            Follow-up time and event indicator, (n,).
-        observed
-            Boolean mask, (n,); None means that every outcome is observed.
-        entry
-            Times at which patients came under observation, (n,); None is 0.
-        stratum
-            Codes of strata, (n,); None is one stratum.
-        """
-        weight, died = periods_at_risk(time, event, self.ends.to(time.dtype), entry)
-        alpha = self.alpha.view(self.n_strata, -1)
-        alpha = alpha[torch.zeros_like(time, dtype=torch.long) if stratum is None else stratum]
-        logit = alpha + eta[..., None]
+    def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
+        """Log-likelihood of each patient; ``eta`` are log odds ratios of the hazard."""
+        weight, died = periods_at_risk(data, self.ends.to(data.time.dtype))
+        logit = of_stratum(self.alpha, data) + eta[..., None]
         value = (died * logit - weight * softplus(logit)).sum(-1)
-        return value if observed is None else torch.where(observed, value, 0.0)
+        return torch.where(data.observed, value, 0.0)
 
     def log_prior(self) -> Tensor:
         """Log density of the random walk of the logits, up to a constant."""
         return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
 
-    def target(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> DiscreteTarget:
+    def target(self, data: SurvivalData) -> DiscreteTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the logits."""
-        return DiscreteTarget(
-            self.ends, time, event, observed, entry=entry, stratum=stratum, n_strata=self.n_strata
-        )
+        return DiscreteTarget(self.ends, data)
 
 
 class DiscreteTarget:
@@ -171,41 +122,23 @@ class DiscreteTarget:
     ----------
     ends
         Ends of the intervals (K,).
-    time, event, observed
-        Outcomes of all patients, (N,); only observed ones count.
-    entry, stratum
-        Entry times and codes of strata, (N,).
-    n_strata
-        Number of strata.
+    data
+        Outcomes of all patients; only observed ones count.
     """
 
     n_outputs = 1
     effective_share = 1.0
     has_baseline = True
 
-    def __init__(
-        self,
-        ends: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> None:
-        mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
-        self.rows = mask.nonzero()[:, 0]
+    def __init__(self, ends: Tensor, data: SurvivalData) -> None:
+        self.rows = data.observed.nonzero()[:, 0]
         self.ends = ends.detach().double()
-        self._event = (event[self.rows] > 0).double()
-        if self._event.sum() == 0:
-            raise ValueError(NO_EVENTS)
-        entry = None if entry is None else entry[self.rows].double()
-        stratum = None if stratum is None else stratum[self.rows]
-        weight, died = periods_at_risk(time[self.rows].double(), self._event, self.ends, entry)
-        self._weight = by_stratum(weight, stratum, n_strata)
-        self._counts = by_stratum(died, stratum, n_strata).sum(0)
-        self._precision = random_walk_precision(len(self.ends), SMOOTHNESS, n_strata)
+        known = known_outcomes(data)
+        self._event = known.event
+        weight, died = periods_at_risk(known, self.ends)
+        self._weight = by_stratum(weight, known)
+        self._counts = by_stratum(died, known).sum(0)
+        self._precision = random_walk_precision(len(self.ends), SMOOTHNESS, known.n_strata)
         start = self._event.sum() / self._weight.sum()
         self._alpha = start.clamp(max=0.99).logit().expand(len(self._counts)).clone()
 

@@ -61,9 +61,10 @@ class BlockHead:
     Examples
     --------
     >>> import torch
+    >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.outcomes import BlockHead, Cox
     >>> x = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
-    >>> target = Cox().target(torch.exp(-x[:, 0]), torch.ones(100))
+    >>> target = Cox().target(SurvivalData(torch.exp(-x[:, 0]), torch.ones(100)))
     >>> head = BlockHead.fit({"shared": x}, target)
     >>> mean, variance = head.predict({"shared": x})
     >>> mean.shape

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
+from mvlatent.data.outcome_data import SurvivalData
+
 __all__ = [
-    "NO_EVENTS",
-    "SurvivalOptions",
     "by_stratum",
     "event_cuts",
     "interval_overlap",
+    "known_outcomes",
     "observed_overlap",
+    "of_stratum",
     "random_walk_precision",
     "walk_log_prior",
 ]
 
-NO_EVENTS = "survival outcome has no events: nothing to learn a hazard from"
 STRATUM_SD = 3.0  # of the levels of strata around their mean: a stratum without events stays finite
 
 
-class SurvivalOptions(Protocol):
-    """The options of a survival outcome that a likelihood reads."""
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals of the baseline."""
-        ...
-
-    @property
-    def ties(self) -> str:
-        """Treatment of ties by a partial likelihood, ``"efron"`` or ``"breslow"``."""
-        ...
-
-    @property
-    def hazard(self) -> str | None:
-        """Kind of the hazard of each competing cause."""
-        ...
+def known_outcomes(data: SurvivalData) -> SurvivalData:
+    """Return the outcomes that are observed, in float64; ValueError where none is an event."""
+    known = data.known()
+    if not bool((known.event > 0).any()):
+        raise ValueError("survival outcome has no events: nothing to learn a hazard from")
+    return known
 
 
 def interval_overlap(times: Tensor, cuts: Tensor) -> Tensor:
@@ -48,29 +36,35 @@ def interval_overlap(times: Tensor, cuts: Tensor) -> Tensor:
     return torch.minimum((times[:, None] - starts).clamp(min=0.0), widths)
 
 
-def observed_overlap(time: Tensor, cuts: Tensor, entry: Tensor | None) -> Tensor:
+def observed_overlap(data: SurvivalData, cuts: Tensor) -> Tensor:
     """Time under observation in each interval, (n, K): from entry on."""
-    overlap = interval_overlap(time, cuts)
-    return overlap if entry is None else overlap - interval_overlap(entry.to(time.dtype), cuts)
+    overlap = interval_overlap(data.time, cuts)
+    if data.entry is None:
+        return overlap
+    return overlap - interval_overlap(data.entry.to(data.time.dtype), cuts)
 
 
-def event_cuts(time: Tensor, event: Tensor, n_intervals: int) -> Tensor:
+def event_cuts(known: SurvivalData, n_intervals: int) -> Tensor:
     """Inner cuts at quantiles of the event times, float64 (at most ``n_intervals - 1``)."""
-    times = time[event > 0].double()
-    if not len(times):
-        raise ValueError(NO_EVENTS)
+    times = known.time[known.event > 0].double()
     n_intervals = max(1, min(n_intervals, len(times) // 2))
     levels = torch.linspace(0.0, 1.0, n_intervals + 1, dtype=torch.float64)[1:-1]
     cuts = torch.quantile(times, levels).unique()
     return cuts[(cuts > 0) & (cuts < times.max())]
 
 
-def by_stratum(values: Tensor, stratum: Tensor | None, n_strata: int) -> Tensor:
+def by_stratum(values: Tensor, data: SurvivalData) -> Tensor:
     """Spread values (n, K) over the columns of each row's stratum, (n, n_strata K)."""
-    if stratum is None or n_strata == 1:
+    if data.stratum is None or data.n_strata == 1:
         return values
-    hot = torch.nn.functional.one_hot(stratum.long(), n_strata).to(values.dtype)
+    hot = torch.nn.functional.one_hot(data.stratum.long(), data.n_strata).to(values.dtype)
     return (hot[:, :, None] * values[:, None, :]).flatten(1)
+
+
+def of_stratum(parameters: Tensor, data: SurvivalData) -> Tensor:
+    """Values of each row's stratum, (n, K), of parameters (n_strata K,)."""
+    one = torch.zeros_like(data.time, dtype=torch.long)
+    return parameters.view(data.n_strata, -1)[one if data.stratum is None else data.stratum]
 
 
 def random_walk_precision(size: int, sd: float, n_strata: int = 1) -> Tensor:

@@ -8,6 +8,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from mvlatent.data.outcome_data import LabelData
+from mvlatent.specs import Labels
+
+from .likelihood import Likelihood
 from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
@@ -17,7 +21,7 @@ MIN_INFORMATION = 1e-2  # of an intercept: a class that nobody has would have no
 LEVEL_PRECISION = 1e-6  # keeps the intercept of a class without a patient finite
 
 
-class Categorical(nn.Module):
+class Categorical(Likelihood[LabelData]):
     """Softmax likelihood with an intercept a class.
 
     Parameters
@@ -28,53 +32,42 @@ class Categorical(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> labels = Categorical.from_data(torch.tensor([0, 1, 1, -1]), 2)
-    >>> labels.log_prob(torch.zeros(4, 2), torch.tensor([0, 1, 1, -1]))[-1].item()
+    >>> from mvlatent.data.cohort import LabelData
+    >>> data = LabelData(torch.tensor([0, 1, 1, -1]), ("luminal", "basal"))
+    >>> labels = Categorical.from_data(data)
+    >>> labels.log_prob(torch.zeros(4, 2), data)[-1].item()
     0.0
     """
 
-    factorises: ClassVar[bool] = True
+    several: ClassVar[bool] = True
 
     def __init__(self, log_frequency: Tensor) -> None:
         super().__init__()
+        self.n_outputs = len(log_frequency)
         self.intercept = nn.Parameter(log_frequency)
 
     @classmethod
-    def from_data(cls, codes: Tensor, n_classes: int) -> Self:
-        """Start the intercepts at the log frequencies of the codes (n,), -1 where missing.
-
-        Raises
-        ------
-        ValueError
-            If no label is observed.
-        """
-        counts = torch.bincount(codes[codes >= 0], minlength=n_classes).float()
+    def from_data(cls, data: LabelData, spec: Labels | None = None) -> Self:
+        """Start the intercepts at the log frequencies; ValueError if no label is observed."""
+        counts = torch.bincount(data.codes[data.observed], minlength=len(data.categories)).float()
         if counts.sum() == 0:
             raise ValueError("no label is observed: nothing to learn classes from")
         log_frequency = ((counts + 0.5) / (counts + 0.5).sum()).log()
         return cls(log_frequency - log_frequency.mean())
 
-    def log_prob(self, logits: Tensor, codes: Tensor) -> Tensor:
-        """Log probability of each patient's class, (..., n); 0 where the code is -1.
-
-        Parameters
-        ----------
-        logits
-            Linear predictors without intercept, (..., n, C).
-        codes
-            Class codes, (n,), -1 where missing.
-        """
-        log_p = torch.log_softmax(logits + self.intercept, -1)
-        index = codes.clamp(min=0).expand(log_p.shape[:-1])[..., None]
-        return torch.where(codes >= 0, log_p.gather(-1, index)[..., 0], 0.0)
+    def log_prob(self, eta: Tensor, data: LabelData) -> Tensor:
+        """Log probability of each patient's class, (..., n), for logits (..., n, C)."""
+        log_p = torch.log_softmax(eta + self.intercept, -1)
+        index = data.codes.clamp(min=0).expand(log_p.shape[:-1])[..., None]
+        return torch.where(data.observed, log_p.gather(-1, index)[..., 0], 0.0)
 
     def log_prior(self) -> Tensor:
         """Zero: the intercepts have a flat prior."""
         return torch.zeros_like(self.intercept).sum()
 
-    def target(self, codes: Tensor) -> CategoricalTarget:
+    def target(self, data: LabelData) -> CategoricalTarget:
         """Bind the likelihood to labels, for the reported head."""
-        return CategoricalTarget(codes, len(self.intercept))
+        return CategoricalTarget(data)
 
 
 class CategoricalTarget:
@@ -86,23 +79,22 @@ class CategoricalTarget:
 
     Parameters
     ----------
-    codes
-        Class codes of all patients, (N,), -1 where missing.
-    n_classes
-        Number of classes C.
+    data
+        Classes of all patients; only observed ones count.
     """
 
     has_baseline = True
 
-    def __init__(self, codes: Tensor, n_classes: int) -> None:
+    def __init__(self, data: LabelData) -> None:
+        n_classes = len(data.categories)
         if n_classes < 2:
             raise ValueError(f"labels need at least two classes, got {n_classes}")
-        self.rows = (codes >= 0).nonzero()[:, 0]
+        self.rows = data.observed.nonzero()[:, 0]
         if not len(self.rows):
             raise ValueError("no label is observed: nothing to learn classes from")
         self.n_outputs = n_classes
         self.effective_share = (n_classes - 1) / n_classes
-        hot = torch.nn.functional.one_hot(codes[self.rows].long(), n_classes)
+        hot = torch.nn.functional.one_hot(data.codes[self.rows].long(), n_classes)
         self._hot = hot.double()
         self._intercept = ((self._hot.sum(0) + 0.5) / len(self.rows)).log()
         self._intercept -= self._intercept.mean()

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from mvlatent.data.outcome_data import TargetData
+from mvlatent.specs import Target
+
+from .likelihood import Likelihood
 from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
@@ -55,7 +59,7 @@ def _starting_cuts(counts: Tensor) -> Tensor:
     return torch.logit(share)
 
 
-class Ordinal(nn.Module):
+class Ordinal(Likelihood[TargetData]):
     """Ordered logit: one linear predictor, and cut points between neighbouring levels.
 
     Parameters
@@ -70,13 +74,12 @@ class Ordinal(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> stage = Ordinal.from_data(torch.tensor([0.0, 1.0, 1.0, 2.0]), torch.ones(4).bool(), 3)
+    >>> from mvlatent.data.cohort import TargetData
+    >>> data = TargetData(torch.tensor([0.0, 1.0, 1.0, 2.0]), levels=("I", "II", "III"))
+    >>> stage = Ordinal.from_data(data)
     >>> stage.cuts.diff().item() > 0
     True
     """
-
-    factorises: ClassVar[bool] = True
-    n_outputs: ClassVar[int] = 1
 
     def __init__(self, cuts: Tensor) -> None:
         super().__init__()
@@ -89,44 +92,29 @@ class Ordinal(nn.Module):
         return torch.cat([self.first, self.log_gaps.exp()]).cumsum(0)
 
     @classmethod
-    def from_data(cls, value: Tensor, observed: Tensor, n_levels: int) -> Self:
-        """Start the cut points at the frequencies of the observed levels (n,).
+    def from_data(cls, data: TargetData, spec: Target | None = None) -> Self:
+        """Start the cut points at the frequencies of the levels; ValueError if none is observed."""
+        return cls(_starting_cuts(_counts(data).float()))
 
-        Raises
-        ------
-        ValueError
-            If no level is observed.
-        """
-        return cls(_starting_cuts(_counts(value, observed, n_levels).float()))
-
-    def log_prob(self, eta: Tensor, value: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Log probability of each patient's level, (..., n); 0 where it is not observed.
-
-        Parameters
-        ----------
-        eta
-            Linear predictors, (..., n).
-        value
-            Levels from 0, (n,).
-        observed
-            Boolean mask, (n,); None means that every level is observed.
-        """
-        out = ordered_log_prob(eta, value.long(), self.cuts)
-        return out if observed is None else torch.where(observed, out, 0.0)
+    def log_prob(self, eta: Tensor, data: TargetData) -> Tensor:
+        """Log probability of each patient's level, (..., n); higher ``eta``, higher levels."""
+        out = ordered_log_prob(eta, data.value.long(), self.cuts)
+        return torch.where(data.observed, out, 0.0)
 
     def log_prior(self) -> Tensor:
         """Zero: the cut points have a flat prior."""
         return self.first.new_zeros(())
 
-    def target(self, value: Tensor, observed: Tensor | None = None) -> OrdinalTarget:
+    def target(self, data: TargetData) -> OrdinalTarget:
         """Bind the likelihood to levels, for the reported head."""
-        return OrdinalTarget(value, observed, len(self.first) + len(self.log_gaps) + 1)
+        return OrdinalTarget(data)
 
 
-def _counts(value: Tensor, observed: Tensor, n_levels: int) -> Tensor:
-    counts = torch.bincount(value[observed].long(), minlength=n_levels)
-    if n_levels < 2:
-        raise ValueError(f"an ordinal target needs at least two levels, got {n_levels}")
+def _counts(data: TargetData) -> Tensor:
+    """Patients of each level, (L,)."""
+    if len(data.levels) < 2:
+        raise ValueError(f"an ordinal target needs at least two levels, got {len(data.levels)}")
+    counts = torch.bincount(data.value[data.observed].long(), minlength=len(data.levels))
     if counts.sum() == 0:
         raise ValueError("no level is observed: nothing to learn cut points from")
     return counts
@@ -155,25 +143,20 @@ class OrdinalTarget:
 
     Parameters
     ----------
-    value
-        Levels of all patients from 0, (N,).
-    observed
-        Whether each is known, (N,); None: all.
-    n_levels
-        Number of levels L.
+    data
+        Levels of all patients; only observed ones count.
     """
 
     n_outputs = 1
     effective_share = 1.0
     has_baseline = True
 
-    def __init__(self, value: Tensor, observed: Tensor | None, n_levels: int) -> None:
-        mask = torch.ones_like(value, dtype=torch.bool) if observed is None else observed
-        counts = _counts(value, mask, n_levels)
-        self.rows = mask.nonzero()[:, 0]
+    def __init__(self, data: TargetData) -> None:
+        counts = _counts(data)
+        self.rows = data.observed.nonzero()[:, 0]
         nobody = (counts == 0).nonzero()[:, 0]
-        self._n, self._levels = len(self.rows), n_levels
-        self._codes = torch.cat([value[self.rows].long(), nobody])
+        self._n, n_levels = len(self.rows), len(counts)
+        self._codes = torch.cat([data.value[self.rows].long(), nobody])
         pseudo = torch.full((len(nobody),), PSEUDO, dtype=torch.float64)
         self._weight = torch.cat([torch.ones(self._n, dtype=torch.float64), pseudo])
         hot = torch.nn.functional.one_hot(self._codes, n_levels).double()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mvlatent.data.outcome_data import SurvivalData
+
 __all__ = ["efron_log_likelihood", "partial_log_likelihood"]
 
 NEVER = -1e30  # log hazard of a row that is in no risk set
@@ -64,15 +66,12 @@ def _without_share(log_risk: Tensor, tied: Tensor, share: Tensor, died: Tensor) 
     return log_risk + torch.log1p(-share * ratio)
 
 
-def _pairwise_log_likelihood(
-    eta: Tensor, time: Tensor, event: Tensor, entry: Tensor, stratum: Tensor | None, ties: str
-) -> Tensor:
+def _pairwise_log_likelihood(eta: Tensor, data: SurvivalData, entry: Tensor, ties: str) -> Tensor:
     """Log partial likelihood from the n × n table of who is at risk when; for left truncation."""
-    died = event > 0
-    now = time[:, None]
+    died, time, now = data.event > 0, data.time, data.time[:, None]
     risk = (time >= now) & (entry.to(time.dtype) < now)
-    if stratum is not None:
-        risk = risk & (stratum == stratum[:, None])
+    if data.stratum is not None:
+        risk = risk & (data.stratum == data.stratum[:, None])
     log_risk = torch.logsumexp(torch.where(risk, eta, NEVER), 1)
     if ties == "efron":
         together = risk & (time == now) & died
@@ -82,16 +81,7 @@ def _pairwise_log_likelihood(
     return torch.where(died, eta - log_risk, 0.0).sum()
 
 
-def partial_log_likelihood(
-    eta: Tensor,
-    time: Tensor,
-    event: Tensor,
-    *,
-    ties: str = "efron",
-    entry: Tensor | None = None,
-    stratum: Tensor | None = None,
-    n_strata: int = 1,
-) -> Tensor:
+def partial_log_likelihood(eta: Tensor, data: SurvivalData, *, ties: str = "efron") -> Tensor:
     """Log partial likelihood, a scalar; exactly 0 without events.
 
     A patient is at risk at ``t`` if ``entry < t <= time``, in the own stratum only. Left truncation
@@ -101,21 +91,19 @@ def partial_log_likelihood(
     ----------
     eta
         Log relative hazards, (n,); a row of about -1e30 or below is in no risk set.
-    time, event, entry
-        Follow-up time, event indicator and entry time, (n,).
+    data
+        Outcomes, all of which count.
     ties
         ``"efron"`` or ``"breslow"``.
-    stratum, n_strata
-        Codes of strata, (n,), and how many there are.
     """
-    if entry is not None:
-        return _pairwise_log_likelihood(eta, time, event, entry, stratum, ties)
-    if stratum is None or n_strata == 1:
-        return efron_log_likelihood(eta, time, event, ties=ties)
+    if data.entry is not None:
+        return _pairwise_log_likelihood(eta, data, data.entry, ties)
+    if data.stratum is None or data.n_strata == 1:
+        return efron_log_likelihood(eta, data.time, data.event, ties=ties)
     total = eta.new_zeros(())
-    for s in range(n_strata):
-        own = stratum == s
+    for s in range(data.n_strata):
+        own = data.stratum == s
         total = total + efron_log_likelihood(
-            torch.where(own, eta, NEVER), time, torch.where(own, event, 0.0), ties=ties
+            torch.where(own, eta, NEVER), data.time, torch.where(own, data.event, 0.0), ties=ties
         )
     return total

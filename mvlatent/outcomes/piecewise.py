@@ -8,16 +8,20 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.specs import Survival
+
 from .intervals import (
-    NO_EVENTS,
-    SurvivalOptions,
     by_stratum,
     event_cuts,
     interval_overlap,
+    known_outcomes,
     observed_overlap,
+    of_stratum,
     random_walk_precision,
     walk_log_prior,
 )
+from .likelihood import Likelihood
 from .target import Curvature, LinearBaseline, ProfiledBaseline
 
 __all__ = [
@@ -40,7 +44,7 @@ def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
     return low.exp() * (1.0 + (x - low))
 
 
-class PiecewiseExponential(nn.Module):
+class PiecewiseExponential(Likelihood[SurvivalData]):
     """Proportional hazards with a piecewise constant baseline.
 
     ``d_ik ~ Poisson(e_ik exp(alpha_k + eta_i))`` for events d and time at risk e (from entry on) of
@@ -62,15 +66,15 @@ class PiecewiseExponential(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.specs import Survival
     >>> time, event = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.0, 1.0, 0.0, 1.0])
-    >>> hazard = PiecewiseExponential.from_data(time, event, Survival("t", "e", n_intervals=2))
-    >>> hazard.log_prob(torch.zeros(4), time, event).shape
+    >>> data = SurvivalData(time, event)
+    >>> hazard = PiecewiseExponential.from_data(data, Survival("t", "e", n_intervals=2))
+    >>> hazard.log_prob(torch.zeros(4), data).shape
     torch.Size([4])
     """
 
-    factorises: ClassVar[bool] = True
-    n_outputs: int = 1
     cuts: Tensor
 
     def __init__(self, cuts: Tensor, log_hazard: Tensor) -> None:
@@ -80,82 +84,37 @@ class PiecewiseExponential(nn.Module):
         self.n_strata = len(log_hazard) // (len(cuts) + 1)
 
     @classmethod
-    def from_data(
-        cls,
-        time: Tensor,
-        event: Tensor,
-        spec: SurvivalOptions,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> Self:
-        """Cut at quantiles of the event times; start at the crude hazards.
+    def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
+        """Cut at quantiles of the event times; start at the crude hazards."""
+        known = known_outcomes(data)
+        cuts = event_cuts(known, spec.n_intervals)
+        overlap = by_stratum(observed_overlap(known, cuts), known).sum(0)
+        events = by_stratum(_events(known, cuts), known).sum(0)
+        rate = (events + 0.5) / (overlap + 0.5 * overlap.sum() / known.event.sum())
+        return cls(cuts.to(data.time.dtype), rate.log().to(data.time.dtype))
 
-        Raises
-        ------
-        ValueError
-            If there is no event.
-        """
-        cuts = event_cuts(time, event, spec.n_intervals)
-        at = time.double()
-        overlap = by_stratum(observed_overlap(at, cuts, entry), stratum, n_strata).sum(0)
-        hot = torch.nn.functional.one_hot(torch.bucketize(at, cuts), len(cuts) + 1)
-        events = by_stratum(hot * event.double()[:, None], stratum, n_strata).sum(0)
-        rate = (events + 0.5) / (overlap + 0.5 * overlap.sum() / event.sum())
-        return cls(cuts.to(time.dtype), rate.log().to(time.dtype))
-
-    def log_prob(
-        self,
-        eta: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> Tensor:
-        """Log-likelihood of each patient, (n,); 0 where the outcome is not observed.
-
-        Parameters
-        ----------
-        eta
-            Log relative hazards, (..., n).
-        time, event
-            Follow-up time and event indicator, (n,).
-        observed
-            Boolean mask, (n,); None means that every outcome is observed.
-        entry
-            Times at which patients came under observation, (n,); None is 0.
-        stratum
-            Codes of strata, (n,); None is one stratum.
-        """
-        cuts = self.cuts.to(time.dtype)
-        overlap = observed_overlap(time, cuts, entry)
-        alpha = self.alpha.view(self.n_strata, -1)
-        alpha = alpha[torch.zeros_like(time, dtype=torch.long) if stratum is None else stratum]
-        at_event = alpha.gather(1, torch.bucketize(time, cuts)[:, None])[:, 0]
+    def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
+        cuts = self.cuts.to(data.time.dtype)
+        overlap = observed_overlap(data, cuts)
+        alpha = of_stratum(self.alpha, data)
+        at_event = alpha.gather(1, torch.bucketize(data.time, cuts)[:, None])[:, 0]
         rate = bounded_exp(alpha + eta[..., None])
-        value = event * (at_event + eta) - (overlap * rate).sum(-1)
-        return value if observed is None else torch.where(observed, value, 0.0)
+        value = data.event * (at_event + eta) - (overlap * rate).sum(-1)
+        return torch.where(data.observed, value, 0.0)
 
     def log_prior(self) -> Tensor:
         """Log density of the random walk of the log hazards, up to a constant."""
         return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
 
-    def target(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> PiecewiseTarget:
+    def target(self, data: SurvivalData) -> PiecewiseTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the hazards."""
-        return PiecewiseTarget(
-            self.cuts, time, event, observed, entry=entry, stratum=stratum, n_strata=self.n_strata
-        )
+        return PiecewiseTarget(self.cuts, data)
+
+
+def _events(data: SurvivalData, cuts: Tensor) -> Tensor:
+    """Events in each interval, (n, K)."""
+    hot = torch.nn.functional.one_hot(torch.bucketize(data.time, cuts), len(cuts) + 1)
+    return hot * data.event[:, None]
 
 
 class PiecewiseTarget:
@@ -165,43 +124,22 @@ class PiecewiseTarget:
     ----------
     cuts
         Inner cuts (K - 1,).
-    time, event, observed
-        Outcomes of all patients, (N,); only observed ones count.
-    entry, stratum
-        Entry times and codes of strata, (N,).
-    n_strata
-        Number of strata.
+    data
+        Outcomes of all patients; only observed ones count.
     """
 
     n_outputs = 1
     effective_share = 1.0
     has_baseline = True
 
-    def __init__(
-        self,
-        cuts: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> None:
-        mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
-        self.rows = mask.nonzero()[:, 0]
+    def __init__(self, cuts: Tensor, data: SurvivalData) -> None:
+        self.rows = data.observed.nonzero()[:, 0]
         self.cuts = cuts.detach().double()
-        time = time[self.rows].double()
-        entry = None if entry is None else entry[self.rows].double()
-        stratum = None if stratum is None else stratum[self.rows]
-        self._event = event[self.rows].double()
-        if self._event.sum() == 0:
-            raise ValueError(NO_EVENTS)
-        overlap = observed_overlap(time, self.cuts, entry)
-        self._log_overlap = by_stratum(overlap, stratum, n_strata).log()
-        hot = torch.nn.functional.one_hot(torch.bucketize(time, self.cuts), len(self.cuts) + 1)
-        self._counts = by_stratum(hot * self._event[:, None], stratum, n_strata).sum(0)
-        self._precision = random_walk_precision(len(self.cuts) + 1, SMOOTHNESS, n_strata)
+        known = known_outcomes(data)
+        self._event = known.event
+        self._log_overlap = by_stratum(observed_overlap(known, self.cuts), known).log()
+        self._counts = by_stratum(_events(known, self.cuts), known).sum(0)
+        self._precision = random_walk_precision(len(self.cuts) + 1, SMOOTHNESS, known.n_strata)
         start = self._event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
         self._alpha = start.expand(len(self._counts)).clone()
 

@@ -1,38 +1,31 @@
-"""Survival likelihoods by name, bound to a cohort's outcomes, and curves from a baseline."""
+"""Survival likelihoods and baselines by name, and curves from a baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from mvlatent.data.outcome_data import SurvivalData
 
 from .breslow import BreslowBaseline
 from .competing import Competing
 from .cox import Cox
 from .discrete import DiscreteBaseline, DiscreteHazard
+from .likelihood import Likelihood
 from .piecewise import PiecewiseBaseline, PiecewiseExponential
 from .target import BaselineShape
 from .weibull import Weibull, WeibullBaseline
 
-if TYPE_CHECKING:
-    from mvlatent.data.cohort import SurvivalData
-    from mvlatent.specs import Survival
-
 __all__ = [
     "BASELINES",
     "SURVIVAL",
-    "SurvivalLikelihood",
     "by_patient_stratum",
     "survival_curves",
-    "survival_likelihood",
-    "survival_target",
 ]
 
-SurvivalLikelihood = PiecewiseExponential | Cox | DiscreteHazard | Weibull | Competing
-
-SURVIVAL: dict[str, type[SurvivalLikelihood]] = {
+SURVIVAL: dict[str, type[Likelihood[SurvivalData]]] = {
     "piecewise": PiecewiseExponential,
     "cox": Cox,
     "discrete": DiscreteHazard,
@@ -42,32 +35,6 @@ SURVIVAL: dict[str, type[SurvivalLikelihood]] = {
 BASELINES: dict[str, type[BaselineShape]] = {
     cls.kind: cls for cls in (PiecewiseBaseline, BreslowBaseline, DiscreteBaseline, WeibullBaseline)
 }
-
-
-def survival_likelihood(data: SurvivalData, spec: Survival) -> SurvivalLikelihood:
-    """Likelihood of an outcome, started on the patients whose outcome is observed.
-
-    Raises
-    ------
-    ValueError
-        If there is no event.
-    """
-    seen = data.subset(data.observed)
-    return SURVIVAL[spec.kind].from_data(
-        seen.time,
-        seen.outcome,
-        spec,
-        entry=seen.entry,
-        stratum=seen.stratum,
-        n_strata=seen.n_strata,
-    )
-
-
-def survival_target(data: SurvivalData, spec: Survival) -> Any:
-    """Likelihood bound to the patients' outcomes, for `mvlatent.outcomes.fit_head`."""
-    return survival_likelihood(data, spec).target(
-        data.time, data.outcome, data.observed, entry=data.entry, stratum=data.stratum
-    )
 
 
 def by_patient_stratum(

@@ -8,7 +8,11 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from .intervals import NO_EVENTS, SurvivalOptions
+from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.specs import Survival
+
+from .intervals import known_outcomes
+from .likelihood import Likelihood
 from .piecewise import bounded_exp
 from .target import BaselineShape, Curvature, ProfiledBaseline
 
@@ -19,7 +23,7 @@ MAX_STEPS = 100
 SETTLED = 1e-13  # of the objective, gained by a last Newton step
 
 
-class Weibull(nn.Module):
+class Weibull(Likelihood[SurvivalData]):
     r"""Weibull accelerated failure times.
 
     The cumulative hazard is :math:`H(t) = (t / t_0)^\rho \exp(b + \eta)`. ``eta`` is a log hazard
@@ -41,15 +45,14 @@ class Weibull(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.specs import Survival
-    >>> time = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> hazard = Weibull.from_data(time, torch.ones(4), Survival("t", "e", kind="weibull"))
+    >>> data = SurvivalData(torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4))
+    >>> hazard = Weibull.from_data(data, Survival("t", "e", kind="weibull"))
     >>> bool(hazard.shape > 1)  # the hazard rises
     True
     """
 
-    factorises: ClassVar[bool] = True
-    n_outputs: int = 1
     origin: Tensor
 
     def __init__(self, origin: Tensor, level: Tensor, log_shape: Tensor) -> None:
@@ -64,83 +67,34 @@ class Weibull(nn.Module):
         return self.log_shape.exp()
 
     @classmethod
-    def from_data(
-        cls,
-        time: Tensor,
-        event: Tensor,
-        spec: SurvivalOptions,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-        n_strata: int = 1,
-    ) -> Self:
-        """Start at the fit without covariates.
-
-        Raises
-        ------
-        ValueError
-            If there is no event, or there are strata.
-        """
-        if n_strata > 1:
+    def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
+        """Start at the fit without covariates; ValueError if there are strata, or no event."""
+        if data.n_strata > 1:
             raise ValueError("a weibull hazard has no strata; take a piecewise, discrete or cox")
-        if not bool((event > 0).any()):
-            raise ValueError(NO_EVENTS)
-        origin = time[event > 0].double().log().mean().exp()
-        target = WeibullTarget(origin, time, event, None, entry=entry)
-        level, log_shape = target.fit(torch.zeros(len(time), dtype=torch.float64))
-        return cls(*(x.to(time.dtype) for x in (origin, level, log_shape)))
+        known = known_outcomes(data)
+        origin = known.time[known.event > 0].log().mean().exp()
+        level, log_shape = WeibullTarget(origin, known).fit(torch.zeros_like(known.time))
+        return cls(*(x.to(data.time.dtype) for x in (origin, level, log_shape)))
 
-    def log_prob(
-        self,
-        eta: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> Tensor:
-        """Log-likelihood of each patient, (n,); 0 where the outcome is not observed.
-
-        Parameters
-        ----------
-        eta
-            Log relative hazards, (..., n).
-        time, event
-            Follow-up time and event indicator, (n,).
-        observed
-            Boolean mask, (n,); None means that every outcome is observed.
-        entry
-            Times at which patients came under observation, (n,); None is 0.
-        stratum
-            Not used.
-        """
-        log_time = (time / self.origin).log()
+    def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
+        log_time = (data.time / self.origin).log()
         log_hazard = self.level + eta + self.shape * log_time
         spent = bounded_exp(log_hazard)
-        if entry is not None:
-            late = entry > 0
-            before = (torch.where(late, entry, time).to(time.dtype) / self.origin).log()
-            start = bounded_exp(self.level + eta + self.shape * before)
+        if data.entry is not None:
+            late = data.entry > 0
+            entry = torch.where(late, data.entry, data.time).to(data.time.dtype)
+            start = bounded_exp(self.level + eta + self.shape * (entry / self.origin).log())
             spent = spent - torch.where(late, start, 0.0)
-        value = event * (log_hazard + self.log_shape - time.log()) - spent
-        return value if observed is None else torch.where(observed, value, 0.0)
+        value = data.event * (log_hazard + self.log_shape - data.time.log()) - spent
+        return torch.where(data.observed, value, 0.0)
 
     def log_prior(self) -> Tensor:
         """Log density of the log shape, up to a constant; the level is free."""
         return -0.5 * (self.log_shape / SHAPE_SD).square()
 
-    def target(
-        self,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None = None,
-        *,
-        entry: Tensor | None = None,
-        stratum: Tensor | None = None,
-    ) -> WeibullTarget:
+    def target(self, data: SurvivalData) -> WeibullTarget:
         """Bind the likelihood to outcomes for the reported head, which refits level and shape."""
-        return WeibullTarget(self.origin, time, event, observed, entry=entry)
+        return WeibullTarget(self.origin, data)
 
 
 class WeibullTarget:
@@ -150,35 +104,22 @@ class WeibullTarget:
     ----------
     origin
         Reference time, a scalar.
-    time, event, observed
-        Outcomes of all patients, (N,); only observed ones count.
-    entry
-        Entry times, (N,).
+    data
+        Outcomes of all patients; only observed ones count.
     """
 
     n_outputs = 1
     effective_share = 1.0
     has_baseline = True
 
-    def __init__(
-        self,
-        origin: Tensor,
-        time: Tensor,
-        event: Tensor,
-        observed: Tensor | None,
-        *,
-        entry: Tensor | None = None,
-    ) -> None:
-        mask = torch.ones_like(time, dtype=torch.bool) if observed is None else observed
-        self.rows = mask.nonzero()[:, 0]
+    def __init__(self, origin: Tensor, data: SurvivalData) -> None:
+        self.rows = data.observed.nonzero()[:, 0]
         self._origin = origin.detach().double()
-        time = time[self.rows].double()
-        self._event = event[self.rows].double()
-        if self._event.sum() == 0:
-            raise ValueError(NO_EVENTS)
+        known = known_outcomes(data)
+        time, self._event = known.time, known.event
         self._log_time = (time / self._origin).log()
         # log(t / entry): infinite for patients seen from the start
-        start = torch.zeros_like(time) if entry is None else entry[self.rows].double()
+        start = torch.zeros_like(time) if known.entry is None else known.entry
         self._gap = (time / start).log()
         self._deaths = self._event.sum()
         self._log_times_of_events = (self._event * self._log_time).sum()

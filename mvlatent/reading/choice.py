@@ -12,8 +12,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
 from mvlatent.outcomes.causes import fit_head
 from mvlatent.outcomes.labels import Categorical
-from mvlatent.outcomes.survival import survival_target
-from mvlatent.outcomes.targets import value_target
+from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.reading.blocks import pick
 from mvlatent.specs import Survival, Target
 
@@ -76,7 +75,7 @@ class SurvivalOutcome:
 
     def target(self, rows: np.ndarray | None = None) -> Any:
         data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return survival_target(data, self.spec)
+        return outcome_target(data, self.spec)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         seen = self.data.observed[rows]
@@ -124,11 +123,11 @@ class LabelOutcome:
         labels = cohort.outcome(LabelData, name)
         if labels is None:
             raise ValueError("the cohort has no labels.")
-        self.codes, self.n_classes = labels.codes, len(labels.categories)
+        self.data, self.codes = labels, labels.codes
 
     def target(self, rows: np.ndarray | None = None) -> Any:
-        codes = self.codes if rows is None else self.codes[torch.as_tensor(rows)]
-        return Categorical.from_data(codes, self.n_classes).target(codes)
+        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
+        return Categorical.from_data(data).target(data)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         codes = self.codes[torch.as_tensor(rows)]
@@ -159,7 +158,7 @@ class TargetOutcome:
 
     def target(self, rows: np.ndarray | None = None) -> Any:
         data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return value_target(data, self.spec)
+        return outcome_target(data, self.spec)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         data = self.data.subset(torch.as_tensor(rows))

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import Head, fit_head
 from mvlatent.outcomes.head import BlockHead
-from mvlatent.outcomes.survival import survival_target
+from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.specs import Survival
 
 __all__ = ["ledger", "ledger_head", "residual_scores", "variance_shares"]
@@ -58,7 +58,7 @@ def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival) ->
     data = cohort.outcome(SurvivalData, spec.name)
     if data is None:
         raise ValueError("the patients have no survival outcome to learn a ledger from.")
-    target = survival_target(data, spec)
+    target = outcome_target(data, spec)
     return fit_head(blocks, target, n_sds=N_SDS, off=OFF)
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
+from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.outcomes.nuts import sample_head
-from mvlatent.outcomes.survival import survival_target
 from mvlatent.specs import Survival
 
 __all__ = ["METHODS", "refit"]
@@ -55,7 +55,7 @@ def refit(
     if data is None:
         raise ValueError("the patients have no survival outcome to fit a head to.")
     features = {name: blocks[name][:, : len(coef)] for name, coef in head.coef.items()}
-    target = survival_target(data, spec)
+    target = outcome_target(data, spec)
     again = fit_head(features, target)
     if method == "laplace":
         return again

@@ -7,8 +7,8 @@ import torch
 
 from mvlatent.data.cohort import LabelData, SurvivalData
 from mvlatent.objectives.objective import Objective
-from mvlatent.outcomes.training import LabelHead, SurvivalHead
-from mvlatent.specs import Survival
+from mvlatent.outcomes.training import TrainingHead
+from mvlatent.specs import Labels, Survival
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def outcomes(make_cohort):
 
 
 def heads_of(cohort):
-    return [SurvivalHead(3, cohort, Survival("t", "e")), LabelHead(3, cohort)]
+    return [TrainingHead(3, cohort, spec) for spec in (Survival("t", "e"), Labels("y"))]
 
 
 def test_loss_is_minus_the_sum_of_its_terms(outcomes, make_vae):

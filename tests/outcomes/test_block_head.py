@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mvlatent.outcomes import SURVIVAL, BlockHead, Categorical, Cox, PiecewiseExponential, piecewise
+from mvlatent.data.cohort import LabelData, SurvivalData
+from mvlatent.outcomes import SURVIVAL, BlockHead, Cox, outcome_target, piecewise
 from mvlatent.outcomes.evidence import fit_block_sds
 from mvlatent.outcomes.laplace import find_mode
 from mvlatent.outcomes.sds import PRIOR_SD
 from mvlatent.outcomes.spaces import Columns, Patients
-from mvlatent.specs import Survival
+from mvlatent.specs import Labels, Survival
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]  # competing: test_competing.py
 
@@ -31,7 +32,11 @@ def outcomes(eta, seed=0, censoring=1.0):
 
 def bind(kind, time, event, n_intervals=8):
     spec = Survival("t", "e", kind=kind, n_intervals=n_intervals)
-    return SURVIVAL[kind].from_data(time, event, spec).target(time, event)
+    return outcome_target(SurvivalData(time, event), spec)
+
+
+def classes(codes, n):
+    return outcome_target(LabelData(codes, tuple("uvw"[:n])), Labels("y"))
 
 
 def blocks(sizes, n=200, seed=0):
@@ -104,7 +109,7 @@ def test_a_fixed_sd_is_ridge_softmax_regression(n_classes, p):
     codes = torch.distributions.Categorical(logits=x["a"][:, :n_classes])
     torch.manual_seed(0)
     codes = codes.sample()
-    target = Categorical.from_data(codes, n_classes).target(codes)
+    target = classes(codes, n_classes)
     head = BlockHead.fit(x, target, fixed_sd={"a": 0.3})
     scale = float(head._scaling.scale)
     reference = LogisticRegression(C=(0.3 / scale) ** 2, tol=1e-12, max_iter=10000)
@@ -269,9 +274,9 @@ def test_patients_without_an_outcome_are_left_out(kind, p):
     time, event = outcomes(x["a"][:, 0])
     observed = torch.arange(100) % 4 > 0
     some, spec = {"a": x["a"][observed]}, Survival("t", "e", kind=kind, n_intervals=5)
-    module = SURVIVAL[kind].from_data(time[observed], event[observed], spec)
-    masked = BlockHead.fit(x, module.target(time, event, observed), n_sds=4)
-    alone = BlockHead.fit(some, module.target(time[observed], event[observed]), n_sds=4)
+    data = SurvivalData(time, event, observed)
+    masked = BlockHead.fit(x, outcome_target(data, spec), n_sds=4)
+    alone = BlockHead.fit(some, outcome_target(data.subset(observed), spec), n_sds=4)
     assert masked.tau == alone.tau
     assert torch.equal(masked.predict(x)[0], alone.predict(x)[0])
 
@@ -399,7 +404,7 @@ def fitted(kind):
         torch.manual_seed(0)
         codes = torch.distributions.Categorical(logits=2 * x["shared"][:, :3]).sample()
         codes[:5] = -1
-        return x, BlockHead.fit(x, Categorical.from_data(codes, 3).target(codes))
+        return x, BlockHead.fit(x, classes(codes, 3))
     time, event = outcomes(x["shared"][:, 0])
     return x, BlockHead.fit(x, bind(kind, time, event))
 
@@ -451,7 +456,7 @@ def test_bad_blocks_are_named():
         head.predict({"shared": x["shared"]})
     with pytest.raises(ValueError, match="'shared' has 2 columns"):
         head.predict({**x, "shared": x["shared"][:, :2]})
-    target = Cox().target(torch.arange(90.0), torch.ones(90))
+    target = Cox().target(SurvivalData(torch.arange(90.0), torch.ones(90)))
     with pytest.raises(ValueError, match="not finite"):
         BlockHead.fit({"a": torch.full((90, 1), torch.nan)}, target)
     with pytest.raises(ValueError, match="differ in rows"):
@@ -471,9 +476,7 @@ def test_labels_have_no_survival_curve():
 def test_float32_modules_make_float64_heads():
     x = blocks({"a": 4}, 80)
     time, event = outcomes(x["a"][:, 0])
-    time, event = time.float(), event.float()
-    module = PiecewiseExponential.from_data(time, event, Survival("t", "e"))
-    head = BlockHead.fit({"a": x["a"].float()}, module.target(time, event))
+    head = BlockHead.fit({"a": x["a"].float()}, bind("piecewise", time.float(), event.float()))
     mean, _ = head.predict({"a": x["a"].float()})
     assert mean.dtype == torch.float64
     assert np.corrcoef(mean[:, 0].numpy(), x["a"][:, 0].numpy())[0, 1] > 0.7

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mvlatent.outcomes import Competing, cumulative_incidence, fit_head
+from mvlatent.data.cohort import SurvivalData
+from mvlatent.outcomes import cumulative_incidence, fit_head, outcome_likelihood, outcome_target
 from mvlatent.outcomes.breslow import BreslowBaseline
 from mvlatent.outcomes.piecewise import PiecewiseBaseline
 from mvlatent.specs import Survival
@@ -12,6 +13,10 @@ from mvlatent.specs import Survival
 
 def source(seed):
     return torch.Generator().manual_seed(seed)
+
+
+def causes(time, cause):
+    return SurvivalData(time, (cause > 0).to(time.dtype), cause=cause)
 
 
 def piecewise(cuts, hazard):
@@ -40,9 +45,9 @@ def test_incidences_and_no_event_add_up_to_one(hazard):
     g = source(0)
     x = torch.randn(200, 2, generator=g, dtype=torch.float64)
     time = torch.empty(200, dtype=torch.float64).exponential_(generator=g)
-    cause = torch.randint(0, 4, (200,), generator=g).double()
+    data = causes(time, torch.randint(0, 4, (200,), generator=g))
     spec = Survival("t", "e", kind="competing", hazard=hazard)
-    head = fit_head({"x": x}, Competing.from_data(time, cause, spec).target(time, cause))
+    head = fit_head({"x": x}, outcome_target(data, spec))
     times = torch.tensor([0.0, 0.2, 1.0, 50.0], dtype=torch.float64)
     draws = [
         head.incidence_draws(times, {"x": 4 * x}, 25, source(1), cause=k) for k in (1, 2, 3, None)
@@ -84,6 +89,6 @@ def test_a_cause_without_events_is_an_error():
     time = torch.arange(1.0, 7.0)
     spec = Survival("t", "e", kind="competing")
     with pytest.raises(ValueError, match="no events of cause 1"):
-        Competing.from_data(time, torch.tensor([0.0, 2, 0, 2, 2, 0]), spec)
+        outcome_likelihood(causes(time, torch.tensor([0, 2, 0, 2, 2, 0])), spec)
     with pytest.raises(ValueError, match="no events"):
-        Competing.from_data(time, torch.zeros(6), spec)
+        outcome_likelihood(causes(time, torch.zeros(6).long()), spec)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mvlatent.data.cohort import LabelData
 from mvlatent.outcomes import LABELS, Categorical
 
 
@@ -12,6 +13,10 @@ def logits(n=60, c=3, seed=0):
     return eta, torch.distributions.Categorical(logits=eta).sample()
 
 
+def classes(codes, n):
+    return LabelData(codes, tuple("uvwx"[:n]))
+
+
 def test_registry_names_the_class():
     assert LABELS["categorical"] is Categorical
 
@@ -19,8 +24,9 @@ def test_registry_names_the_class():
 def test_missing_labels_do_not_count():
     eta, codes = logits()
     codes[::4] = -1
-    module = Categorical.from_data(codes, 3).double()
-    value = module.log_prob(eta, codes)
+    data = classes(codes, 3)
+    module = Categorical.from_data(data).double()
+    value = module.log_prob(eta, data)
     assert (value[::4] == 0).all()
     expected = -torch.nn.functional.cross_entropy(
         (eta + module.intercept)[codes >= 0], codes[codes >= 0], reduction="sum"
@@ -31,21 +37,24 @@ def test_missing_labels_do_not_count():
 
 def test_no_label_is_an_error():
     with pytest.raises(ValueError, match="no label"):
-        Categorical.from_data(torch.full((5,), -1), 3)
+        Categorical.from_data(classes(torch.full((5,), -1), 3))
     with pytest.raises(ValueError, match="two classes"):
-        Categorical.from_data(torch.zeros(5, dtype=torch.long), 1).target(torch.zeros(5).long())
+        one = classes(torch.zeros(5, dtype=torch.long), 1)
+        Categorical.from_data(one).target(one)
 
 
 def test_far_logits_have_finite_gradients():
     eta, codes = logits()
     far = (1e3 * eta.float()).requires_grad_()
-    Categorical.from_data(codes, 3).log_prob(far, codes).sum().backward()
+    data = classes(codes, 3)
+    Categorical.from_data(data).log_prob(far, data).sum().backward()
     assert torch.isfinite(far.grad).all()
 
 
 def test_gradient_is_that_of_the_profile():
     eta, codes = logits()
-    target = Categorical.from_data(codes, 3).target(codes)
+    data = classes(codes, 3)
+    target = Categorical.from_data(data).target(data)
     here = target.curvature(eta)
     for i, c in [(0, 0), (7, 1), (30, 2)]:
         step = torch.zeros_like(eta)
@@ -57,7 +66,8 @@ def test_gradient_is_that_of_the_profile():
 
 def test_two_classes_have_the_curvature_of_a_logistic_regression():
     eta, codes = logits(c=2)
-    target = Categorical.from_data(codes, 2).target(codes)
+    data = classes(codes, 2)
+    target = Categorical.from_data(data).target(data)
     low, diag = target.curvature(eta).low_rank, target.curvature(eta).diag
     ours = [diag[:, c].diag() - low[c] @ low[c].T for c in (0, 1)]
     contrast = torch.randn(60, generator=torch.Generator().manual_seed(1)).double()
@@ -72,8 +82,9 @@ def test_two_classes_have_the_curvature_of_a_logistic_regression():
 
 def test_a_class_that_nobody_has_stays_finite():
     _, codes = logits(c=3)
-    module = Categorical.from_data(codes, 4)
-    here = module.target(codes).curvature(torch.zeros(60, 4, dtype=torch.float64))
+    data = classes(codes, 4)
+    module = Categorical.from_data(data)
+    here = module.target(data).curvature(torch.zeros(60, 4, dtype=torch.float64))
     assert torch.isfinite(here.grad).all()
     assert torch.isfinite(here.loglik)
-    assert torch.isfinite(module.target(codes).log_volume(torch.zeros(60, 4).double()))
+    assert torch.isfinite(module.target(data).log_volume(torch.zeros(60, 4).double()))

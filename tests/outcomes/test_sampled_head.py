@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from mvlatent.outcomes import SURVIVAL, BlockHead, Categorical
+from mvlatent.data.cohort import LabelData, SurvivalData
+from mvlatent.outcomes import SURVIVAL, BlockHead, outcome_target
 from mvlatent.outcomes.nuts import sample_head
-from mvlatent.specs import Survival
+from mvlatent.specs import Labels, Survival
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]
 
@@ -26,14 +27,14 @@ def problem(kind, n=150, wide=0):
     follow_up = 2 * torch.empty(n).double().exponential_(generator=g)
     time, event = torch.minimum(time, follow_up), (time <= follow_up).double()
     spec = Survival("t", "e", kind=kind, n_intervals=4)
-    return x, SURVIVAL[kind].from_data(time, event, spec).target(time, event)
+    return x, outcome_target(SurvivalData(time, event), spec)
 
 
 def labels():
     x, _ = problem("cox")
     logits = torch.cat([1.5 * x["a"][:, :2], 0 * x["a"][:, :1]], 1)
     codes = (logits - torch.rand(len(logits), 3, generator=source(1)).log().neg().log()).argmax(1)
-    return x, Categorical.from_data(codes, 3).target(codes)
+    return x, outcome_target(LabelData(codes, ("u", "v", "w")), Labels("y"))
 
 
 @pytest.mark.parametrize("kind", [*SINGLE, "labels"])

@@ -16,10 +16,10 @@ from mvlatent.outcomes import (
     CauseHeads,
     fit_head,
     head_from_state,
-    survival_likelihood,
-    survival_target,
+    outcome_likelihood,
+    outcome_target,
 )
-from mvlatent.outcomes.training import SurvivalHead
+from mvlatent.outcomes.training import TrainingHead
 from mvlatent.specs import STRATIFIED_KINDS, SURVIVAL_KINDS, Survival
 
 KINDS = [
@@ -78,7 +78,7 @@ def truth(times, x, stratum=0):
 
 def fitted(spec, **options):
     x, data = simulate(causes=spec.kind == "competing", **options)
-    return x, data, fit_head({"x": x}, survival_target(data, spec), fixed_sd={"x": 10.0})
+    return x, data, fit_head({"x": x}, outcome_target(data, spec), fixed_sd={"x": 10.0})
 
 
 @pytest.mark.parametrize("cls", [*SURVIVAL.values(), CauseHeads])
@@ -122,7 +122,7 @@ def test_left_truncation_does_not_bias(spec):
     assert len(x) < 1400
     torch.testing.assert_close(head.coef["x"][:, 0], BETA, rtol=0.2, atol=0.15)
     blind = SurvivalData(data.time, data.event, data.observed, cause=data.cause)
-    naive = fit_head({"x": x}, survival_target(blind, spec), fixed_sd={"x": 10.0})
+    naive = fit_head({"x": x}, outcome_target(blind, spec), fixed_sd={"x": 10.0})
     expected = float(np.exp(-(0.8**1.4) * (1.5 if spec.kind == "competing" else 1.0)))
     assert head.survival(times, nobody).item() == pytest.approx(expected, abs=0.05)
     assert naive.survival(times, nobody).item() > expected + 0.06
@@ -149,14 +149,12 @@ def test_strata_have_baselines_of_their_own(spec):
 def test_the_likelihood_of_strata_is_their_sum(spec):
     """What one stratum says does not depend on the outcomes of another."""
     x, data = simulate(n=120, strata=True, entry=True, causes=spec.kind == "competing")
-    likelihood = survival_likelihood(data, spec).double()
+    likelihood = outcome_likelihood(data, spec).double()
     eta = torch.stack([x @ BETA, -x @ BETA], 1)
 
     def value(part, eta):
         eta = eta if spec.kind == "competing" else eta[:, 0]
-        return likelihood.log_prob(
-            eta, part.time, part.outcome, part.observed, entry=part.entry, stratum=part.stratum
-        ).sum()
+        return likelihood.log_prob(eta, part).sum()
 
     parts = [value(data.subset(data.stratum == s), eta[data.stratum == s]) for s in (0, 1)]
     torch.testing.assert_close(value(data, eta), torch.stack(parts).sum())
@@ -167,7 +165,7 @@ def test_weibull_has_no_strata():
         Survival("t", "e", kind="weibull", strata="site")
     _, data = simulate(n=100, strata=True)
     with pytest.raises(ValueError, match="no strata"):
-        survival_likelihood(data, Survival("t", "e", kind="weibull"))
+        outcome_likelihood(data, Survival("t", "e", kind="weibull"))
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["plain", "entry and strata"])
@@ -176,12 +174,11 @@ def test_gradients_are_finite_at_extreme_hazards(spec, full):
     strata = full and spec.kind in STRATIFIED_KINDS
     x, data = simulate(n=120, strata=strata, entry=full, causes=spec.kind == "competing")
     data = data._each(lambda v: v.float() if v.is_floating_point() else v)
-    likelihood = survival_likelihood(data, spec)
+    likelihood = outcome_likelihood(data, spec)
     for size in (50.0, -50.0, 1000.0):
         sign = torch.sign(x[:, :2]).float() * size
         eta = (sign if spec.kind == "competing" else sign[:, 0]).clone().requires_grad_()
-        options = {"entry": data.entry, "stratum": data.stratum}
-        value = likelihood.log_prob(eta, data.time, data.outcome, data.observed, **options).sum()
+        value = likelihood.log_prob(eta, data).sum()
         grads = torch.autograd.grad(value, [eta, *likelihood.parameters()])
         assert torch.isfinite(value)
         assert all(torch.isfinite(g).all() for g in grads)
@@ -194,7 +191,7 @@ def test_heads_of_few_events_are_finite(spec):
     assert 2 <= data.event.sum() < 15
     if data.cause is not None and not {1, 2} <= set(data.cause.tolist()):
         data.cause[data.cause > 0] = torch.arange(int((data.cause > 0).sum())) % 2 + 1
-    head = fit_head({"x": x}, survival_target(data, spec))
+    head = fit_head({"x": x}, outcome_target(data, spec))
     draws = head.survival_draws(torch.tensor([0.01, 0.1, 5.0]), {"x": 3 * x}, 20, source(0))
     assert ((draws >= 0) & (draws <= 1)).all()
     assert (torch.diff(draws, dim=1) <= 1e-12).all()
@@ -230,7 +227,7 @@ def test_the_head_in_training(spec):
     x, data = simulate(n=400, entry=True, causes=spec.kind == "competing")
     data = data._each(lambda v: v.float() if v.is_floating_point() else v)
     cohort, z = patients(x, data), x[:, 1:].float()
-    head = SurvivalHead(2, cohort, spec)
+    head = TrainingHead(2, cohort, spec)
 
     def score(part, z, n_total):
         trace = pyro.poutine.trace(lambda: head(z, part, n_total)).get_trace()

@@ -1,11 +1,14 @@
 """In-training survival likelihoods against lifelines, torchsurv, statsmodels and autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from mvlatent.outcomes import SURVIVAL, Cox
+from mvlatent.data.cohort import SurvivalData
+from mvlatent.outcomes import SURVIVAL, Cox, outcome_likelihood
 from mvlatent.outcomes.cox import efron_log_likelihood
 from mvlatent.outcomes.piecewise import bounded_exp, interval_overlap
 from mvlatent.specs import Survival
@@ -22,28 +25,28 @@ def cohort(n=80, p=3, seed=0, ties=True):
     censor = torch.empty(n, dtype=torch.float64).exponential_(generator=g) * 20
     event = (time <= censor).double()
     time = torch.minimum(time, censor)
-    return x, (time.ceil() if ties else time), event, eta
+    return x, SurvivalData(time.ceil() if ties else time, event), eta
 
 
-def build(kind, time, event, n_intervals=6):
-    return SURVIVAL[kind].from_data(
-        time, event, Survival("t", "e", kind=kind, n_intervals=n_intervals)
-    )
+def build(kind, data, n_intervals=6):
+    return outcome_likelihood(data, Survival("t", "e", kind=kind, n_intervals=n_intervals))
 
 
 @pytest.mark.parametrize("ties", [True, False])
 def test_efron_is_the_likelihood_that_lifelines_maximises(ties):
     from lifelines import CoxPHFitter
 
-    x, time, event, _ = cohort(ties=ties)
-    frame = pd.DataFrame(x.numpy(), columns=list("abc")).assign(t=time.numpy(), e=event.numpy())
+    x, data, _ = cohort(ties=ties)
+    frame = pd.DataFrame(x.numpy(), columns=list("abc")).assign(
+        t=data.time.numpy(), e=data.event.numpy()
+    )
     reference = CoxPHFitter().fit(frame, "t", "e", fit_options={"precision": 1e-12})
     beta = torch.tensor(reference.params_.to_numpy(), requires_grad=True)
-    value = Cox().log_prob(x @ beta, time, event)
+    value = Cox().log_prob(x @ beta, data)
     assert value.item() == pytest.approx(reference.log_likelihood_, rel=1e-8)
     (grad,) = torch.autograd.grad(value, beta)
     assert grad.abs().max() < 1e-5
-    hessian = torch.autograd.functional.hessian(lambda b: Cox().log_prob(x @ b, time, event), beta)
+    hessian = torch.autograd.functional.hessian(lambda b: Cox().log_prob(x @ b, data), beta)
     np.testing.assert_allclose(
         torch.linalg.inv(-hessian).numpy(), reference.variance_matrix_.to_numpy(), rtol=1e-5
     )
@@ -52,7 +55,8 @@ def test_efron_is_the_likelihood_that_lifelines_maximises(ties):
 def test_efron_agrees_with_torchsurv():
     from torchsurv.loss.cox import neg_partial_log_likelihood
 
-    _, time, event, eta = cohort(seed=3)
+    _, data, eta = cohort(seed=3)
+    time, event = data.time, data.event
     loss = neg_partial_log_likelihood(eta, event.bool(), time, ties_method="efron", reduction="sum")
     assert efron_log_likelihood(eta, time, event).item() == pytest.approx(-loss.item(), rel=1e-6)
 
@@ -69,8 +73,9 @@ def test_efron_without_ties_is_the_textbook_sum():
 def test_piecewise_is_a_poisson_regression_with_an_offset():
     import statsmodels.api as sm
 
-    x, time, event, _ = cohort(ties=False)
-    module = build("piecewise", time, event, n_intervals=4).double()
+    x, data, _ = cohort(ties=False)
+    time, event = data.time, data.event
+    module = build("piecewise", data, n_intervals=4).double()
     overlap = interval_overlap(time, module.cuts)
     which = torch.bucketize(time, module.cuts)
     row, interval = (overlap > 0).nonzero(as_tuple=True)
@@ -82,7 +87,7 @@ def test_piecewise_is_a_poisson_regression_with_an_offset():
     beta = torch.tensor(reference.params[4:], requires_grad=True)
     with torch.no_grad():
         module.alpha.copy_(torch.tensor(reference.params[:4]))
-    value = module.log_prob(x @ beta, time, event).sum()
+    value = module.log_prob(x @ beta, data).sum()
     constant = float((died * exposure).sum())
     assert value.item() == pytest.approx(reference.llf - constant, rel=1e-8)
     grads = torch.autograd.grad(value, [beta, module.alpha])
@@ -90,11 +95,11 @@ def test_piecewise_is_a_poisson_regression_with_an_offset():
 
 
 def test_piecewise_tends_to_cox():
-    x, time, event, _ = cohort(n=200, ties=False)
+    x, data, _ = cohort(n=200, ties=False)
     scale = torch.linspace(0.0, 1.0, 3, dtype=torch.float64)
     curves = {}
     for kind in ("cox", "piecewise"):
-        target = build(kind, time, event, n_intervals=40).target(time, event)
+        target = build(kind, data, n_intervals=40).target(data)
         fits = [target.loglik((s * x.sum(1))[:, None]) for s in scale]
         curves[kind] = torch.stack(fits) - fits[0]
     torch.testing.assert_close(curves["cox"], curves["piecewise"], rtol=0.03, atol=0.1)
@@ -103,7 +108,7 @@ def test_piecewise_tends_to_cox():
 def test_crude_hazards_start_the_piecewise_baseline():
     g = torch.Generator().manual_seed(1)
     time = torch.empty(4000).exponential_(generator=g) * 5
-    module = build("piecewise", time, torch.ones(4000), n_intervals=5)
+    module = build("piecewise", SurvivalData(time, torch.ones(4000)), n_intervals=5)
     assert module.alpha.shape == (5,)
     torch.testing.assert_close(module.alpha.exp(), torch.full((5,), 0.2), rtol=0.12, atol=0.0)
     assert module.log_prior().item() > -1
@@ -129,47 +134,49 @@ class TestFamily:
     """What every survival likelihood keeps."""
 
     def test_unobserved_patients_do_not_count(self, kind):
-        _, time, event, eta = cohort()
-        module = build(kind, time, event)
-        observed = torch.arange(len(time)) % 3 > 0
-        masked = module.log_prob(eta, time, event, observed)
-        alone = module.log_prob(eta[observed], time[observed], event[observed])
+        _, data, eta = cohort()
+        module = build(kind, data)
+        observed = torch.arange(len(eta)) % 3 > 0
+        some = replace(data, observed=observed)
+        masked = module.log_prob(eta, some)
+        alone = module.log_prob(eta[observed], data.subset(observed))
         torch.testing.assert_close(masked.sum(), alone.sum())
         eta = eta.clone().requires_grad_()
-        (grad,) = torch.autograd.grad(module.log_prob(eta, time, event, observed).sum(), eta)
+        (grad,) = torch.autograd.grad(module.log_prob(eta, some).sum(), eta)
         assert grad[~observed].abs().max() == 0
         assert grad[observed].abs().min() > 0
 
     @pytest.mark.parametrize("size", [1e3, -1e3])
     def test_gradients_are_finite_far_out(self, kind, size):
-        _, time, event, eta = cohort()
-        time, event = time.float(), event.float()
-        module = build(kind, time, event)
+        _, data, eta = cohort()
+        data = SurvivalData(data.time.float(), data.event.float())
+        module = build(kind, data)
         far = (size * torch.sign(eta)).float().requires_grad_()
-        value = module.log_prob(far, time, event).sum()
+        value = module.log_prob(far, data).sum()
         value.backward()
         assert torch.isfinite(value)
         assert torch.isfinite(far.grad).all()
 
     def test_a_batch_without_events(self, kind):
-        _, time, event, eta = cohort()
-        module = build(kind, time, event)
+        _, data, eta = cohort()
+        module = build(kind, data)
+        censored = replace(data, event=torch.zeros_like(data.event))
         eta = eta.clone().requires_grad_()
-        value = module.log_prob(eta, time, torch.zeros_like(event)).sum()
+        value = module.log_prob(eta, censored).sum()
         (grad,) = torch.autograd.grad(value, eta)
         assert torch.isfinite(grad).all()
         assert value.item() == 0 if kind == "cox" else value.item() < 0
 
     def test_data_without_events_is_an_error(self, kind):
-        _, time, event, _ = cohort()
+        _, data, _ = cohort()
         with pytest.raises(ValueError, match="no events"):
-            build(kind, time, torch.zeros_like(event))
+            build(kind, replace(data, event=torch.zeros_like(data.event)))
         with pytest.raises(ValueError, match="no events"):
-            build(kind, time, event).target(time, event, event == 0)
+            build(kind, data).target(replace(data, observed=data.event == 0))
 
     def test_curvature_is_the_second_derivative_of_the_profile(self, kind):
-        _, time, event, eta = cohort(n=25)
-        target = build(kind, time, event, n_intervals=4).target(time, event)
+        _, data, eta = cohort(n=25)
+        target = build(kind, data, n_intervals=4).target(data)
         here = target.curvature(eta[:, None])
         step = 1e-4 * torch.eye(len(eta), dtype=torch.float64)
         up = [target.curvature((eta + s)[:, None]) for s in step]
@@ -185,8 +192,8 @@ class TestFamily:
         torch.testing.assert_close(target.loglik(eta[:, None]), here.loglik)
 
     def test_weights_are_the_answer_of_the_baseline(self, kind):
-        _, time, event, eta = cohort(n=60)
-        target = build(kind, time, event, n_intervals=4).target(time, event)
+        _, data, eta = cohort(n=60)
+        target = build(kind, data, n_intervals=4).target(data)
         times = torch.tensor([1e6], dtype=torch.float64)
 
         def log_groups(eta):

@@ -2,13 +2,14 @@
 
 import doctest
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from mvlatent.data.outcome_data import TargetData
-from mvlatent.outcomes import TARGETS, BlockHead, target_likelihood
+from mvlatent.outcomes import TARGETS, BlockHead, outcome_likelihood, outcome_target
 from mvlatent.outcomes.continuous import ContinuousTarget
 from mvlatent.outcomes.ordinal import Ordinal, OrdinalTarget, ordered_log_prob
 from mvlatent.specs import TARGET_KINDS, Target
@@ -37,7 +38,7 @@ def simulate(kind, n=N, seed=0):
 
 
 def bound(kind, data):
-    return target_likelihood(data, Target("y", kind=kind)).target(data.value, data.observed)
+    return outcome_target(data, Target("y", kind=kind))
 
 
 def test_registry_has_the_kinds_of_the_spec():
@@ -54,12 +55,12 @@ def test_examples(name):
 class TestKinds:
     def test_missing_values_do_not_count(self, kind):
         x, data = simulate(kind)
-        module = target_likelihood(data, Target("y", kind=kind))
+        module = outcome_likelihood(data, Target("y", kind=kind))
         eta = (x @ BETA).requires_grad_()
-        value = module.log_prob(eta, data.value, data.observed)
+        value = module.log_prob(eta, data)
         assert (value[~data.observed] == 0).all() and (value[data.observed] < 5).all()
-        garbage = torch.where(data.observed, data.value, 1.0)
-        again = module.log_prob(eta, garbage, data.observed)
+        garbage = replace(data, value=torch.where(data.observed, data.value, 1.0))
+        again = module.log_prob(eta, garbage)
         torch.testing.assert_close(value, again)
         grads = torch.autograd.grad(value.sum(), [eta, *module.parameters()])
         assert all(torch.isfinite(g).all() for g in grads)
@@ -75,19 +76,19 @@ class TestKinds:
         _, data = simulate(kind)
         nobody = TargetData(data.value, torch.zeros_like(data.observed), data.levels)
         with pytest.raises(ValueError, match="is observed"):
-            target_likelihood(nobody, Target("y", kind=kind))
+            outcome_likelihood(nobody, Target("y", kind=kind))
 
     def test_extreme_predictors_have_finite_gradients(self, kind):
         x, data = simulate(kind)
-        module = target_likelihood(data, Target("y", kind=kind))
+        module = outcome_likelihood(data, Target("y", kind=kind))
         far = (1e3 * x.float() @ BETA.float()).requires_grad_()
-        module.log_prob(far, data.value.float(), data.observed).sum().backward()
+        module.log_prob(far, replace(data, value=data.value.float())).sum().backward()
         assert torch.isfinite(far.grad).all()
 
     def test_module_and_profile_have_the_same_maximum(self, kind):
         """The profile is the module at the baseline that suits the predictor."""
         x, data = simulate(kind)
-        module = target_likelihood(data, Target("y", kind=kind)).double()
+        module = outcome_likelihood(data, Target("y", kind=kind)).double()
         eta = x @ BETA
         optimiser = torch.optim.LBFGS(
             module.parameters(), max_iter=300, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
@@ -95,7 +96,7 @@ class TestKinds:
 
         def loss():
             optimiser.zero_grad()
-            value = -module.log_prob(eta, data.value, data.observed).sum()
+            value = -module.log_prob(eta, data).sum()
             value.backward()
             return value
 
@@ -103,7 +104,7 @@ class TestKinds:
         options = {}
         if kind == "continuous":
             options = {"noise": float(module.log_noise.detach().exp())}
-            target = ContinuousTarget(data.value, data.observed, **options)
+            target = ContinuousTarget(data, **options)
         else:
             target = bound(kind, data)
         found = target.loglik(eta[data.observed][:, None])
@@ -175,7 +176,7 @@ def test_continuous_head_is_bayesian_linear_regression(p):
     wide = torch.randn(N, p, generator=source(3), dtype=torch.float64)
     wide[:, :3] = x
     sigma, tau = 0.6, 0.4
-    target = ContinuousTarget(data.value, data.observed, noise=sigma)
+    target = ContinuousTarget(data, noise=sigma)
     head = BlockHead.fit({"x": wide}, target, fixed_sd={"x": tau})
     rows = wide[data.observed]
     scale = float((rows - rows.mean(0)).square().mean().sqrt())
@@ -234,7 +235,7 @@ def test_more_columns_than_patients_leave_noise():
     x = torch.randn(80, 400, generator=g, dtype=torch.float64)
     y = x[:, :40] @ torch.full((40,), 0.15, dtype=torch.float64)
     y = y + torch.randn(80, generator=g, dtype=torch.float64)
-    head = BlockHead.fit({"x": x}, ContinuousTarget(y))
+    head = BlockHead.fit({"x": x}, ContinuousTarget(TargetData(y)))
     assert 0.4 < head.baseline.noise().item() < 1.6
 
 
@@ -273,7 +274,8 @@ def test_two_levels_are_a_logistic_regression():
     found = ordered_log_prob(eta, codes, cut)
     expected = torch.distributions.Bernoulli(logits=eta - 0.4).log_prob(codes.double())
     torch.testing.assert_close(found, expected)
-    head = BlockHead.fit({"x": eta[:, None]}, OrdinalTarget(codes.double(), None, 2))
+    levels = TargetData(codes.double(), levels=("no", "yes"))
+    head = BlockHead.fit({"x": eta[:, None]}, OrdinalTarget(levels))
     assert head.baseline.probabilities(torch.zeros(3).double()).shape == (3, 2)
 
 
@@ -289,8 +291,7 @@ def test_probabilities_far_out_are_exact():
 def test_a_level_that_nobody_has_stays_finite(nobody):
     x, data = simulate("ordinal")
     value = torch.where(data.value == nobody, (data.value + 1) % 4, data.value)
-    target = Ordinal.from_data(value, data.observed, 4).target(value, data.observed)
-    head = BlockHead.fit({"x": x}, target)
+    head = BlockHead.fit({"x": x}, bound("ordinal", replace(data, value=value)))
     cuts = head.baseline.cuts()
     assert torch.isfinite(cuts).all() and (cuts.diff() > 0).all()
     eta, moved = head.joint_draws({"x": x}, 50, source(0))
@@ -301,4 +302,4 @@ def test_a_level_that_nobody_has_stays_finite(nobody):
 
 def test_levels_are_two_or_more():
     with pytest.raises(ValueError, match="at least two levels"):
-        Ordinal.from_data(torch.zeros(4), torch.ones(4).bool(), 1)
+        Ordinal.from_data(TargetData(torch.zeros(4), levels=("only",)))
