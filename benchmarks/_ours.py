@@ -79,12 +79,12 @@ def _read(
 def _latent_head(model: Any, test: Any, times: np.ndarray) -> Prediction:
     """Read a second head, fitted on the latents and the clinical columns alone."""
     from mvlatent.reading.blocks import head_blocks
-    from mvlatent.reading.outcome import fit_survival
+    from mvlatent.reading.outcome import fit_outcome
 
     trained = model.trained
     latents = model.latents(test)
     blocks = head_blocks(model.latents(), trained.bases)
-    reported = fit_survival(blocks, model.cohort(), trained.roles.survival, kinds=LATENT_BLOCKS)
+    reported = fit_outcome(blocks, model.cohort(), trained.roles.survival, kinds=LATENT_BLOCKS)
     risk = reported.predict(latents, trained.bases)[:, 0]
     curves = reported.curves(latents, trained.bases, times, level=None, n_samples=N_SAMPLES, seed=0)
     return Prediction(risk.numpy(), np.asarray(curves[0]))

@@ -11,13 +11,7 @@ from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.reading.outcome import Reported
-from mvlatent.reading.summaries import (
-    Summary,
-    median_time,
-    restricted_mean,
-    survival_summary,
-    time_grid,
-)
+from mvlatent.reading.summaries import SUMMARIES
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
@@ -85,11 +79,8 @@ class Predictions:
             In the unit of the training times; with ``interval`` columns ``median``, ``lower``,
             ``upper``.
         """
-        reported = self._survival(outcome)
-        times = time_grid(reported.head(blocks), reported.horizon)
-        return self._summary(
-            "median", median_time, reported, times, mdata, interval, given, n_samples, seed, blocks
-        )
+        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        return self._summary("median", None, mdata, interval, given, outcome, options)
 
     def predict_rmst(
         self,
@@ -123,21 +114,8 @@ class Predictions:
         ValueError
             If the horizon is not positive or lies beyond the last training event.
         """
-        reported = self._survival(outcome)
-        check_horizon(horizon, reported)
-        times = time_grid(reported.head(blocks), float(horizon))
-        return self._summary(
-            "rmst",
-            restricted_mean,
-            reported,
-            times,
-            mdata,
-            interval,
-            given,
-            n_samples,
-            seed,
-            blocks,
-        )
+        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        return self._summary("rmst", horizon, mdata, interval, given, outcome, options)
 
     def predict_risk_at(
         self,
@@ -170,44 +148,35 @@ class Predictions:
         ValueError
             If the horizon is not positive or lies beyond the last training event.
         """
-        reported = self._survival(outcome)
-        check_horizon(horizon, reported)
-
-        def risk(times: np.ndarray, curves: np.ndarray) -> np.ndarray:
-            return 1.0 - curves[..., -1, :]
-
-        times = np.array([float(horizon)])
-        return self._summary(
-            "risk", risk, reported, times, mdata, interval, given, n_samples, seed, blocks
-        )
+        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        return self._summary("risk", horizon, mdata, interval, given, outcome, options)
 
     def _summary(
         self,
         name: str,
-        summary: Summary,
-        reported: Reported,
-        times: np.ndarray,
-        mdata: Any,
+        horizon: float | None,
+        mdata: MuData | AnnData | None,
         interval: float | None,
         given: Sequence[str] | str | None,
-        n_samples: int,
-        seed: int,
-        blocks: str,
+        outcome: str | None,
+        options: dict[str, Any],
     ) -> pd.Series | pd.DataFrame:
-        """One number a patient from drawn curves."""
+        """One of `SUMMARIES` a patient, up to a horizon or the last training event."""
+        reported = self._survival(outcome)
+        if horizon is not None:
+            check_horizon(horizon, reported)
         if interval is not None and not 0 < interval < 1:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
+        end = float(reported.horizon if horizon is None else horizon)
+        value, times = SUMMARIES[name]
         latents = self.latents(mdata, given=given)
-        found = survival_summary(
-            reported,
+        found = reported.curves(
             latents,
             self.trained.bases,
-            times,
-            summary,
+            times(reported.head(options["blocks"]), end),
             level=interval,
-            n_samples=n_samples,
-            seed=seed,
-            blocks=blocks,
+            summary=value,
+            **options,
         )
         index = list(latents.cohort.obs_names)
         if interval is None:

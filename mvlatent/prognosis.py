@@ -11,7 +11,7 @@ from mudata import MuData
 from mvlatent.outcomes.causes import CauseHeads, Head
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.predictions import Predictions, check_horizon
-from mvlatent.reading.blocks import head_blocks
+from mvlatent.reading.blocks import head_blocks, trim
 from mvlatent.reading.hazard_ratios import (
     block_hazard_ratios,
     column_hazard_ratios,
@@ -136,7 +136,7 @@ class Prognosis(Predictions):
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
             features = head_blocks(self.latents(mdata), self.trained.bases)
-            return block_hazard_ratios(head, _trimmed(features, head), **options)
+            return block_hazard_ratios(head, trim(features, head.coef), **options)
         preparation = self.trained.preparation
         sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
         technical = [level for group in preparation.technical_groups for level in group.levels]
@@ -290,7 +290,3 @@ def _of_cause(head: Head, cause: int) -> BlockHead:
         choices = ", ".join(map(str, range(1, len(heads) + 1)))
         raise ValueError(f"cause {cause!r} is not one of {choices}.")
     return heads[cause - 1]
-
-
-def _trimmed(blocks: dict[str, Any], head: BlockHead) -> dict[str, Any]:
-    return {name: blocks[name][:, : len(coef)] for name, coef in head.coef.items()}

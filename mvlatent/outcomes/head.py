@@ -12,23 +12,17 @@ from torch import Tensor
 
 from .averaging import averaged, joint_baseline
 from .blocks import BlockScaling, checked_blocks, starting_sds
-from .continuous import NormalNoise
 from .evidence import fit_block_sds
-from .labels import Intercepts
-from .mixture import Component, HeadPosterior, LaplaceMixture, SampledPosterior
-from .ordinal import Cutpoints
+from .head_state import saved, saved_fields
+from .mixture import Component, HeadPosterior, LaplaceMixture
 from .sds import sd_points, sd_scales
 from .spaces import Shrinkage, make_space
-from .survival import BASELINES, survival_curves
+from .survival import survival_curves
 from .target import Baseline, BaselineShape, Target
 
 __all__ = ["BlockHead"]
 
 N_SDS = 16  # points of the sds' posterior
-BASELINE_KINDS: dict[str, type[BaselineShape]] = {
-    **BASELINES,
-    **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
-}
 
 
 @dataclass
@@ -298,64 +292,9 @@ class BlockHead:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Everything `from_state` needs: a JSON-able dict and arrays; no patient's row."""
-        json = {
-            "tau": self.tau,
-            "sizes": list(self._scaling.sizes),
-            "log_marginal": self.log_marginal,
-            "converged": self.converged,
-            "path": self.path,
-            "baseline": self._profile.kind,
-            "posterior": POSTERIORS[type(self._posterior)],
-        }
-        arrays = {"mean": self._scaling.mean, "scale": self._scaling.scale, "mode": self._mode}
-        for c, part in enumerate(self._shrinkage):
-            arrays |= {f"q.{c}": part.q, f"rest.{c}": part.rest}
-        arrays |= {f"joint.{k}": v for k, v in vars(self._baseline).items()}
-        out = {k: np.ascontiguousarray(v.numpy()) for k, v in arrays.items()}
-        if self._posterior is not None:
-            out |= {f"posterior.{k}": v for k, v in self._posterior.state().items()}
-        return json, out | {f"profile.{k}": v for k, v in self._profile.state().items()}
+        return saved(self)
 
     @classmethod
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a head from `state`."""
-        start = "posterior."
-        own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
-        tensors = {
-            k: torch.as_tensor(np.array(v)) for k, v in arrays.items() if not k.startswith(start)
-        }
-        n_outputs = len(tensors["mode"])
-        part = {
-            prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            for prefix in ("joint.", "profile.")
-        }
-        scaling = BlockScaling(
-            tuple(json["tau"]), tuple(json["sizes"]), tensors["mean"], tensors["scale"]
-        )
-        return cls(
-            dict(json["tau"]),
-            json["log_marginal"],
-            json["converged"],
-            list(json["path"]),
-            scaling,
-            tensors["mode"],
-            [Shrinkage(tensors[f"q.{c}"], tensors[f"rest.{c}"]) for c in range(n_outputs)],
-            BASELINE_KINDS[json["baseline"]].from_state(part["profile."]),
-            Baseline(**part["joint."]),
-            _posterior_from_state(json.get("posterior"), own),
-        )
-
-
-POSTERIORS: dict[type, str | None] = {
-    type(None): None,
-    LaplaceMixture: "laplace",
-    SampledPosterior: "sampled",
-}
-
-
-def _posterior_from_state(
-    kind: str | None, arrays: Mapping[str, np.ndarray]
-) -> HeadPosterior | None:
-    if kind is None:
-        return None
-    return (LaplaceMixture if kind == "laplace" else SampledPosterior).from_state(arrays)
+        return cls(**saved_fields(json, arrays))

@@ -11,7 +11,7 @@ from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
 
-__all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick"]
+__all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick", "trim"]
 
 BLOCK_KINDS = ("shared", "private", "scores", "clinical", "technical")
 
@@ -35,6 +35,11 @@ def pick(blocks: Mapping[str, Tensor], kinds: Iterable[str]) -> dict[str, Tensor
             choices = ", ".join([*BLOCK_KINDS, *blocks])
             raise KeyError(f"no head block {name!r}; the blocks are {choices}.")
     return {name: x for name, x in blocks.items() if block_kind(name) in wanted or name in wanted}
+
+
+def trim(blocks: Mapping[str, Tensor], coef: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Blocks of a head with coefficients (p_b, C), cut to the leading columns that it knows."""
+    return {name: blocks[name][..., : len(c)] for name, c in coef.items()}
 
 
 def head_blocks(latents: Latents, bases: Mapping[str, Basis]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from mvlatent.outcomes.continuous import NormalNoise
 from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.posterior import Latents
-from mvlatent.reading.blocks import head_blocks, head_draws, pick
+from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
 from mvlatent.reading.choice import (
     AUTO,
     LabelOutcome,
@@ -26,10 +26,11 @@ from mvlatent.reading.choice import (
     TargetOutcome,
     choose_blocks,
 )
-from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
+from mvlatent.reading.summaries import Summary
+from mvlatent.specs import Labels, OutcomeSpec, Survival
 from mvlatent.vae.basis import Basis
 
-__all__ = ["Reported", "fit_labels", "fit_outcome", "fit_survival", "fit_target"]
+__all__ = ["Reported", "fit_outcome"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
 SHARED_ONLY = ("shared", "clinical", "technical")
@@ -77,7 +78,7 @@ class Reported:
     def predict(self, latents: Latents, bases: dict[str, Basis], *, blocks: str = "full") -> Tensor:
         """Linear predictors at the posterior mean, (n, C)."""
         head = self.head(blocks)
-        return head.predict(_trim(head_blocks(latents, bases), head))[0]
+        return head.predict(trim(head_blocks(latents, bases), head.coef))[0]
 
     def draws(
         self,
@@ -103,7 +104,7 @@ class Reported:
             chunk = Latents(latents.vae, latents.cohort.subset(list(range(rows.start, rows.stop))))
             drawn = head_draws(chunk, bases, head.coef, n_samples, seed + 7919 * start)
             generator = torch.Generator().manual_seed(seed)
-            yield rows, head, _trim(drawn, head), generator
+            yield rows, head, trim(drawn, head.coef), generator
 
     def curves(
         self,
@@ -116,10 +117,12 @@ class Reported:
         seed: int,
         blocks: str = "full",
         cause: int | None = None,
+        summary: Summary | None = None,
     ) -> list[np.ndarray]:
         """Posterior mean survival (T, n) and, with a level, the ends of its band.
 
-        With a ``cause`` the cumulative incidence of that competing cause instead.
+        With a ``cause`` the cumulative incidence of that competing cause instead. With a
+        ``summary`` that of the mean curve, (n,), and a band of those of the drawn curves.
 
         Raises
         ------
@@ -134,8 +137,8 @@ class Reported:
         grid = torch.as_tensor(times, dtype=torch.float64)
         data = latents.cohort.outcome(SurvivalData, self.name)
         strata = None if data is None else data.stratum
-        ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
-        out = [np.empty((len(times), len(latents.cohort))) for _ in range(1 + len(ends))]
+        shape = (len(latents.cohort),) if summary else (len(times), len(latents.cohort))
+        out = [np.empty(shape) for _ in range(1 if level is None else 3)]
         drawn = self.draws(
             latents, bases, n_samples=n_samples, seed=seed, blocks=blocks, n_times=len(times)
         )
@@ -143,11 +146,8 @@ class Reported:
             stratum = None if strata is None else strata[rows]
             draw = _incidence(head, cause) if isinstance(head, CauseHeads) else head.survival_draws
             curves = draw(grid, features, n_samples, generator, stratum=stratum)
-            out[0][:, rows] = curves.mean(0).numpy()
-            if ends:
-                quantiles = np.quantile(curves.numpy(), ends, axis=0)
-                for end, quantile in zip(out[1:], quantiles, strict=True):
-                    end[:, rows] = quantile
+            for whole, own in zip(out, _bands(times, curves, level, summary), strict=True):
+                whole[..., rows] = own
         return out
 
     def probabilities(
@@ -218,35 +218,26 @@ def _incidence(head: CauseHeads, cause: int | None) -> Callable[..., Tensor]:
     return partial(head.incidence_draws, cause=cause)
 
 
-def _trim(blocks: dict[str, Tensor], head: Head) -> dict[str, Tensor]:
-    """Leading columns of the blocks that the head was fitted on."""
-    return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
+def _bands(
+    times: np.ndarray, curves: Tensor, level: float | None, summary: Summary | None
+) -> list[np.ndarray]:
+    """Mean of drawn curves (S, T, n), or its summary, and with a level the ends of a band."""
+    mean, drawn = curves.mean(0).numpy(), curves.numpy()
+    if summary is not None:
+        mean = summary(times, mean)
+    if level is None:
+        return [mean]
+    ends = [0.5 - level / 2, 0.5 + level / 2]
+    if summary is None:
+        return [mean, *np.quantile(drawn, ends, axis=0)]
+    # an infinite median is an order statistic like any other: no interpolation
+    return [mean, *np.quantile(summary(times, drawn), ends, axis=0, method="inverted_cdf")]
 
 
-def _fit_pair(
-    blocks: dict[str, Tensor], outcome: Outcome, kinds: Sequence[str], name: str | None
+def fit_outcome(
+    blocks: dict[str, Tensor], cohort: Cohort, spec: OutcomeSpec, *, kinds: Sequence[str] = AUTO
 ) -> Reported:
-    chosen = tuple(kinds)
-    scores: dict[str, float] = {}
-    if chosen == AUTO:
-        chosen, scores = choose_blocks(blocks, outcome)
-    target = outcome.target()
-    wide = pick(blocks, chosen)
-    narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
-    full = fit_head(wide, target)
-    shared = full if list(wide) == list(narrow) else fit_head(narrow, target)
-    return Reported(full, shared, outcome.horizon, scores, name)
-
-
-def fit_survival(
-    blocks: dict[str, Tensor],
-    cohort: Cohort,
-    spec: Survival,
-    *,
-    kinds: Sequence[str] = AUTO,
-    name: str | None = None,
-) -> Reported:
-    """Reported survival heads of the training patients; risk is the log hazard ratio.
+    """Reported heads of an outcome of the training patients.
 
     Parameters
     ----------
@@ -258,45 +249,27 @@ def fit_survival(
         The outcome.
     kinds
         Blocks of the head; ``("auto",)`` takes what inner folds prefer.
-    name
-        Name of the outcome in the cohort; ``None`` is the first of its kind.
     """
-    return _fit_pair(blocks, SurvivalOutcome(cohort, spec, name), kinds, name)
-
-
-def fit_labels(
-    blocks: dict[str, Tensor],
-    cohort: Cohort,
-    *,
-    kinds: Sequence[str] = AUTO,
-    name: str | None = None,
-) -> Reported:
-    """Reported label heads of the training patients, as `fit_survival`."""
-    leading = {
-        key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
-        for key, x in blocks.items()
-    }
-    return _fit_pair(leading, LabelOutcome(cohort, name), kinds, name)
-
-
-def fit_target(
-    blocks: dict[str, Tensor],
-    cohort: Cohort,
-    spec: Target,
-    *,
-    kinds: Sequence[str] = AUTO,
-    name: str | None = None,
-) -> Reported:
-    """Reported heads of an ordinal or continuous target, as `fit_survival`."""
-    return _fit_pair(blocks, TargetOutcome(cohort, spec, name), kinds, name)
-
-
-def fit_outcome(
-    blocks: dict[str, Tensor], cohort: Cohort, spec: OutcomeSpec, *, kinds: Sequence[str] = AUTO
-) -> Reported:
-    """Reported heads of an outcome of any kind, as `fit_survival`."""
-    if isinstance(spec, Survival):
-        return fit_survival(blocks, cohort, spec, kinds=kinds, name=spec.name)
     if isinstance(spec, Labels):
-        return fit_labels(blocks, cohort, kinds=kinds, name=spec.name)
-    return fit_target(blocks, cohort, spec, kinds=kinds, name=spec.name)
+        blocks = {
+            key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
+            for key, x in blocks.items()
+        }
+    outcome = _outcome(cohort, spec)
+    chosen, scores = tuple(kinds), dict[str, float]()
+    if chosen == AUTO:
+        chosen, scores = choose_blocks(blocks, outcome)
+    target = outcome.target()
+    wide = pick(blocks, chosen)
+    narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
+    full = fit_head(wide, target)
+    shared = full if list(wide) == list(narrow) else fit_head(narrow, target)
+    return Reported(full, shared, outcome.horizon, scores, spec.name)
+
+
+def _outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:
+    if isinstance(spec, Survival):
+        return SurvivalOutcome(cohort, spec, spec.name)
+    if isinstance(spec, Labels):
+        return LabelOutcome(cohort, spec.name)
+    return TargetOutcome(cohort, spec, spec.name)

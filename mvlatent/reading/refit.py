@@ -11,6 +11,7 @@ from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
 from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.outcomes.nuts import sample_head
+from mvlatent.reading.blocks import trim
 from mvlatent.specs import Survival
 
 __all__ = ["METHODS", "refit"]
@@ -54,7 +55,7 @@ def refit(
     data = cohort.outcome(SurvivalData, spec.name)
     if data is None:
         raise ValueError("the patients have no survival outcome to fit a head to.")
-    features = {name: blocks[name][:, : len(coef)] for name, coef in head.coef.items()}
+    features = trim(blocks, head.coef)
     target = outcome_target(data, spec)
     again = fit_head(features, target)
     if method == "laplace":

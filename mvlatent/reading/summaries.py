@@ -1,20 +1,24 @@
-"""Survival curves in one number: median, restricted mean and risk at a horizon, with intervals."""
+"""Survival curves in one number: median, restricted mean and risk at a horizon."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes.causes import CauseHeads, Head
 from mvlatent.outcomes.target import LinearBaseline
-from mvlatent.posterior import Latents
-from mvlatent.reading.outcome import Reported
-from mvlatent.vae.basis import Basis
 
-__all__ = ["median_time", "restricted_mean", "survival_summary", "time_grid"]
+__all__ = [
+    "SUMMARIES",
+    "CurveSummary",
+    "Summary",
+    "median_time",
+    "restricted_mean",
+    "risk_at_the_end",
+    "time_grid",
+]
 
 N_TIMES = 200
 
@@ -66,37 +70,27 @@ def restricted_mean(times: np.ndarray, curves: np.ndarray) -> np.ndarray:
     return (middle * np.diff(times)[:, None]).sum(-2)
 
 
-def survival_summary(
-    reported: Reported,
-    latents: Latents,
-    bases: dict[str, Basis],
-    times: np.ndarray,
-    summary: Summary,
-    *,
-    level: float | None,
-    n_samples: int,
-    seed: int,
-    blocks: str,
-) -> list[np.ndarray]:
-    """Summary of the posterior mean curve (n,) and, with a level, the ends of its band.
+def risk_at_the_end(times: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Probability of the event by the last time.
 
-    Draws are those of `Reported.curves`; the band holds the summaries of the drawn curves.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> risk_at_the_end(np.array([0.0, 1.0]), np.array([[1.0, 1.0], [0.75, 0.5]]))
+    array([0.25, 0.5 ])
     """
-    grid = torch.as_tensor(times, dtype=torch.float64)
-    data = latents.cohort.outcome(SurvivalData, reported.name)
-    strata = None if data is None else data.stratum
-    ends = [] if level is None else [0.5 - level / 2, 0.5 + level / 2]
-    out = [np.empty(len(latents.cohort)) for _ in range(1 + len(ends))]
-    drawn = reported.draws(
-        latents, bases, n_samples=n_samples, seed=seed, blocks=blocks, n_times=len(times)
-    )
-    for rows, head, features, generator in drawn:
-        stratum = None if strata is None else strata[rows]
-        curves = head.survival_draws(grid, features, n_samples, generator, stratum=stratum)
-        found = curves.numpy()
-        out[0][rows] = summary(times, found.mean(0))
-        if ends:
-            # an infinite median is an order statistic like any other: no interpolation
-            bounds = np.quantile(summary(times, found), ends, axis=0, method="inverted_cdf")
-            out[1][rows], out[2][rows] = bounds
-    return out
+    return 1.0 - curves[..., -1, :]
+
+
+class CurveSummary(NamedTuple):
+    """A number that a survival curve comes to, and the times at which it is looked at for it."""
+
+    value: Summary
+    times: Callable[[Head, float], np.ndarray]
+
+
+SUMMARIES: dict[str, CurveSummary] = {
+    "median": CurveSummary(median_time, time_grid),
+    "rmst": CurveSummary(restricted_mean, time_grid),
+    "risk": CurveSummary(risk_at_the_end, lambda head, horizon: np.array([horizon])),
+}

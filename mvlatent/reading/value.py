@@ -13,7 +13,7 @@ from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.survival import survival_curves
 from mvlatent.outcomes.target import BaselineShape
 from mvlatent.posterior import Latents
-from mvlatent.reading.blocks import head_blocks, head_draws
+from mvlatent.reading.blocks import head_blocks, head_draws, trim
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
 
@@ -93,13 +93,9 @@ def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Coh
     return replace(cohort, views={**cohort.views, view: drawn})
 
 
-def _features(head: BlockHead, blocks: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: blocks[name][..., : len(coef)] for name, coef in head.coef.items()}
-
-
 def _log_hazard(head: BlockHead, latents: Latents, bases: dict[str, Basis]) -> Tensor:
     """Posterior mean log hazard, (n,): linear in the blocks, so at their means."""
-    return head.mean(_features(head, head_blocks(latents, bases)))[:, 0]
+    return head.mean(trim(head_blocks(latents, bases), head.coef))[:, 0]
 
 
 def _spread(
@@ -107,7 +103,7 @@ def _spread(
 ) -> Tensor:
     """Variance of the log hazard that the unknown blocks leave, coefficients at their mean."""
     drawn = head_draws(latents, bases, head.coef, n_samples, seed)
-    return head.mean(_features(head, drawn))[..., 0].var(0)
+    return head.mean(trim(drawn, head.coef))[..., 0].var(0)
 
 
 def _mean_risk(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes import BlockHead, Cox
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws
@@ -26,7 +27,8 @@ def clinical_head(n=300):
     x[:, 2] = (x[:, 2] > 0).double()
     time, event = survival_of(0.6 * x[:, 0] - 0.3 * x[:, 1])
     blocks = {"clinical": x}
-    head = BlockHead.fit(blocks, Cox().target(time, event), fixed_sd={"clinical": 1e3})
+    target = Cox().target(SurvivalData(time, event))
+    head = BlockHead.fit(blocks, target, fixed_sd={"clinical": 1e3})
     return blocks, time, event, head
 
 
@@ -122,9 +124,9 @@ def hazard_on_views(make_cohort, make_vae):
         latents = Latents(make_vae(cohort, seed=1), cohort)
         blocks = head_blocks(latents, {})
         eta = sum(blocks[name].double() @ weight for name, weight in on.items())
-        time, event = survival_of(eta.flatten(), seed=2, rate=0.2)
+        data = SurvivalData(*survival_of(eta.flatten(), seed=2, rate=0.2))
         x = {name: blocks[name] for name in on}
-        head = BlockHead.fit(x, Cox().target(time, event), fixed_sd=dict.fromkeys(on, 0.7))
+        head = BlockHead.fit(x, Cox().target(data), fixed_sd=dict.fromkeys(on, 0.7))
         return latents, head
 
     return make
