@@ -44,7 +44,9 @@ class Prognosis(Predictions):
         seed: int = 0,
         outcome: str | None = None,
     ) -> None:
-        """Refit the survival heads, at weight 1, on the frozen posterior of the fitted patients.
+        """Refit an outcome's heads, at weight 1, on the frozen posterior of the fitted patients.
+
+        Those of one outcome at a time: the heads of other outcomes stay as they are.
 
         Parameters
         ----------
@@ -57,18 +59,23 @@ class Prognosis(Predictions):
         seed
             Seed of the sampler.
         outcome
-            Which outcome.
+            Name of the outcome: survival, labels or a target; by default the first survival
+            outcome. Of competing risks the heads of all causes are refitted.
 
         Raises
         ------
         ValueError
-            If the method is not known, or the model was loaded without data.
+            If the method is not known, no outcome is named where there is no survival outcome, or
+            the model was loaded without data.
+        KeyError
+            If there is no outcome of that name.
         """
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(map(repr, METHODS))}.")
-        reported, cohort = self._survival(outcome), self.cohort()
+        roles = self.trained.roles
+        spec = roles.outcome(roles.named.get(outcome or "", "survival"), outcome)
+        reported, cohort = self.trained.outcomes[spec.name], self.cohort()
         blocks = training_blocks(self.trained, cohort)
-        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         options = {"num_samples": num_samples, "warmup": warmup, "seed": seed}
         same = reported.shared_only is reported.full
         for name in ("full", "shared_only"):

@@ -2,10 +2,12 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import mvlatent as mv
 from mvlatent import cli
@@ -237,6 +239,73 @@ def test_strata_of_one_outcome_are_not_those_of_another(small_fit, patients):
     assert model.predict_survival(new, TIMES, **options).notna().all(None)
 
 
+@pytest.mark.parametrize("method", ["laplace", "nuts"])
+def test_bands_of_a_target_are_kept(model, folder, patients, method):
+    """With sds averaged over, as they are by default, and with draws of a sampler."""
+    loaded = mv.MVLatent.load(folder, patients)
+    for name in ("purity", "stage"):
+        if method == "nuts":
+            loaded.refit_head(outcome=name, method="nuts", num_samples=30, warmup=20)
+        else:
+            assert len(loaded.trained.outcomes[name].full.posterior.components) > 4
+    loaded.save(folder.parent / method)
+    again = mv.MVLatent.load(folder.parent / method)
+    options = {"n_samples": 40, "seed": 1}
+    one, two = (m.predict_target(patients, interval=0.8, **options) for m in (loaded, again))
+    for part in ("mean", "sd", "lower", "upper"):
+        np.testing.assert_allclose(getattr(one, part), getattr(two, part), rtol=1e-5, atol=1e-6)
+    assert (one.lower < one.mean).all() and (one.mean < one.upper).all()
+    value = patients.obs["purity"]
+    inside = (one.lower <= value) & (value <= one.upper)
+    assert 0.65 < inside[value.notna()].mean() < 0.95
+    options |= {"outcome": "stage", "proba": True}
+    levels = [m.predict_target(patients, **options) for m in (loaded, again)]
+    np.testing.assert_allclose(*levels, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(levels[0].sum(axis=1), 1.0)
+
+
+# --- refitting ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(NAMES.values()))
+def test_a_refit_is_of_one_outcome_and_its_own_rows(model, folder, patients, name):
+    """Whatever head stands there, it comes out as `fit` made it; the others stay."""
+    own = mv.MVLatent.load(folder, patients)
+    reported, known = own.trained.outcomes[name], model.trained.outcomes[name]
+    others = {k: (r.full, r.shared_only) for k, r in own.trained.outcomes.items() if k != name}
+    for pair in ("full", "shared_only"):  # away from where they were, to see them come back
+        head = getattr(reported, pair)
+        setattr(reported, pair, replace(head, _mode=torch.zeros_like(head._mode)))
+    for head in (reported.full, reported.shared_only):
+        assert not any(coef.any() for coef in head.coef.values())
+    own.refit_head(outcome=name)
+    for pair in ("full", "shared_only"):
+        one, two = getattr(reported, pair), getattr(known, pair)
+        assert one.tau == pytest.approx(two.tau, rel=1e-3, abs=1e-5)
+        for block, coef in one.coef.items():
+            np.testing.assert_allclose(coef, two.coef[block], rtol=1e-3, atol=1e-5)
+    for k, (full, shared) in others.items():
+        kept = own.trained.outcomes[k]
+        assert kept.full is full and kept.shared_only is shared
+    for read in (r for r, n in NAMES.items() if n == name):
+        found, before = (READS[read](m, patients, outcome=name) for m in (own, model))
+        np.testing.assert_allclose(found, before, rtol=1e-3, atol=1e-4)
+
+
+def test_the_first_survival_outcome_is_refitted_by_default(folder, patients, small_fit):
+    own = mv.MVLatent.load(folder, patients)
+    before = {k: r.full for k, r in own.trained.outcomes.items()}
+    own.refit_head(method="nuts", num_samples=20, warmup=20)
+    changed = [k for k, r in own.trained.outcomes.items() if r.full is not before[k]]
+    assert changed == ["OS"]
+    with pytest.raises(KeyError, match="no survival outcome 'DSS'; there are 'OS', 'PFI'"):
+        own.refit_head(outcome="DSS")
+    alone = small_fit(patients, survival=None, labels="subtype", max_epochs=2)
+    with pytest.raises(ValueError, match="without a survival outcome"):
+        alone.refit_head()
+    alone.refit_head(outcome="subtype")
+
+
 # --- in training ----------------------------------------------------------------------------------
 
 
@@ -254,8 +323,6 @@ def test_heads_in_training(small_fit, patients):
 
 def test_weights_are_relative_pulls(small_fit, patients, make_vae):
     """The head of an outcome of weight 3 pulls three times as hard."""
-    import torch
-
     from mvlatent.objectives.objective import Objective
     from mvlatent.outcomes.training import training_heads
     from mvlatent.specs import Roles

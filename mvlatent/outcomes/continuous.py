@@ -95,6 +95,7 @@ class ContinuousTarget:
             raise ValueError("no value is observed: nothing to learn a target from")
         self._value = data.value[self.rows].double()
         self._held = noise is not None
+        self._free = float(len(self.rows))  # residuals that the coefficients do not take up
         self._floor = FLOOR * float(self._value.var(correction=0)) + 1e-30
         self.variance = self._floor * START / FLOOR if noise is None else noise**2
 
@@ -130,7 +131,8 @@ class ContinuousTarget:
         n = len(self.rows)
         intercept = (self._value - eta[:, 0]).mean()
         place = torch.stack([intercept, intercept.new_tensor(0.5 * math.log(self.variance))])
-        factor = torch.tensor([(self.variance / n) ** 0.5, 0.0 if self._held else (2 * n) ** -0.5])
+        spread = 0.0 if self._held else (2 * self._free) ** -0.5  # of the log sd
+        factor = torch.tensor([(self.variance / n) ** 0.5, spread])
         weights = eta.new_zeros(1, 2, n)
         weights[0, 0] = 1 / n
         return ProfiledBaseline(NormalNoise(factor.double().diag(), place), weights)
@@ -140,10 +142,10 @@ class ContinuousTarget:
         if self._held:
             return 0.0
         energy = float(self._residual(eta).square().sum())
-        free = max(len(self.rows) - 1.0 - n_effective, 1.0)
-        slope = abs(energy / self.variance - free) / 2
-        at_floor = energy / free <= self._floor
-        self.variance = max(energy / free, self._floor)
+        self._free = max(len(self.rows) - 1.0 - n_effective, 1.0)
+        slope = abs(energy / self.variance - self._free) / 2
+        at_floor = energy / self._free <= self._floor
+        self.variance = max(energy / self._free, self._floor)
         return 0.0 if at_floor else slope
 
 

@@ -1,4 +1,4 @@
-"""Refits of a reported survival head on the frozen posterior."""
+"""Refits of a reported head on the frozen posterior."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from functools import partial
 
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, SurvivalData
+from mvlatent.data.cohort import Cohort
+from mvlatent.data.outcome_data import OUTCOME_DATA
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
 from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.outcomes.nuts import sample_head
 from mvlatent.reading.blocks import trim
-from mvlatent.specs import Survival
+from mvlatent.specs import OutcomeSpec
 
 __all__ = ["METHODS", "refit"]
 
@@ -23,7 +24,7 @@ def refit(
     head: Head,
     blocks: Mapping[str, Tensor],
     cohort: Cohort,
-    spec: Survival,
+    spec: OutcomeSpec,
     *,
     method: str,
     num_samples: int,
@@ -41,7 +42,7 @@ def refit(
     cohort
         The patients, with their outcome.
     spec
-        The outcome.
+        The outcome, of any kind.
     method
         ``"laplace"`` or ``"nuts"``.
     num_samples, warmup, seed
@@ -50,11 +51,11 @@ def refit(
     Raises
     ------
     ValueError
-        If the patients have no survival outcome.
+        If the patients have no such outcome.
     """
-    data = cohort.outcome(SurvivalData, spec.name)
+    data = cohort.outcome(OUTCOME_DATA[spec.role], spec.name)
     if data is None:
-        raise ValueError("the patients have no survival outcome to fit a head to.")
+        raise ValueError(f"the patients have no outcome {spec.name!r} to fit a head to.")
     features = trim(blocks, head.coef)
     target = outcome_target(data, spec)
     again = fit_head(features, target)
