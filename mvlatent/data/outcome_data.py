@@ -38,6 +38,7 @@ class SurvivalData:
 
     Examples
     --------
+    >>> import torch
     >>> time, event = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 1.0])
     >>> SurvivalData(time, event).observed
     tensor([True, True, True])

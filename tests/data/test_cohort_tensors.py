@@ -1,11 +1,13 @@
 """The tensors the model sees: subsets, masks, and batches of rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from mvlatent.data.batches import batches
-from mvlatent.data.cohort import Cohort, CohortView, Group, LabelData, SurvivalData
+from mvlatent.data.cohort import Cohort, CohortView, Group, LabelData, SurvivalData, TargetData
 
 
 def cohort(n=6):
@@ -94,3 +96,16 @@ def test_batches_are_shuffled_and_reproducible():
     assert [len(p) for p in batches(7, 3, drop_one_row=False)] == [3, 3, 1]
     with pytest.raises(ValueError, match="positive"):
         next(batches(0, 3))
+
+
+def test_a_record_of_outcomes_says_what_is_known():
+    time, cause = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0, 1, 2, 1])
+    data = SurvivalData(time, (cause > 0).float(), entry=time / 2, cause=cause)
+    assert data.observed.all() and data.outcome.tolist() == [0, 1, 2, 1]
+    first = data.of_cause(1)
+    assert first.event.tolist() == [0, 1, 0, 1] == first.outcome.tolist() and first.cause is None
+    assert torch.equal(first.entry, data.entry)
+    some = replace(data, observed=torch.tensor([True, False, True, True])).known()
+    assert some.time.tolist() == [1, 3, 4] and some.cause.tolist() == [0, 2, 1]
+    assert some.time.dtype == some.event.dtype == some.entry.dtype == torch.float64
+    assert TargetData(time).observed.all()

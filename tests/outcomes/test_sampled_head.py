@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from mvlatent.data.cohort import LabelData, SurvivalData
-from mvlatent.outcomes import SURVIVAL, BlockHead, outcome_target
+from mvlatent.data.cohort import LabelData, SurvivalData, TargetData
+from mvlatent.outcomes import SURVIVAL, TARGETS, BlockHead, outcome_target
 from mvlatent.outcomes.nuts import sample_head
-from mvlatent.specs import Labels, Survival
+from mvlatent.specs import Labels, Survival, Target
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]
 
@@ -35,6 +35,33 @@ def labels():
     logits = torch.cat([1.5 * x["a"][:, :2], 0 * x["a"][:, :1]], 1)
     codes = (logits - torch.rand(len(logits), 3, generator=source(1)).log().neg().log()).argmax(1)
     return x, outcome_target(LabelData(codes, ("u", "v", "w")), Labels("y"))
+
+
+def value(kind):
+    x, _ = problem("cox")
+    eta = x["a"] @ torch.tensor([0.7, -0.5, 0.3]).double()
+    if kind == "continuous":
+        noise = 0.7 * torch.randn(len(eta), generator=source(1)).double()
+        return x, outcome_target(TargetData(eta + noise), Target("y"))
+    above = eta + torch.rand(len(eta), generator=source(1)).double().logit()
+    level = (above[:, None] > torch.tensor([-1.0, 0.5])).sum(1).float()
+    data = TargetData(level, levels=("I", "II", "III"))
+    return x, outcome_target(data, Target("y", kind="ordinal"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TARGETS)
+def test_laplace_of_a_target_agrees_with_the_sampler(kind):
+    x, target = value(kind)
+    head = BlockHead.fit(x, target, n_sds=48)
+    sampled = sample_head(head, x, target, num_samples=300, warmup=120, seed=1)
+    new = {k: torch.randn(60, v.shape[1], generator=source(8)).double() for k, v in x.items()}
+    (mean, variance), (exact, spread) = head.predict(new), sampled.predict(new)
+    assert ((mean - exact).square().mean() / spread.mean()).sqrt() < 0.2
+    assert (variance / spread).sqrt().mean() == pytest.approx(1.0, abs=0.12)
+    ours, theirs = (h.joint_draws(new, 600, source(0))[1] for h in (head, sampled))
+    torch.testing.assert_close(ours.mean(0), theirs.mean(0), rtol=0, atol=0.06)
+    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.25, atol=0)
 
 
 @pytest.mark.parametrize("kind", [*SINGLE, "labels"])

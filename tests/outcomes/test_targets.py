@@ -12,6 +12,7 @@ from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes import TARGETS, BlockHead, outcome_likelihood, outcome_target
 from mvlatent.outcomes.continuous import ContinuousTarget
 from mvlatent.outcomes.ordinal import Ordinal, OrdinalTarget, ordered_log_prob
+from mvlatent.outcomes.sds import PRIOR_SD
 from mvlatent.specs import TARGET_KINDS, Target
 
 N, LEVELS = 300, ("low", "mid", "high", "top")
@@ -45,7 +46,7 @@ def test_registry_has_the_kinds_of_the_spec():
     assert tuple(TARGETS) == TARGET_KINDS
 
 
-@pytest.mark.parametrize("name", ["continuous", "ordinal"])
+@pytest.mark.parametrize("name", ["continuous", "ordinal", "labels", "likelihoods", "head"])
 def test_examples(name):
     found = doctest.testmod(importlib.import_module(f"mvlatent.outcomes.{name}"))
     assert found.attempted > 0 and found.failed == 0
@@ -165,6 +166,40 @@ class TestKinds:
         head = BlockHead.fit({"x": x, "noise": noise}, bound(kind, data))
         assert head.tau["noise"] < 0.1 * head.tau["x"]
 
+    def test_bands_know_that_sds_are_uncertain(self, kind):
+        x, data = simulate(kind, n=120)
+        noise = torch.randn(120, 40, generator=source(5), dtype=torch.float64)
+        blocks = {"x": x, "noise": noise}
+        new = {
+            k: torch.randn(200, v.shape[1], generator=source(6)).double() for k, v in blocks.items()
+        }
+        head = BlockHead.fit(blocks, bound(kind, data))
+        plugged = BlockHead.fit(blocks, bound(kind, data), n_sds=0)
+        assert plugged.tau == head.tau and len(head.posterior.components) > 4
+        wide, narrow = (h.predict(new)[1].sqrt().mean() for h in (head, plugged))
+        assert 1.05 * narrow < wide < 2 * narrow
+        again = BlockHead.from_state(*head.state())
+        one, two = (h.joint_draws(new, 50, source(1)) for h in (head, again))
+        assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
+
+    def test_points_of_the_sds_integrate_their_posterior(self, kind):
+        x, data = simulate(kind, n=100)
+        x, scale = torch.cat([x, x.flip(0)], 1), PRIOR_SD / 6**0.5
+        grid = torch.linspace(-4, 1, 51, dtype=torch.float64).exp() * scale
+        evidence = [
+            BlockHead.fit({"x": x}, bound(kind, data), fixed_sd={"x": float(sd)}).log_marginal
+            for sd in grid
+        ]
+        density = torch.tensor(evidence) + grid.log() - 0.5 * (grid / scale).square()
+        weight = torch.softmax(density, 0)
+        mean = float(weight @ grid)
+        sd = float((weight @ (grid - mean).square()).sqrt())
+        parts = BlockHead.fit({"x": x}, bound(kind, data), n_sds=64).posterior.components
+        own = torch.tensor([part.weight for part in parts], dtype=torch.float64)
+        points = torch.stack([part.sd[0] for part in parts])
+        assert float(own @ points) == pytest.approx(mean, rel=0.03)
+        assert float((own @ (points - mean).square()).sqrt()) == pytest.approx(sd, rel=0.15)
+
 
 # --- continuous -------------------------------------------------------------------------------
 
@@ -228,6 +263,46 @@ def test_draws_of_a_continuous_head_have_its_moments():
     expected = variance[:, 0] + head.baseline.noise().item() ** 2 / n  # of the intercept
     torch.testing.assert_close(draws.mean(0), mean[:, 0], rtol=0, atol=4e-3)
     torch.testing.assert_close(draws.var(0), expected, rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize(("p", "narrower"), [(3, 0.95), (20, 0.9)])
+def test_a_continuous_head_averages_over_sds_and_noise(p, narrower):
+    """Against the posterior on a grid of both: half-normal sd, flat log noise, flat intercept."""
+    x, data = simulate("continuous", n=45)
+    x = torch.cat([x, torch.randn(45, p - 3, generator=source(3), dtype=torch.float64)], 1)
+    rows, y = x[data.observed], data.value[data.observed]
+    centre, size = rows.mean(0), float((rows - rows.mean(0)).square().mean().sqrt())
+    known = (rows - centre) / size
+    values, vectors = torch.linalg.eigh(known @ known.T)
+    values = values.clamp(min=0)[1:]  # without the direction of the intercept
+    vectors = vectors[:, 1:]
+    along = vectors.T @ (y - y.mean())
+    new = torch.randn(60, p, generator=source(4), dtype=torch.float64)
+    far = (new - centre) / size
+    cross = far @ known.T @ vectors
+    log_sigma = torch.linspace(-1.8, 0.9, 55, dtype=torch.float64)
+    ratio = torch.linspace(-4.0, 1.2, 53, dtype=torch.float64).exp()
+    sigma, tau = (g.flatten() for g in torch.meshgrid(log_sigma.exp(), ratio, indexing="ij"))
+    prior = tau.log() - 0.5 * tau.square()
+    square = (tau * PRIOR_SD).square() / p
+    spread = square[:, None] * values + sigma.square()[:, None]
+    weight = torch.softmax(prior - 0.5 * (spread.log() + along.square() / spread).sum(1), 0)
+    mean = square[:, None] * ((along / spread) @ cross.T)
+    within = square[:, None] * far.square().sum(1)
+    within = within - square.square()[:, None] * (cross.square() @ (1 / spread).T).T
+    expected = weight @ mean
+    variance = weight @ (within + mean.square()) - expected.square()
+    head = BlockHead.fit({"x": x}, bound("continuous", data), n_sds=32)
+    found, ours = (v[:, 0] for v in head.predict({"x": new}))
+    found = found - head._level()
+    assert ((found - expected).square().mean() / variance.mean()).sqrt() < 0.15
+    assert (ours / variance).sqrt().mean() == pytest.approx(1.0, abs=0.05)
+    noise = head.baseline.noise(head.joint_draws({"x": new}, 4000, source(0))[1]).log()
+    centre = float(weight @ sigma.log())
+    exact = float((weight @ (sigma.log() - centre).square()).sqrt())
+    assert float(noise.mean()) == pytest.approx(centre, abs=0.1)
+    # the noise is held while sds are averaged over, so that what they share of it is left out
+    assert narrower < float(noise.std()) / exact < 1.05
 
 
 def test_more_columns_than_patients_leave_noise():
