@@ -1,22 +1,17 @@
-"""Scores of out-of-fold predictions, and the tables that compare the arms."""
+"""The tables that compare the arms by their out-of-fold predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from _results import Results, time_grid
+from _results import Results
+from _scores import SCORES, calibration, fold_scores
 
-from mvlatent.tl import (
-    PairedDifference,
-    concordance,
-    d_calibration,
-    integrated_brier,
-    paired_difference,
-)
+from mvlatent.tl import PairedDifference, concordance, paired_difference
 
-__all__ = ["NAMES", "RIDGES", "calibration", "fold_scores", "markdown"]
+__all__ = ["NAMES", "RIDGES", "markdown"]
 
 NAMES = {
     "km": "Kaplan–Meier",
@@ -29,50 +24,18 @@ NAMES = {
     "ours_zw": "ours, [z, w]",
 }
 RIDGES = ("ridge", "ridge_views")
+SCORED = ("C", "Uno's C", "IBS", "log-lik")
 ONE_SIDED = 0.8  # level of the two-sided interval whose lower end is the one-sided 90 % bound
 LEGEND = """\
 Means over the folds; Harrell's C up to the end of follow-up, Uno's C and the integrated Brier score
 up to the 90 % quantile of the training times with censoring learnt on the training fold. D-cal: p
-value of D-calibration of the pooled out-of-fold predictions (small = not calibrated). Differences
-in Harrell's C are paired over folds, their standard error that of Nadeau and Bengio for 5-fold
+value of D-calibration of the pooled out-of-fold predictions (small = not calibrated). log-lik:
+censored log-likelihood a patient, with the hazard constant between ten times that spread the
+training events evenly (so that Breslow's steps fall in each) and a fall of log S of at least 1e-4.
+Differences are paired over folds, their standard error that of Nadeau and Bengio for 5-fold
 cross-validation. Seconds: CPU time of one fit with its tuning and the arm's predictions, one
 thread; our arms share one fit, whose time is in each.
 """
-
-
-def fold_scores(results: Results, cohorts: Iterable[str]) -> pd.DataFrame:
-    """Scores by cohort, fold and arm: ``c``, ``uno``, ``ibs``, ``seconds``."""
-    rows = []
-    for cohort in cohorts:
-        table = results.outcomes(cohort)
-        for fold in sorted(table["fold"].unique()):
-            test, train = table[table["fold"] == fold], table[table["fold"] != fold]
-            known = (train["time"].to_numpy(), train["event"].to_numpy())
-            tau = float(time_grid(known[0])[-1])
-            time, event = test["time"].to_numpy(), test["event"].to_numpy()
-            for arm in results.arms(cohort, fold):
-                found = results.load(cohort, fold, arm)
-                risk = found.risk.loc[test.index].to_numpy()
-                curves = found.curves[test.index]
-                rows.append(
-                    {
-                        "cohort": cohort,
-                        "fold": fold,
-                        "arm": arm,
-                        "c": concordance(time, event, risk),
-                        "uno": concordance(time, event, risk, kind="uno", train=known, tau=tau),
-                        "ibs": integrated_brier(time, event, curves, train=known),
-                        "seconds": found.seconds,
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def calibration(results: Results, cohort: str, arm: str) -> float:
-    """P value of D-calibration of an arm's pooled out-of-fold predictions."""
-    table = results.outcomes(cohort)
-    own = pd.concat([results.load(cohort, fold, arm).own for fold in table["fold"].unique()])
-    return d_calibration(table["time"], table["event"], own.loc[table.index]).p_value
 
 
 def name_of(arm: str) -> str:
@@ -97,7 +60,7 @@ def _order(arms: Iterable[str]) -> list[str]:
 def _difference(
     scores: pd.DataFrame, arm: str, other: str, *, ratio: float = 0.0, level: float = 0.95
 ) -> PairedDifference | None:
-    """Paired difference in C of two arms, rows their pairs; None where there is none."""
+    """Paired difference of two arms in one score, rows their pairs; None where there is none."""
     if arm == other or arm not in scores or other not in scores:
         return None
     pairs = scores[[arm, other]].dropna()
@@ -113,6 +76,10 @@ def _signed(difference: PairedDifference | None, *, bound: bool = False) -> str:
     return f"{text} (> {difference.lower:+.3f})" if bound else text
 
 
+def _scored(means: pd.Series) -> list[str]:
+    return [f"{means[score]:.3f}" for score in SCORES[:-1]]
+
+
 def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     rule = ["---", *["---:"] * (len(header) - 1)]
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
@@ -123,7 +90,7 @@ def cohort_table(results: Results, scores: pd.DataFrame, cohort: str) -> list[st
     part = scores[scores["cohort"] == cohort]
     n_folds = results.outcomes(cohort)["fold"].nunique()
     by_fold = part.pivot(index="fold", columns="arm", values="c")
-    means = part.groupby("arm")[["c", "uno", "ibs", "seconds"]].mean()
+    means = part.groupby("arm")[list(SCORES)].mean()
     rows = []
     for arm in _order(means.index):
         m, done = means.loc[arm], int(by_fold[arm].notna().sum())
@@ -133,10 +100,9 @@ def cohort_table(results: Results, scores: pd.DataFrame, cohort: str) -> list[st
         differences = [
             _signed(_difference(by_fold, arm, other, ratio=1 / (n_folds - 1))) for other in RIDGES
         ]
-        scored = [f"{m['c']:.3f}", f"{m['uno']:.3f}", f"{m['ibs']:.3f}", p_value]
-        rows.append([name, *scored, *differences, f"{m['seconds']:.1f}"])
+        rows.append([name, *_scored(m), p_value, *differences, f"{m['seconds']:.1f}"])
     heads = [f"ΔC to {name_of(r)}" for r in RIDGES]
-    return _lines(["arm", "C", "Uno's C", "IBS", "D-cal p", *heads, "seconds"], rows)
+    return _lines(["arm", *SCORED, "D-cal p", *heads, "seconds"], rows)
 
 
 def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]) -> list[str]:
@@ -148,7 +114,7 @@ def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]
         for arm in scores["arm"].unique()
         if all(counts.get((arm, c), 0) == n for c, n in folds.items())
     ]
-    means = scores.groupby(["arm", "cohort"])[["c", "uno", "ibs", "seconds"]].mean()
+    means = scores.groupby(["arm", "cohort"])[list(SCORES)].mean()
     by_cohort = means["c"].unstack("arm")
     rows = []
     for arm in _order(complete):
@@ -158,10 +124,36 @@ def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]
             _signed(_difference(by_cohort, arm, other, level=ONE_SIDED), bound=True)
             for other in RIDGES
         ]
-        scored = [f"{m['c']:.3f}", f"{m['uno']:.3f}", f"{m['ibs']:.3f}", f"{off} of {len(cohorts)}"]
-        rows.append([name_of(arm), *scored, *differences, f"{m['seconds']:.1f}"])
+        seconds = f"{m['seconds']:.1f}"
+        rows.append([name_of(arm), *_scored(m), f"{off} of {len(cohorts)}", *differences, seconds])
     heads = [f"ΔC to {name_of(r)} (one-sided 90 % bound)" for r in RIDGES]
-    return _lines(["arm", "C", "Uno's C", "IBS", "D-cal p < .05", *heads, "seconds"], rows)
+    return _lines(["arm", *SCORED, "D-cal p < .05", *heads, "seconds"], rows)
+
+
+def opponents(arms: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs to compare in every score: ours and a ridge, ours and ours under a tag."""
+    known = list(arms)
+    for arm in ("ours", "ours_z"):
+        tagged = [other for other in known if other.startswith(f"{arm}@")]
+        rivals = [*(RIDGES if arm == "ours" else ()), *sorted(tagged)]
+        if arm in known:
+            yield from ((arm, other) for other in rivals if other in known)
+
+
+def paired_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]) -> list[str]:
+    """Lines of the differences between two arms in discrimination and curves, cohort by cohort."""
+    rows = []
+    for arm, other in opponents(scores["arm"].unique()):
+        for cohort in cohorts:
+            part = scores[scores["cohort"] == cohort]
+            ratio = 1 / (results.outcomes(cohort)["fold"].nunique() - 1)
+            found = [
+                _signed(_difference(part.pivot(index="fold", columns="arm", values=score),
+                                    arm, other, ratio=ratio))
+                for score in ("c", "ibs", "loglik")
+            ]  # fmt: skip
+            rows.append([f"{name_of(arm)} − {name_of(other)}", cohort.upper(), *found])
+    return _lines(["arms", "cohort", "ΔC", "ΔIBS (less is better)", "Δlog-lik"], rows)
 
 
 def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str]) -> str:
@@ -171,6 +163,8 @@ def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str
     if len(cohorts) > 1 and len(scores):
         lines += ["## Mean of the cohorts", "", "Standard errors are over the cohort means.", ""]
         lines += [*overall_table(results, scores, cohorts), ""]
+    if len(scores) and list(opponents(scores["arm"].unique())):
+        lines += ["## Pair by pair", "", *paired_table(results, scores, cohorts), ""]
     for cohort in cohorts:
         table = results.outcomes(cohort)
         events, folds = int(table["event"].sum()), table["fold"].nunique()

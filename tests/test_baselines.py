@@ -20,7 +20,7 @@ baselines = importlib.import_module("_baselines")
 folds = importlib.import_module("_folds")
 results = importlib.import_module("_results")
 ridge = importlib.import_module("_ridge_cox")
-table = importlib.import_module("_table")
+scoring = importlib.import_module("_scores")
 tcga = importlib.import_module("tcga")
 
 
@@ -224,7 +224,7 @@ def test_a_failing_arm_stops_no_other(data, tmp_path, monkeypatch):
 def test_scores_are_those_of_the_predictions(data, tmp_path):
     run(data, tmp_path, "--arms", "clinical", "ridge")
     kept = results.Results(tmp_path, {"folds": "mcat_fold", "views": None})
-    scores = table.fold_scores(kept, ["toy"]).set_index(["fold", "arm"])
+    scores = scoring.fold_scores(kept, ["toy"]).set_index(["fold", "arm"])
     truth = kept.outcomes("toy")
     test = truth[truth["fold"] == 2]
     found = kept.load("toy", 2, "ridge")

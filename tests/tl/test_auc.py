@@ -58,18 +58,6 @@ def test_auc_equals_torchsurv():
     np.testing.assert_allclose(tl.time_dependent_auc(time, event, risk, at), reference, rtol=1e-5)
 
 
-def test_auc_equals_scikit_survival():
-    metrics = pytest.importorskip("sksurv.metrics")
-    from sksurv.util import Surv
-
-    time, event, risk = _outcome(150, 3)
-    at = np.quantile(time, [0.2, 0.4, 0.6, 0.8])
-    outcome = Surv.from_arrays(event.astype(bool), time)
-    values, mean = metrics.cumulative_dynamic_auc(outcome, outcome, risk, at)
-    np.testing.assert_allclose(tl.time_dependent_auc(time, event, risk, at), values)
-    assert tl.integrated_auc(time, event, risk, at) == pytest.approx(mean)
-
-
 def test_uncensored_auc_equals_scikit_learn_and_its_integral_is_weighted_by_deaths():
     from sklearn.metrics import roc_auc_score
 
