@@ -136,7 +136,7 @@ class Prognosis(Predictions):
         head = _of_cause(self._survival(outcome).head(blocks), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = head_blocks(self.latents(mdata), self.trained.bases, head.coef)
             return block_hazard_ratios(head, _trimmed(features, head), **options)
         preparation = self.trained.preparation
         sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
@@ -147,7 +147,7 @@ class Prognosis(Predictions):
         if per == "unit":
             units = column_units(sizes, preparation)
         else:
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = head_blocks(self.latents(mdata), self.trained.bases, sizes)
             units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
         return column_hazard_ratios(head, names, units, **options)
 

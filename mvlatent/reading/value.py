@@ -99,7 +99,7 @@ def _features(head: BlockHead, blocks: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _log_hazard(head: BlockHead, latents: Latents, bases: dict[str, Basis]) -> Tensor:
     """Posterior mean log hazard, (n,): linear in the blocks, so at their means."""
-    return head.mean(_features(head, head_blocks(latents, bases)))[:, 0]
+    return head.mean(_features(head, head_blocks(latents, bases, head.coef)))[:, 0]
 
 
 def _spread(
