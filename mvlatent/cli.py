@@ -31,11 +31,43 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Model = Annotated[Path, typer.Option(help="Folder for the model.")]
 TimeEvent = Annotated[
     list[str] | None,
-    typer.Option(help="Columns of time and event; again for another.", metavar="T E"),
+    typer.Option(
+        help="Columns of time and event, named or not: OS=months dead; again for another.",
+        metavar="[NAME=]T E",
+    ),
 ]
-Kind = Annotated[str, typer.Option(help=f"One of {', '.join(SURVIVAL_KINDS)}.")]
+Kind = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=f"{', '.join(SURVIVAL_KINDS)}: of every survival outcome, or of one.",
+        metavar="[NAME=]KIND",
+    ),
+]
+Strata = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column whose levels have a baseline hazard each; of every outcome, or of one.",
+        metavar="[NAME=]COLUMN",
+    ),
+]
+Entry = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of the times at which patients came under observation; as --strata.",
+        metavar="[NAME=]COLUMN",
+    ),
+]
 Batch = Annotated[str | None, typer.Option(help="Column of the site.")]
-Classes = Annotated[list[str] | None, typer.Option(help="Column of classes; again for another.")]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of classes; again for another.", metavar="[NAME=]COLUMN"),
+]
+Outcomes = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Outcome to predict, by its name; again for another. Without, all.", metavar="NAME"
+    ),
+]
 Values = Annotated[
     list[str] | None,
     typer.Option(help=f"COLUMN=KIND, {' or '.join(TARGET_KINDS)}; again for another."),
@@ -85,7 +117,9 @@ def fit(
     clinical: Clinical = None,
     technical: Technical = None,
     views: Views = None,
-    survival_kind: Kind = SURVIVAL_KINDS[0],
+    survival_kind: Kind = None,
+    strata: Strata = None,
+    entry: Entry = None,
     n_shared: Shared = 16,
     n_private: Private = 8,
     max_epochs: Epochs = None,
@@ -98,15 +132,16 @@ def fit(
 ) -> None:
     """Fit a model to a cohort and save it to a folder."""
     from mvlatent.commands.fit import run_fit
+    from mvlatent.commands.outcomes import parse_labels, parse_survival, parse_targets
 
+    outcomes = parse_survival(
+        survival or [], kinds=survival_kind or [], strata=strata or [], entries=entry or []
+    )
     run_fit(
         cohort,
         out,
-        survival=survival or [],
-        survival_kind=survival_kind,
+        outcomes=[*outcomes, *parse_labels(labels or []), *parse_targets(target or [])],
         batch=batch,
-        labels=labels or [],
-        targets=target or [],
         clinical=clinical or [],
         technical=technical or [],
         views=views or [],
@@ -125,13 +160,14 @@ def transform(
     model: Annotated[Path, typer.Argument(help="Folder of a fitted model.")],
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="File to write, of the cohort's kind: .h5mu or .h5ad.")],
+    outcome: Outcomes = None,
     overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Write latents, risk and class probabilities of patients into a copy of their cohort."""
     from mvlatent.commands.transform import run_transform
 
-    run_transform(model, cohort, out, overwrite=overwrite)
+    run_transform(model, cohort, out, outcomes=outcome or [], overwrite=overwrite)
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

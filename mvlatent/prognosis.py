@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import pandas as pd
@@ -142,7 +143,7 @@ class Prognosis(Predictions):
         head = _of_cause(self._survival(outcome).head(blocks), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = head_blocks(self.latents(mdata), self.trained.bases, head.coef)
             return block_hazard_ratios(head, trim(features, head.coef), **options)
         preparation = self.trained.preparation
         sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
@@ -153,7 +154,7 @@ class Prognosis(Predictions):
         if per == "unit":
             units = column_units(sizes, preparation)
         else:
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = head_blocks(self.latents(mdata), self.trained.bases, sizes)
             units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
         return column_hazard_ratios(head, names, units, **options)
 
@@ -192,7 +193,10 @@ class Prognosis(Predictions):
         DataFrame
             One row a block, ``shared``, ``private:<view>``, ``scores:<view>``, ``clinical``,
             ``technical``; columns ``share`` (they sum to 1), ``lower``, ``upper``. For
-            `mvlatent.pl.ledger`.
+            `mvlatent.pl.ledger`. They are shares of what variance there is:
+            ``attrs["constant"]`` is the posterior probability that there is none, because no block
+            says anything of prognosis. Where that is more likely than not, or the patients do not
+            differ, all three are NaN, with a warning.
 
         Raises
         ------
@@ -256,7 +260,8 @@ class Prognosis(Predictions):
         Returns
         -------
         Series
-            Expected reduction, sorted; empty if every patient has the view.
+            Expected reduction, sorted; empty, with a warning that names the view, if every patient
+            has it, so that a loop over views and cohorts can go on.
 
         Raises
         ------
@@ -276,6 +281,12 @@ class Prognosis(Predictions):
         cohort = self.cohort(mdata)
         lacking = cohort.subset(~cohort.views[view].present)
         if not len(lacking):
+            warnings.warn(
+                f"all {len(cohort)} patients have view {view!r}: there is nobody to order it for, "
+                "so the ranking is empty.",
+                UserWarning,
+                stacklevel=2,
+            )
             return pd.Series([], [], dtype=float, name=f"value of {view}")
         found = expected_reduction(
             _of_cause(head, cause),

@@ -44,7 +44,8 @@ class Reader(OutcomeReader):
     """The reading half of `mvlatent.MVLatent`.
 
     Every method takes ``mdata`` (the fitted patients by default, or new ones) and ``given``, the
-    views that may be looked at; rows come back in the order of ``mdata.obs_names``.
+    views that may be looked at; rows come back in the order of ``mdata.obs_names``. New patients
+    need no outcome, and clinical columns only where a head takes them.
     """
 
     roles: Roles

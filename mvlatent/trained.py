@@ -37,7 +37,9 @@ class Options:
     Parameters
     ----------
     n_shared, n_private
-        Dimensions of z and of each private latent: the most that are used, see ``rank``.
+        Dimensions of z and of each private latent: the most that are used, see ``rank``. A fit
+        refuses more than the cohort can hold: one fewer than its patients, and as many as it (or
+        for ``n_private`` its widest view) has columns.
     decoder
         ``"linear"``, ``"additive"`` or ``"mlp"``.
     encoder

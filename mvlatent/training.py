@@ -69,8 +69,15 @@ def train(
         Show a progress bar.
     warm_start
         A fitted model of the same shape whose weights replace the spectral start.
+
+    Raises
+    ------
+    ValueError
+        If an option does not go with the others, or asks for more factors than the patients and
+        columns can hold.
     """
     _check_objectives(roles, options, plan)
+    _check_sizes(tables, options)
     plan = plan.resolved(validated=validation_size > 0)
     held_out = _validation_rows(len(tables), validation_size, plan.seed)
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
@@ -134,6 +141,30 @@ def _check_objectives(roles: Roles, options: Options, plan: Plan) -> None:
             "shared_first clamps the private latents while z learns from the cross-view term; add "
             "objectives={'cross_view': 1.0}."
         )
+
+
+def _check_sizes(tables: Tables, options: Options) -> None:
+    """ValueError if there are more factors than the cohort can hold; defaults always pass.
+
+    N patients differ in N - 1 directions at most, and in no more than there are columns.
+    """
+    n_columns = sum(len(view.features) for view in tables.views.values())
+    room = {name: (int(v.present.sum()), len(v.features)) for name, v in tables.views.items()}
+    widest = max(room, key=lambda name: _most(*room[name]))
+    for what, asked, (n, p), where in (
+        ("n_shared", options.n_shared, (len(tables), n_columns), "the cohort"),
+        ("n_private", options.n_private, room[widest], f"view {widest!r}, which has most room,"),
+    ):
+        most = max(_most(n, p), getattr(Options, what))  # rank="auto" leaves on what there is
+        if asked > most:
+            raise ValueError(
+                f"{what}={asked} is more than {where} can hold with {n} patients and {p} columns; "
+                f"take {what}={most} or fewer (rank='auto' switches off those that are spare)."
+            )
+
+
+def _most(n_patients: int, n_columns: int) -> int:
+    return min(n_patients - 1, n_columns)
 
 
 def _report(trained: Trained, cohort: Cohort) -> None:

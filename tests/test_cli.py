@@ -10,6 +10,7 @@ from scipy import sparse
 
 import mvlatent as mv
 from mvlatent import cli
+from mvlatent.commands.outcomes import parse_survival
 from mvlatent.specs import SURVIVAL_KINDS
 
 ROLES = ["--batch", "site", "--survival", "survival_months", "event", "--labels", "subtype"]
@@ -88,6 +89,73 @@ def test_without_folds_it_says_so(place, tmp_path, capsys):
     assert {k: v.likelihood for k, v in views.items()} == {"rna": "normal", "mut": "bernoulli"}
 
 
+@pytest.fixture(scope="module")
+def several(many_outcomes, tmp_path_factory):
+    """A folder with a cohort of several outcomes and a model that names them."""
+    folder = tmp_path_factory.mktemp("several")
+    mdata = many_outcomes(n=150)
+    mdata.obs["start"] = 0.2 * mdata.obs["pfi_months"]
+    mdata.obs["arm"] = np.where(np.arange(150) % 2, "a", "b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mdata.write(folder / "cohort.h5mu")
+    run("fit", folder / "cohort.h5mu", "--survival", "OS=survival_months", "event",
+        "--survival", "PFI=pfi_months", "pfi_event", "--survival-kind", "PFI=cox",
+        "--strata", "arm", "--entry", "PFI=start", "--labels", "type=subtype", "--clinical", "age",
+        *QUICK, "--out", folder / "model")  # fmt: skip
+    return folder
+
+
+def test_outcomes_are_named_stratified_and_entered_late(several):
+    roles = mv.MVLatent.load(several / "model").roles
+    os, pfi, label = roles.outcome_specs
+    assert (os.name, os.time, os.event, os.kind) == (
+        "OS", "survival_months", "event", "piecewise",
+    )  # fmt: skip
+    assert (pfi.name, pfi.time, pfi.kind) == ("PFI", "pfi_months", "cox")
+    assert (os.strata, os.entry, pfi.strata, pfi.entry) == ("arm", None, "arm", "start")
+    assert (label.name, label.column) == ("type", "subtype")
+
+
+def test_the_outcome_that_is_asked_for_is_predicted(several, tmp_path):
+    run("transform", several / "model", several / "cohort.h5mu", "--outcome", "PFI",
+        "--out", tmp_path / "out.h5mu")  # fmt: skip
+    found = read(tmp_path / "out.h5mu")
+    assert [c for c in found.obs if c.startswith("mvlatent_")] == ["mvlatent_risk_PFI"]
+    model, data = mv.MVLatent.load(several / "model"), read(several / "cohort.h5mu")
+    risk = model.predict_risk(data, outcome="PFI")[found.obs_names]
+    np.testing.assert_allclose(found.obs["mvlatent_risk_PFI"], risk, atol=1e-5)
+
+
+def test_patients_without_clinical_columns_have_latents(several, tmp_path, capsys):
+    data = read(several / "cohort.h5mu")
+    del data.obs["age"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.write(tmp_path / "new.h5mu")
+        model = mv.MVLatent.load(several / "model")
+    taking = [k for k, head in model.trained.outcomes.items() if "clinical" in head.full.coef]
+    assert taking
+    run("transform", several / "model", tmp_path / "new.h5mu", "--out", tmp_path / "out.h5mu")
+    assert f"no predictions of {', '.join(taking)}: " in capsys.readouterr().out
+    found = read(tmp_path / "out.h5mu")
+    assert np.isfinite(found.obsm["X_mvlatent"]).all()
+    asked = ["transform", several / "model", tmp_path / "new.h5mu", "--outcome", taking[0]]
+    with pytest.raises(SystemExit) as end:
+        cli.main([*map(str, asked), "--out", str(tmp_path / "no.h5mu")])
+    assert end.value.code == 1 and "'age'" in capsys.readouterr().err
+    assert not (tmp_path / "no.h5mu").exists()
+
+
+def test_options_of_one_outcome_go_before_those_of_all():
+    typed = ["OS=t", "dead", "u", "back"]
+    os, back = parse_survival(typed, kinds=["back=cox", "discrete"], entries=["OS=start"])
+    assert (os.kind, os.entry, back.name, back.kind) == ("discrete", "start", "back", "cox")
+    assert back.entry is None
+    with pytest.raises(ValueError, match=r"--strata a: given twice; name the outcome, NAME=a"):
+        parse_survival(typed, strata=["b", "a"])
+
+
 MISTAKES = {
     "no file": (["fit", "nowhere.h5mu", "--out", "M"], "nowhere.h5mu"),
     "no column": (["fit", "COHORT", "--batch", "hospital", "--out", "M"], "hospital"),
@@ -100,6 +168,19 @@ MISTAKES = {
     "no folder": (["transform", "MODEL", "COHORT", "--out", "no/x.h5mu"], "no folder"),
     "views of one table": (["fit", "TABLE", "--out", "M"], "--views"),
     "no such entry": (["fit", "TABLE", "--views", "rna", "ADT", "--out", "M"], "'ADT'"),
+    "no outcome to stratify": (
+        ["fit", "COHORT", "--strata", "site", "--out", "M"],
+        "--strata site",
+    ),
+    "entry of no outcome": (
+        ["fit", "COHORT", "--survival", "OS=a", "b", "--entry", "PFI=c", "--out", "M"],
+        "--entry PFI=c: no survival outcome 'PFI'; there are 'OS'",
+    ),
+    "half a survival": (["fit", "COHORT", "--survival", "OS=a", "--out", "M"], "--survival OS=a"),
+    "no such outcome": (
+        ["transform", "MODEL", "COHORT", "--outcome", "OS", "--out", "x.h5mu"],
+        "--outcome OS: no such outcome; the model has 'event', 'subtype'",
+    ),
     "no survival kind": (
         ["fit", "COHORT", "--survival", "a", "b", "--survival-kind", "aft", "--out", "M"],
         "aft",

@@ -2,6 +2,7 @@
 
 import warnings
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -395,8 +396,6 @@ def test_a_single_column_may_be_named_by_a_string(small_cohort, small_fit):
 
 
 def test_an_anndata_with_its_views_named(small_cohort):
-    import anndata
-
     mdata = small_cohort()
     rna = mdata.mod["rna"]
     adata = anndata.AnnData(rna.X.copy(), obs=mdata.obs.loc[rna.obs_names].copy(), var=rna.var)
@@ -434,6 +433,12 @@ def first(column, value):
 
 def constant_view(mdata):
     mdata.mod["img"].X[:] = 1.0
+
+
+def wide(mdata):
+    rna = mdata.mod["rna"]
+    x = np.random.default_rng(0).normal(size=(rna.n_obs, 1000)).astype("float32")
+    mdata.mod["rna"] = anndata.AnnData(x, obs=rna.obs[[]].copy())
 
 
 def half_counts(mdata):
@@ -482,6 +487,22 @@ MISTAKES = {
     "power of no view": (nothing, {"likelihood_power": {"dna": 0.5}}, "dna"),
     "exact nonlinear": (nothing, {"decoder": "mlp", "encoder": "exact"}, "exact"),
     "bad size": (nothing, {"n_shared": 0}, "n_shared"),
+    "more factors than patients": (
+        wide,
+        {"n_shared": 500},
+        "n_shared=500.*80 patients and 1022 columns; take n_shared=79 or fewer",
+    ),
+    "more factors than columns": (
+        nothing,
+        {"n_shared": 47},
+        "n_shared=47.*80 patients and 46 columns; take n_shared=46",
+    ),
+    "more private factors than columns": (
+        nothing,
+        {"n_private": 25},
+        "n_private=25.*view 'rna'.* 24 columns; take n_private=24",
+    ),
+    "private factors by view": (nothing, {"n_private": {"rna": 3}}, "n_private must be a positive"),
     "head of no block": (nothing, {"head_blocks": ("shared", "genes")}, "genes"),
 }
 

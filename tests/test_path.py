@@ -1,5 +1,7 @@
 """A path: warm starts in order, honest held-out scores, and the rule that chooses."""
 
+from importlib import import_module
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -98,6 +100,38 @@ def test_scores_are_those_of_the_held_out_patients(calls, cohort, monkeypatch):
     assert row["c_index"] == pytest.approx(c)
 
 
+@pytest.mark.parametrize("typed", ["survival", "outcomes"])
+def test_the_outcome_that_is_asked_for_is_scored(many_outcomes, monkeypatch, typed):
+    mdata, models, fit = many_outcomes(n=90), [], model_module.fit
+    monkeypatch.setattr(
+        model_module, "fit", lambda *a, **k: models.append(fit(*a, **k)) or models[-1]
+    )
+    pairs = {"OS": ("survival_months", "event"), "PFI": ("pfi_months", "pfi_event")}
+    specs = {"survival": pairs, "outcomes": [mv.Survival(*c, name=k) for k, c in pairs.items()]}
+    found = path(
+        mdata, "alignment", [1.0], holdout=0.4, outcome="PFI", **{typed: specs[typed]}, **QUICK
+    )
+    (model,) = models
+    held_out = mdata[~mdata.obs_names.isin(model.adata.obs_names)].copy()
+    known = held_out.obs["pfi_months"].notna()
+    risk = model.predict_risk(held_out, outcome="PFI", blocks="shared")[known]
+    columns = held_out.obs.loc[known]
+    c = mv.tl.concordance(columns["pfi_months"], columns["pfi_event"], risk)
+    assert found.table["c_index"].item() == pytest.approx(c)
+
+
+def test_folds_are_stratified_by_the_events_of_the_outcome(many_outcomes, monkeypatch):
+    mdata, seen = many_outcomes(n=90), []
+    module = import_module("mvlatent.study.path")
+    monkeypatch.setattr(module, "_one_fold", lambda m, fold, *rest: seen.append(fold) or [])
+    monkeypatch.setattr(module, "_summary", lambda scores: scores)
+    pairs = {"OS": ("survival_months", "event"), "PFI": ("pfi_months", "pfi_event")}
+    for outcome, event in (("OS", "event"), ("PFI", "pfi_event")):
+        path(mdata, "alignment", [1.0], folds=3, survival=pairs, outcome=outcome)
+        counts = pd.crosstab(seen[-1], mdata.obs[event].astype(str).to_numpy())
+        assert (counts.max() - counts.min() <= 1).all()
+
+
 def test_without_roles_there_is_less_to_score(cohort):
     found = path(cohort, "separation", [1.0], holdout=0.3, **QUICK)
     assert {c for c in found.table if not c.endswith("_se")} == {"cross_view", "private"}
@@ -154,6 +188,14 @@ def test_what_cannot_be_chosen_by():
         ("alignment", [1.0], {"holdout": 1.5}, ValueError, "holdout must be a share"),
         ("alignment", [1.0], {"folds": "nowhere"}, KeyError, "no column 'nowhere'"),
         ("alignment", [1.0], {"prefer": "best"}, ValueError, "'strongest' or 'weakest'"),
+        ("alignment", [1.0], {"outcome": "OS"}, KeyError, "outcome 'OS'; there are none"),
+        (
+            "alignment",
+            [1.0],
+            {"outcome": "DSS", "survival": {"OS": ("survival_months", "event")}},
+            KeyError,
+            "no survival outcome 'DSS'; there are 'OS'",
+        ),
     ],
 )
 def test_mistakes_are_named_before_anything_is_fitted(

@@ -189,7 +189,9 @@ def test_value_of_a_view_ranks_those_who_lack_it(model, cohort):
     of = {k: np.mean([v for name, v in values.items() if count[name] == k]) for k in (1, 2)}
     assert of[1] > of[2]
     assert model.value_of("rna", mdata, horizon=20.0, n_samples=30).between(0, 0.25).all()
-    assert model.value_of("rna", new).empty
+    with pytest.warns(UserWarning, match="all 60 patients have view 'rna'"):
+        nobody = model.value_of("rna", new)
+    assert nobody.empty and nobody.name == values.name and nobody.dtype == values.dtype
     with pytest.raises(KeyError, match="no view 'blood'"):
         model.value_of("blood")
     with pytest.raises(ValueError, match="horizon"):

@@ -145,6 +145,7 @@ def _figures(model: Any, table: pd.DataFrame, data: Any) -> dict[str, Any]:
                 table["time"],
                 table["event"],
                 groups=3,
+                unit="months",
                 ax=ax,
                 title="Out-of-fold risk",
             ),

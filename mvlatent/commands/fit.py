@@ -9,7 +9,7 @@ from typing import Any
 
 from mvlatent.commands.files import check_target, read_cohort
 from mvlatent.commands.transform import write_predictions
-from mvlatent.specs import LIKELIHOODS, Labels, OutcomeSpec, Survival, Target
+from mvlatent.specs import LIKELIHOODS, Labels, OutcomeSpec, Target
 
 __all__ = ["run_fit"]
 
@@ -18,11 +18,8 @@ def run_fit(
     cohort: Path,
     out: Path,
     *,
-    survival: Sequence[str],
-    survival_kind: str,
+    outcomes: Sequence[OutcomeSpec],
     batch: str | None,
-    labels: Sequence[str],
-    targets: Sequence[str],
     clinical: Sequence[str],
     technical: Sequence[str],
     views: Sequence[str],
@@ -37,8 +34,6 @@ def run_fit(
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
     named = parse_views(views)
-    outcomes = [*parse_survival(survival, survival_kind), *map(Labels, labels)]
-    outcomes += parse_targets(targets)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
     if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
@@ -88,37 +83,6 @@ def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:
             choices = ", ".join(LIKELIHOODS)
             raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
     return named or None
-
-
-def parse_survival(columns: Sequence[str], kind: str) -> list[OutcomeSpec]:
-    """Survival outcomes of columns of time and event, one after the other.
-
-    Raises
-    ------
-    ValueError
-        If the last time has no event.
-
-    Examples
-    --------
-    >>> [outcome.event for outcome in parse_survival(["t", "dead", "u", "back"], "cox")]
-    ['dead', 'back']
-    """
-    if len(columns) % 2:
-        raise ValueError(f"--survival {columns[-1]}: give two columns, those of time and event.")
-    pairs = zip(columns[::2], columns[1::2], strict=True)
-    return [Survival(time, event, kind=kind) for time, event in pairs]
-
-
-def parse_targets(targets: Sequence[str]) -> list[OutcomeSpec]:
-    """Targets of ``column=kind`` or ``column`` (continuous).
-
-    Examples
-    --------
-    >>> [target.kind for target in parse_targets(["purity", "stage=ordinal"])]
-    ['continuous', 'ordinal']
-    """
-    named = [text.partition("=") for text in targets]
-    return [Target(column, kind=kind or "continuous") for column, _, kind in named]
 
 
 def _fit(data: Any, options: dict[str, Any]) -> Any:

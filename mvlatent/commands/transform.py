@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,56 @@ from mvlatent.commands.files import check_target, read_cohort, write_cohort
 __all__ = ["run_transform", "write_predictions"]
 
 
-def run_transform(model: Path, cohort: Path, out: Path, *, overwrite: bool) -> None:
+def run_transform(
+    model: Path, cohort: Path, out: Path, *, outcomes: Sequence[str], overwrite: bool
+) -> None:
     """Load the model, annotate a copy of the cohort and write it."""
     from mvlatent.io import load_trained
 
     data = read_cohort(cohort)
     check_target(out, (cohort.suffix,), overwrite=overwrite)
-    load_trained(model)  # a folder that holds no model is refused before the slow imports
+    # a folder that holds no model is refused before the slow imports
+    _check_outcomes(outcomes, list(load_trained(model).outcomes))
     from mvlatent.model import MVLatent
 
     fitted = MVLatent.load(model)
-    write_predictions(fitted, data, out)
+    left_out = write_predictions(fitted, data, out, outcomes=outcomes or None)
     print(f"{data.n_obs} patients: latents in obsm, predictions in obs, written to {out}")
+    if left_out:
+        print(left_out)
 
 
-def write_predictions(model: Any, data: Any, out: Path) -> None:
-    """Annotate ``data`` with latents and predicted outcomes and write it."""
-    from mvlatent.reading.annotate import annotate, outcome_columns
+def _check_outcomes(asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            choices = ", ".join(map(repr, known)) or "none"
+            raise ValueError(f"--outcome {name}: no such outcome; the model has {choices}.")
 
-    latents = model.latents(data)
+
+def write_predictions(
+    model: Any, data: Any, out: Path, *, outcomes: Sequence[str] | None = None
+) -> str:
+    """Annotate ``data`` with latents and predicted outcomes and write it.
+
+    Returns
+    -------
+    str
+        Which outcomes were left out and why. Of those that are asked for none is: a KeyError names
+        the columns that they need.
+    """
+    from mvlatent.reading.annotate import annotate, outcome_columns, unpredictable
+
+    latents, left_out = model.latents(data), ""
+    if outcomes is None and (cannot := unpredictable(model.trained, latents.cohort)):
+        outcomes = [name for name in model.trained.outcomes if name not in cannot]
+        columns = ", ".join(map(repr, latents.cohort.lacking))
+        left_out = (
+            f"no predictions of {', '.join(cannot)}: the patients lack the clinical columns "
+            f"{columns}; give them, empty where they are not known."
+        )
+    predicted = outcome_columns(model.trained, latents, outcomes=outcomes)
     annotate(data, model.trained, latents)
-    predicted = outcome_columns(model.trained, latents)
     for name, column in predicted.items():
         data.obs[name] = column.to_numpy()
     write_cohort(data, out)
+    return left_out

@@ -20,6 +20,7 @@ __all__ = [
     "label_categories",
     "positive_times",
     "time_floor",
+    "warn_of_zero_times",
 ]
 
 FOLLOW_UP_WORDS = ("follow", "last", "contact", "censor")
@@ -237,17 +238,25 @@ def time_floor(values: SurvivalValues, spec: Survival) -> float:
     return float(time[time > 0].min()) / 2
 
 
-def positive_times(values: SurvivalValues, floor: float, names: np.ndarray) -> np.ndarray:
-    """Return the times with 0 moved to ``floor`` (with a warning that names the patients)."""
+def positive_times(values: SurvivalValues, floor: float) -> np.ndarray:
+    """Return the times with 0 moved to ``floor``."""
+    return np.where(values.observed & (values.time == 0), floor, values.time)
+
+
+def warn_of_zero_times(values: SurvivalValues, floor: float, names: np.ndarray) -> int:
+    """Name the patients whose time is 0 in a warning, where there are any; return their number.
+
+    It is for the fit: whoever only reads a model has heard of it.
+    """
     zero = values.observed & (values.time == 0)
     if zero.any():
         warnings.warn(
             f"survival time is 0 for {quote(names[zero])}; taken as {floor:g}, half the smallest "
             f"positive time.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=7,
         )
-    return np.where(zero, floor, values.time)
+    return int(zero.sum())
 
 
 def label_categories(column: pd.Series, spec: Labels) -> tuple[str, ...]:

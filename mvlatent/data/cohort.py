@@ -171,6 +171,8 @@ class Cohort:
         A name for each column of ``clinical``.
     outcomes
         Outcomes by name; those that the patients lack are left out.
+    lacking
+        Clinical covariates that new patients have no column of: ``clinical`` is NaN there.
     """
 
     obs_names: tuple[str, ...]
@@ -180,6 +182,7 @@ class Cohort:
     clinical: Tensor
     clinical_names: tuple[str, ...]
     outcomes: dict[str, OutcomeData]
+    lacking: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -193,6 +196,7 @@ class Cohort:
         labels: LabelData | None = _KEPT,
         *,
         outcomes: dict[str, OutcomeData] | None = None,
+        lacking: tuple[str, ...] = (),
     ) -> None:
         """Hold the tensors; ``survival`` and ``labels`` put one outcome in place of their kind."""
         found = dict(outcomes or {})
@@ -215,6 +219,7 @@ class Cohort:
             clinical=clinical,
             clinical_names=clinical_names,
             outcomes=found,
+            lacking=lacking,
         )
 
     @property

@@ -104,7 +104,8 @@ class Preparation:
         """Return the patients as tensors, scaled and encoded as learnt.
 
         Sites and levels that the training rows lack become unknown, with a warning that names them.
-        Outcome columns that the tables lack give a cohort without that outcome.
+        Outcome columns that the tables lack give a cohort without that outcome, clinical columns
+        one that names them in ``lacking``: the latents can do without.
 
         Raises
         ------
@@ -123,6 +124,7 @@ class Preparation:
             clinical=_encode(tables, self.clinical),
             clinical_names=self.clinical_names,
             outcomes=self._outcomes(tables),
+            lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
         )
 
     @property
@@ -243,7 +245,10 @@ def _fit_encoders(
 
 def _encode(tables: Tables, encoders: Sequence[Encoder]) -> torch.Tensor:
     parts = [np.zeros((len(tables), 0), dtype=np.float32)]
-    parts += [e.encode(tables.obs[e.name]) for e in encoders]
+    for e in encoders:
+        known = e.name in tables.obs
+        unknown = np.full((len(tables), len(e.columns)), np.nan, dtype=np.float32)
+        parts.append(e.encode(tables.obs[e.name]) if known else unknown)
     return torch.from_numpy(np.concatenate(parts, axis=1))
 
 

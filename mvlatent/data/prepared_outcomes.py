@@ -17,6 +17,7 @@ from mvlatent.data.coding import (
     label_categories,
     positive_times,
     time_floor,
+    warn_of_zero_times,
 )
 from mvlatent.data.outcome_data import LabelData, SurvivalData
 from mvlatent.data.strata import Strata, fit_strata
@@ -50,7 +51,7 @@ class PreparedSurvival:
     def fit(
         cls, spec: Survival, obs: pd.DataFrame, what: str, *, shared_time: bool = False
     ) -> tuple[PreparedSurvival, list[str]]:
-        """Learn from training rows; also notes on what was pooled or is missing.
+        """Learn from training rows; also notes on what was pooled, moved or is missing.
 
         Raises
         ------
@@ -65,6 +66,8 @@ class PreparedSurvival:
             strata, notes = fit_strata(obs[spec.strata], values)
         if n := int((~values.observed).sum()):
             notes.append(f"{what}: {n} of {len(obs)} patients have no outcome")
+        if n := warn_of_zero_times(values, floor, np.asarray(obs.index)):
+            notes.append(f"{what}: time is 0 for {n} patients, taken as {floor:g}")
         return cls(floor, strata, shared_time), notes
 
     def data(self, spec: Survival, tables: Tables) -> SurvivalData | None:
@@ -83,7 +86,7 @@ class PreparedSurvival:
             found["entry"] = torch.from_numpy(values.entry.astype(np.float32))
         if values.cause is not None:
             found["cause"] = torch.from_numpy(np.where(seen, values.cause, 0.0).astype(np.int64))
-        time = positive_times(values, self.floor, tables.obs_names)
+        time = positive_times(values, self.floor)
         return SurvivalData(
             time=torch.from_numpy(np.where(seen, time, 1.0).astype(np.float32)),
             event=torch.from_numpy(np.where(seen, values.event, 0.0).astype(np.float32)),

@@ -146,8 +146,13 @@ def _spread(values: sparse.csr_matrix, where: np.ndarray) -> sparse.csr_matrix:
 
 
 def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
-    """Return the role columns; outcomes that new patients lack altogether are left out."""
-    groups: list[tuple[str, tuple[str, ...], bool]] = [("covariate", roles.covariates, False)]
+    """Return the role columns; left out are outcomes that new patients lack altogether.
+
+    So are their clinical columns: some heads need them, the latents do not.
+    """
+    needed = tuple(key for key in roles.covariates if key not in roles.clinical)
+    groups: list[tuple[str, tuple[str, ...], bool]] = [("covariate", needed, False)]
+    groups += [("covariate", (key,), transfer) for key in roles.clinical]
     uses: dict[str, int] = {}
     for outcome in roles.outcome_specs:
         for key in outcome.parts.values():
@@ -216,7 +221,8 @@ class Tables:
             What to read.
         reference
             What a model was prepared with. Features are then aligned to it by name (order and
-            additional ones do not matter), a whole view or the outcomes may be missing.
+            additional ones do not matter), a whole view, outcomes or clinical columns may be
+            missing.
 
         Returns
         -------

@@ -15,6 +15,7 @@ __all__ = [
     "colours",
     "new_axes",
     "outside_legend",
+    "time_label",
 ]
 
 # Okabe and Ito's colours, without black and with the yellow last.
@@ -67,3 +68,8 @@ def outside_legend(ax: "Axes", title: str | None = None) -> None:
         ncols=1 if n <= 16 else 2,
         alignment="left",
     )
+
+
+def time_label(unit: str | None, name: str = "time") -> str:
+    """Name an axis of time; its unit is in no data, so it is written where the user gives one."""
+    return name if unit is None else f"{name} ({unit})"

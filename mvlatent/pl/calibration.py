@@ -53,7 +53,7 @@ def d_calibration(
 def horizon_calibration(
     result: "HorizonCalibration",
     *,
-    unit: str = "months",
+    unit: str | None = None,
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -67,7 +67,7 @@ def horizon_calibration(
     result
         What the tool returned.
     unit
-        Unit of time, for the axis.
+        Unit of time to write at the axis, say ``"months"``; ``None`` writes none.
     title
         Title of the plot.
     ax
@@ -98,7 +98,8 @@ def horizon_calibration(
     if title:
         ax.set_title(title, loc="left")
     ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
-    ax.set(xlabel=f"predicted risk by {result.horizon:.3g} {unit}", ylabel="observed risk")
+    horizon = f"{result.horizon:.3g}" if unit is None else f"{result.horizon:.3g} {unit}"
+    ax.set(xlabel=f"predicted risk by {horizon}", ylabel="observed risk")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bare(ax)

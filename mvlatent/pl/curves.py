@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ def survival_curves(
     curves: Any,
     *,
     patients: Sequence[Any] | None = None,
-    unit: str = "months",
+    unit: str | None = None,
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -35,7 +35,7 @@ def survival_curves(
         Names (columns) to draw. ``None``: all; more than eight as thin lines without names or
         bands, their mean on top.
     unit
-        Unit of time, for the axis.
+        Unit of time to write at the axis, say ``"months"``; ``None`` writes none.
     title
         Title of the plot.
     ax
@@ -55,7 +55,7 @@ def survival_curves(
     'survival'
     """
     ax = _draw(curves, None, None, patients, "patients", ax)
-    ax.set(xlabel=f"time ({unit})", ylabel="survival", ylim=(0, 1.03))
+    ax.set(xlabel=time_label(unit), ylabel="survival", ylim=(0, 1.03))
     if title:
         ax.set_title(title, loc="left")
     return ax
@@ -67,7 +67,7 @@ def cumulative_incidence(
     lower: pd.DataFrame | None = None,
     upper: pd.DataFrame | None = None,
     columns: Sequence[Any] | None = None,
-    unit: str = "months",
+    unit: str | None = None,
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -84,7 +84,7 @@ def cumulative_incidence(
         Which to draw. ``None``: all; more than eight as thin lines without names or bands, their
         mean on top.
     unit
-        Unit of time, for the axis.
+        Unit of time to write at the axis, say ``"months"``; ``None`` writes none.
     title
         Title of the plot.
     ax
@@ -107,7 +107,7 @@ def cumulative_incidence(
     top = max(line.get_ydata().max() for line in ax.lines)  # type: ignore[union-attr]
     for band in ax.collections:
         top = max(top, band.get_datalim(ax.transData).y1)
-    ax.set(xlabel=f"time ({unit})", ylabel="cumulative incidence")
+    ax.set(xlabel=time_label(unit), ylabel="cumulative incidence")
     ax.set_ylim(0, min(1.03, 1.08 * float(top)) if top > 0 else 1)
     if title:
         ax.set_title(title, loc="left")
@@ -119,7 +119,7 @@ def time_dependent_auc(
     *,
     lower: pd.Series | pd.DataFrame | None = None,
     upper: pd.Series | pd.DataFrame | None = None,
-    unit: str = "months",
+    unit: str | None = None,
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -132,7 +132,7 @@ def time_dependent_auc(
     lower, upper
         Bounds, of the shape of ``values``.
     unit
-        Unit of time, for the axis.
+        Unit of time to write at the axis, say ``"months"``; ``None`` writes none.
     title
         Title of the plot.
     ax
@@ -156,7 +156,9 @@ def time_dependent_auc(
     ax = _draw(table, low, high, None, "models", ax, legend=named)
     ax.axhline(0.5, color="#333333", lw=1, ls="--", zorder=0)
     bottom = min(0.45, float(np.nanmin((table if low is None else low).to_numpy())) - 0.03)
-    ax.set(xlabel=f"time t ({unit})", ylabel="AUC of who dies by t", ylim=(max(bottom, 0), 1.0))
+    ax.set(
+        xlabel=time_label(unit, "time t"), ylabel="AUC of who dies by t", ylim=(max(bottom, 0), 1.0)
+    )
     if title:
         ax.set_title(title, loc="left")
     return ax

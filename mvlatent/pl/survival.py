@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def kaplan_meier(
     groups: int = 2,
     interval: bool = True,
     at_risk: bool = True,
-    unit: str = "months",
+    unit: str | None = None,
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -46,7 +46,7 @@ def kaplan_meier(
     at_risk
         Write the numbers at risk under the axis.
     unit
-        Unit of time, for the axis.
+        Unit of time to write at the axis, say ``"months"``; ``None`` writes none.
     title
         Title of the plot.
     ax
@@ -70,7 +70,7 @@ def kaplan_meier(
     palette = _risk_colours(len(levels))
     for level, colour in zip(levels, palette, strict=True):
         _draw_curve(ax, table[table["group"] == level], str(level), colour, interval)
-    ax.set(ylim=(0, 1.03), ylabel="survival", xlabel=f"time ({unit})")
+    ax.set(ylim=(0, 1.03), ylabel="survival", xlabel=time_label(unit))
     ax.set_xlim(0, table["time"].max() * 1.02)
     bare(ax)
     p = _log_rank(table)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mvlatent.data.cohort import Cohort
 from mvlatent.posterior import Latents
 from mvlatent.reading.impute import through
 
 if TYPE_CHECKING:
     from mvlatent.trained import Trained
 
-__all__ = ["annotate", "outcome_columns"]
+__all__ = ["annotate", "outcome_columns", "unpredictable"]
 
 
 def annotate(data: Any, trained: Trained, latents: Latents) -> None:
@@ -37,15 +39,30 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
     }
 
 
-def outcome_columns(trained: Trained, latents: Latents, *, seed: int = 0) -> pd.DataFrame:
+def unpredictable(trained: Trained, cohort: Cohort) -> list[str]:
+    """Outcomes whose heads take clinical covariates that the patients lack."""
+    if not cohort.lacking:
+        return []
+    return [name for name, head in trained.outcomes.items() if "clinical" in head.full.coef]
+
+
+def outcome_columns(
+    trained: Trained,
+    latents: Latents,
+    *,
+    outcomes: Collection[str] | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Predicted outcomes as columns for ``obs``: risk, label and class probabilities, target.
 
     ``mvlatent_risk`` is that of the first of competing causes, ``mvlatent_risk_2`` of the second.
     Further outcomes of a kind have their names at the end, as in ``mvlatent_risk_PFI``; targets
-    always have: ``mvlatent_target_purity``.
+    always have: ``mvlatent_target_purity``. ``outcomes`` names those to predict, all by default.
     """
     columns: dict[str, Any] = {}
     for name, reported in trained.outcomes.items():
+        if outcomes is not None and name not in outcomes:
+            continue
         role, end = trained.roles.named[name], trained.roles.suffix(name)
         prepared: Any = trained.preparation.outcomes[name]
         options: Any = {"n_samples": 200, "seed": seed, "blocks": "full"}

@@ -42,18 +42,42 @@ def trim(blocks: Mapping[str, Tensor], coef: Mapping[str, Tensor]) -> dict[str, 
     return {name: blocks[name][..., : len(c)] for name, c in coef.items()}
 
 
-def head_blocks(latents: Latents, bases: Mapping[str, Basis]) -> dict[str, Tensor]:
-    """Every block at the posterior mean, (n, p_b) each; blocks without a column are left out.
+def head_blocks(
+    latents: Latents, bases: Mapping[str, Basis], names: Iterable[str] | None = None
+) -> dict[str, Tensor]:
+    """Blocks at the posterior mean, (n, p_b) each; blocks without a column are left out.
 
     Scores of an absent view are those of the view that the decoder expects.
+
+    Parameters
+    ----------
+    latents, bases
+        Latents of the patients, and the bases of the views.
+    names
+        Blocks to return; all by default.
+
+    Raises
+    ------
+    KeyError
+        If the clinical block is asked for and the patients lack a column of it.
     """
-    z = latents.z.mean
+    cohort, z = latents.cohort, latents.z.mean
+    wanted = None if names is None else set(names)
+    if cohort.lacking and (wanted is None or "clinical" in wanted):
+        columns = ", ".join(map(repr, cohort.lacking))
+        raise KeyError(
+            f"the patients lack clinical covariates that the head takes: {columns}; give these "
+            "columns of mdata.obs, empty where they are not known."
+        )
     blocks = {"shared": z}
     blocks |= {f"private:{name}": w for name, w in latents.private_means.items()}
     for name, basis in bases.items():
-        blocks[f"scores:{name}"] = _scores(latents, name, basis, z, noise=False)
-    blocks |= {"clinical": latents.cohort.clinical, "technical": latents.cohort.technical}
-    return {name: x for name, x in blocks.items() if x.shape[1]}
+        if wanted is None or f"scores:{name}" in wanted:
+            blocks[f"scores:{name}"] = _scores(latents, name, basis, z, noise=False)
+    blocks |= {"clinical": cohort.clinical, "technical": cohort.technical}
+    return {
+        name: x for name, x in blocks.items() if x.shape[1] and (wanted is None or name in wanted)
+    }
 
 
 @torch.no_grad()
@@ -65,8 +89,9 @@ def head_draws(
     A factor that is switched off is held at its mean: no patient ever had another value, so the
     head knows nothing of it, and it would only add the prior of its coefficient to every band.
     """
+    names = list(names)
     z, private = latents.draw(n_draws, seed)
-    fixed = head_blocks(latents, bases)
+    fixed = head_blocks(latents, bases, names)
     drawn: dict[str, Tensor] = {}
     with torch.random.fork_rng():
         torch.manual_seed(seed + 1)

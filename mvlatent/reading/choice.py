@@ -33,7 +33,7 @@ CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("scores", "clinical", "technical"),
     ("shared", "private", "scores", "clinical", "technical"),
 )
-MIN_A_FOLD = 5  # events (or labelled patients) that an inner fold needs on average
+MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
 
 
 class Outcome(Protocol):
@@ -53,6 +53,10 @@ class Outcome(Protocol):
 
     def strata(self) -> np.ndarray:
         """What the folds are balanced by, (N,) int; -1 where there is no outcome."""
+        ...
+
+    def n_telling(self, strata: np.ndarray) -> int:
+        """How many patients of the strata (n,) tell candidates apart."""
         ...
 
 
@@ -88,6 +92,10 @@ class SurvivalOutcome:
 
     def strata(self) -> np.ndarray:
         return np.where(self.data.observed.numpy(), self.data.outcome.numpy(), -1).astype(int)
+
+    def n_telling(self, strata: np.ndarray) -> int:
+        """Those with an event: who was censored is only compared with them."""
+        return int((strata > 0).sum())
 
 
 def concordance_at_risk(data: SurvivalData, died: Tensor, risk: Tensor) -> float:
@@ -138,6 +146,10 @@ class LabelOutcome:
     def strata(self) -> np.ndarray:
         return self.codes.numpy()
 
+    def n_telling(self, strata: np.ndarray) -> int:
+        """All, unless they are of one class, which tells nothing."""
+        return len(strata) if len(np.unique(strata)) > 1 else 0
+
 
 class TargetOutcome:
     """A target of a cohort: continuous values are scored by R², levels by their order.
@@ -176,6 +188,10 @@ class TargetOutcome:
         cuts = np.unique(np.quantile(value[observed], [1 / 3, 2 / 3]))
         return np.where(observed, np.searchsorted(cuts, value), -1)
 
+    def n_telling(self, strata: np.ndarray) -> int:
+        """All of them."""
+        return len(strata)
+
 
 def choose_blocks(
     blocks: Mapping[str, Tensor], outcome: Outcome, *, seed: int = 0
@@ -184,6 +200,9 @@ def choose_blocks(
 
     Survival is scored by Harrell's C, labels by their log-likelihood a patient, targets by R² or by
     the order of their levels.
+
+    A class (level, cause) with fewer patients than there are folds cannot be in each of them: its
+    patients train the head of every fold, as they train the reported one, and are not scored.
 
     Parameters
     ----------
@@ -197,24 +216,27 @@ def choose_blocks(
     Returns
     -------
     tuple
-        Kinds of the chosen blocks, and each candidate's held-out score. With too few events
-        for folds the largest candidate is taken and nothing is scored.
+        Kinds of the chosen blocks, and each candidate's held-out score. With too few events,
+        labelled patients or values for folds (five a fold on average, labels of at least two
+        classes) the largest candidate is taken and nothing is scored.
     """
     from sklearn.model_selection import StratifiedKFold
 
-    strata = outcome.strata()
-    rows = np.flatnonzero(strata >= 0)
-    counts, folds = np.bincount(strata[rows]), outcome.n_folds
-    if counts[counts > 0].min() < folds or counts[1:].sum() < folds * MIN_A_FOLD:
+    strata, folds = outcome.strata(), outcome.n_folds
+    common = np.bincount(strata[strata >= 0], minlength=1) >= folds
+    scored = (strata >= 0) & common[strata]
+    rows, rare = np.flatnonzero(scored), np.flatnonzero((strata >= 0) & ~scored)
+    if outcome.n_telling(strata[rows]) < folds * MIN_A_FOLD:
         return CANDIDATES[-1], {}
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     scores = dict.fromkeys(outcome.candidates, 0.0)
-    for train, test in splitter.split(rows, strata[rows]):
-        target = outcome.target(rows[train])
+    for training, held_out in splitter.split(rows, strata[rows]):
+        train, test = np.concatenate([rows[training], rare]), rows[held_out]
+        target = outcome.target(train)
         for kinds in outcome.candidates:
             chosen = pick(blocks, kinds)
-            head = fit_head({k: x[rows[train]] for k, x in chosen.items()}, target, n_sds=0)
-            eta = head.predict({k: x[rows[test]] for k, x in chosen.items()})[0]
-            scores[kinds] += outcome.score(eta, rows[test]) / len(rows)
+            head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0)
+            eta = head.predict({k: x[test] for k, x in chosen.items()})[0]
+            scores[kinds] += outcome.score(eta, test) / len(rows)
     best = max(scores, key=lambda kinds: scores[kinds])
     return best, {" + ".join(kinds): score for kinds, score in scores.items()}

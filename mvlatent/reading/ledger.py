@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = ["ledger", "ledger_head", "residual_scores", "variance_shares"]
 OFF = 0.5  # prior probability that a block has nothing to say of prognosis
 N_SDS = 48  # points of the posterior of which blocks do, and how much
 NEGLIGIBLE = 0.01  # a share below one per cent is no share
+MOSTLY = 0.5  # probability that nothing varies, above which shares would be those of rare draws
 
 
 def residual_scores(
@@ -99,6 +101,8 @@ def variance_shares(parts: Tensor) -> Tensor:
     [0.2, 0.8]
     """
     centred = parts - parts.mean(-2, keepdim=True)
+    rounding = torch.finfo(parts.dtype).eps ** 0.75 * parts.abs().amax(-2, keepdim=True)
+    centred = torch.where(centred.abs().amax(-2, keepdim=True) > rounding, centred, 0.0)
     covariance = centred.mT @ centred / parts.shape[-2]
     sd = covariance.diagonal(dim1=-2, dim2=-1).clamp(min=0.0).sqrt()
     safe = torch.where(sd > 0, sd, 1.0)
@@ -115,6 +119,10 @@ def ledger(
 ) -> pd.DataFrame:
     """Shares of the log hazard's variance by block.
 
+    Where no block says anything of prognosis there is no variance to share. So the shares are those
+    of the draws in which the log hazard varies; if it is constant in most of them, or the patients
+    do not differ, the shares are NaN, with a warning.
+
     Parameters
     ----------
     head
@@ -130,17 +138,31 @@ def ledger(
     Returns
     -------
     DataFrame
-        One row a block: ``share`` (posterior mean), ``lower``, ``upper``.
+        One row a block: ``share`` (posterior mean), ``lower``, ``upper``. Its
+        ``attrs["constant"]`` is the posterior probability that the log hazard is constant.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}.")
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
     parts = torch.stack([(blocks[b].double() @ beta[..., 0].T).T for b, beta in drawn.items()], -1)
     shares = variance_shares(parts).numpy()
-    mean = shares.mean(0)
-    lower, upper = _shortest(shares, level)
-    table = {"share": mean, "lower": np.minimum(lower, mean), "upper": np.maximum(upper, mean)}
-    return pd.DataFrame(table, list(drawn))
+    varies = shares.any(-1)
+    constant = 1.0 - float(varies.mean())
+    if constant > MOSTLY:
+        warnings.warn(
+            f"the log hazard is the same for all {parts.shape[1]} patients with probability "
+            f"{constant:.2f}: there is no variance to share, so the ledger holds NaN.",
+            UserWarning,
+            stacklevel=3,
+        )
+        table = pd.DataFrame(np.nan, list(drawn), ["share", "lower", "upper"])
+    else:
+        mean = shares[varies].mean(0)
+        lower, upper = _shortest(shares[varies], level)
+        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
+        table = pd.DataFrame({"share": mean, "lower": lower, "upper": upper}, list(drawn))
+    table.attrs["constant"] = constant
+    return table
 
 
 def _shortest(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

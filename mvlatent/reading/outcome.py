@@ -78,7 +78,7 @@ class Reported:
     def predict(self, latents: Latents, bases: dict[str, Basis], *, blocks: str = "full") -> Tensor:
         """Linear predictors at the posterior mean, (n, C)."""
         head = self.head(blocks)
-        return head.predict(trim(head_blocks(latents, bases), head.coef))[0]
+        return head.predict(trim(head_blocks(latents, bases, head.coef), head.coef))[0]
 
     def draws(
         self,

@@ -95,7 +95,7 @@ def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Coh
 
 def _log_hazard(head: BlockHead, latents: Latents, bases: dict[str, Basis]) -> Tensor:
     """Posterior mean log hazard, (n,): linear in the blocks, so at their means."""
-    return head.mean(trim(head_blocks(latents, bases), head.coef))[:, 0]
+    return head.mean(trim(head_blocks(latents, bases, head.coef), head.coef))[:, 0]
 
 
 def _spread(

@@ -24,7 +24,9 @@ METRICS: dict[str, str] = {
 N_SPLITS, N_PERMUTATIONS = 3, 10  # of the probe for the site
 
 
-def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str, float]:
+def held_out_scores(
+    model: Any, held_out: MuData, *, seed: int = 0, outcome: str | None = None
+) -> dict[str, float]:
     """Scores of a model on held-out patients; NaN where a question cannot be asked.
 
     Parameters
@@ -35,6 +37,8 @@ def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str,
         Patients it has not seen.
     seed
         Seed of draws and of the probe.
+    outcome
+        Which of several survival outcomes; by default the first.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def held_out_scores(model: Any, held_out: MuData, *, seed: int = 0) -> dict[str,
         found = {
             "cross_view": float(np.mean(list(each.values()))) if each else np.nan,
             "private": float(private.mean()),
-            "c_index": _concordance(model, held_out),
+            "c_index": _concordance(model, held_out, outcome),
         }
         found |= _site(model, held_out, seed)
     return found | {f"cross_view:{view}": r2 for view, r2 in each.items()}
@@ -67,15 +71,19 @@ def _cross_view(model: Any, held_out: MuData, seed: int) -> dict[str, float]:
     return dict(zip(table["view"], table["r2"].astype(float), strict=True))
 
 
-def _concordance(model: Any, held_out: MuData) -> float:
+def _concordance(model: Any, held_out: MuData, outcome: str | None) -> float:
+    from mvlatent.data.cohort import SurvivalData
     from mvlatent.tl import concordance
 
-    survival = model.cohort(held_out).survival
-    if model.roles.survival is None or survival is None:
+    if model.roles.survival is None:
+        return np.nan
+    name = model.roles.outcome("survival", outcome).name
+    survival = model.cohort(held_out).outcome(SurvivalData, name)
+    if survival is None:
         return np.nan
     seen = survival.observed.numpy()
     event = (survival.outcome == 1).numpy()  # of competing causes the first, whose risk it is
-    risk = model.predict_risk(held_out, blocks="shared").to_numpy()
+    risk = model.predict_risk(held_out, outcome=name, blocks="shared").to_numpy()
     try:
         return concordance(survival.time.numpy()[seen], event[seen], risk[seen])
     except ValueError:  # no two patients can be compared

@@ -12,11 +12,13 @@ import pandas as pd
 
 from mvlatent.study._scores import METRICS, held_out_scores
 from mvlatent.study.folds import _folds
+from mvlatent.typed_outcomes import as_outcomes
 
 if TYPE_CHECKING:
     from mudata import MuData
 
     from mvlatent.objectives import Term
+    from mvlatent.outcome_specs import OutcomeSpec
 
 __all__ = ["Path", "path"]
 
@@ -108,6 +110,7 @@ def path(
     seed: int = 0,
     n_jobs: int = 1,
     prefer: str = "strongest",
+    outcome: str | None = None,
     **options: Any,
 ) -> Path:
     """Sweep the weight of an objective and score each weight on held-out patients.
@@ -137,6 +140,9 @@ def path(
         Folds at a time, as in joblib.
     prefer
         ``"strongest"`` or ``"weakest"`` of the weights that do as well.
+    outcome
+        Which of several survival outcomes ``c_index`` is of, and whose events the folds are
+        stratified by; by default the first.
     **options
         Options of `mvlatent.fit`; ``objectives`` are the other ones, which stay as they are.
         ``head_blocks`` is the shared block and the clinical covariates unless given.
@@ -149,7 +155,7 @@ def path(
     Raises
     ------
     KeyError
-        If there is no such objective or column of folds.
+        If there is no such objective, survival outcome or column of folds.
     ValueError
         If a weight is negative or not finite or given twice, ``holdout`` is not between 0 and 1, or
         the objective is also among the others.
@@ -173,12 +179,27 @@ def path(
     term, others = _swept(objective, options.pop("objectives", None))
     ordered = _checked_weights(weights, term)
     _check_preference(prefer)
-    fold = _split(mdata, folds, holdout, seed, options.get("survival"))
+    fold = _split(mdata, folds, holdout, seed, _survival(options, outcome))
     held_out = np.unique(fold[fold >= 0]) if holdout is None else [0]
     options = {"head_blocks": ("shared", "clinical"), "progress": False, **options, "seed": seed}
-    jobs = [delayed(_one_fold)(mdata, fold, k, term, others, ordered, options) for k in held_out]
+    jobs = [
+        delayed(_one_fold)(mdata, fold, k, term, others, ordered, outcome, options)
+        for k in held_out
+    ]
     scores = pd.DataFrame([row for rows in Parallel(n_jobs=n_jobs)(jobs) for row in rows])
     return Path(term.name, _summary(scores), scores, prefer)
+
+
+def _survival(options: dict[str, Any], name: str | None) -> OutcomeSpec | None:
+    """The survival outcome of a name, or the first; ``None`` if none is typed or asked for."""
+    typed = as_outcomes(options.get("survival"), outcomes=options.get("outcomes", ()))
+    found = {outcome.name: outcome for outcome in typed if outcome.role == "survival"}
+    if name is None:
+        return next(iter(found.values()), None)
+    if name not in found:
+        choices = ", ".join(map(repr, found)) or "none"
+        raise KeyError(f"no survival outcome {name!r}; there are {choices}.")
+    return found[name]
 
 
 def _swept(objective: Any, others: Any) -> tuple[Term, tuple[Term, ...]]:
@@ -229,6 +250,7 @@ def _one_fold(
     term: Term,
     others: tuple[Term, ...],
     weights: list[float],
+    outcome: str | None,
     options: dict[str, Any],
 ) -> list[dict[str, float]]:
     """Fit every weight without fold ``k``, each from the one before, and score it on the fold."""
@@ -242,7 +264,7 @@ def _one_fold(
         for weight in weights:
             terms = (*others, replace(term, weight=weight))
             model = fit(training, objectives=terms, warm_start=model, **options)
-            scores = held_out_scores(model, held_out, seed=options["seed"])
+            scores = held_out_scores(model, held_out, seed=options["seed"], outcome=outcome)
             rows.append({"fold": k, "weight": weight, **scores})
     return rows
 

@@ -13,6 +13,7 @@ from mvlatent.data.coding import (
     label_categories,
     positive_times,
     time_floor,
+    warn_of_zero_times,
 )
 from mvlatent.data.columns import as_numbers, as_text
 from mvlatent.specs import Labels, Survival
@@ -182,12 +183,15 @@ def test_time_zero_moves_to_half_the_smallest_with_a_warning():
     values = code_survival(table([0.0, 4.0, 3.0, None], [1, 1, 0, None]), SPEC)
     names = np.array(["p0", "p1", "p2", "p3"])
     assert time_floor(values, SPEC) == 1.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert positive_times(values, 1.5)[:3].tolist() == [1.5, 4.0, 3.0]
     with pytest.warns(UserWarning, match="time is 0 for 'p0'; taken as 1.5"):
-        assert positive_times(values, 1.5, names)[:3].tolist() == [1.5, 4.0, 3.0]
+        assert warn_of_zero_times(values, 1.5, names) == 1
     values = code_survival(table([1.0, 4.0], [1, 1]), SPEC)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        positive_times(values, 0.5, names[:2])
+        assert warn_of_zero_times(values, 0.5, names[:2]) == 0
 
 
 def test_labels():

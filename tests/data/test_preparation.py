@@ -1,6 +1,7 @@
 """What is learnt on the training rows, and only there."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -157,8 +158,10 @@ def test_unobserved_outcomes_and_time_zero(mdata, roles):
     mdata.obs["subtype"] = mdata.obs["subtype"].astype(object)
     mdata.obs.loc["p06", "subtype"] = None
     tables = Tables.from_mudata(mdata, roles)
-    preparation = Preparation.fit(tables, roles)
     with pytest.warns(UserWarning, match="time is 0 for 'p05'"):
+        preparation = Preparation.fit(tables, roles)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         cohort = preparation.transform(tables)
     survival = cohort.survival
     assert (~survival.observed).nonzero().ravel().tolist() == [3, 4]
@@ -167,6 +170,7 @@ def test_unobserved_outcomes_and_time_zero(mdata, roles):
     assert survival.time[5] == pytest.approx(months[months > 0].min() / 2)
     assert cohort.labels.codes[6] == -1
     assert "survival: 2 of 40 patients have no outcome" in preparation.notes
+    assert any("time is 0 for 1 patients" in note for note in preparation.notes)
 
 
 def test_new_patients_of_an_unseen_site(mdata, roles):

@@ -124,9 +124,9 @@ def test_miniacc_tells_how_to_join_the_two_time_columns(data_dir):
     assert "days_to_last_followup" in line
     exec(line, {"mdata": mdata})
     roles = Roles(**{**vars(roles), "survival": Survival("time", "vital_status")})
-    preparation, tables = prepare(mdata, roles)
     with pytest.warns(UserWarning, match="time is 0"):
-        cohort = preparation.transform(tables)
+        preparation, tables = prepare(mdata, roles)
+    cohort = preparation.transform(tables)
     assert len(cohort) == 92 and cohort.survival.observed.all()
     assert int(cohort.presence.all(dim=1).sum()) == 43
     frame = mdata["rppa"].to_df()

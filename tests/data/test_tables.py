@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 
 from mvlatent.data.preparation import Preparation
@@ -105,7 +106,7 @@ def test_reference_names_lacking_features_and_ignores_more(mdata, roles):
     with pytest.raises(KeyError, match=r"'rna' lacks 2 of the 6 features.*'g2', 'g3'"):
         Tables.from_mudata(fewer, roles, reference=preparation)
     nameless = mdata.copy()
-    del nameless.obs[roles.clinical[0]]
+    del nameless.obs[roles.batch]
     with pytest.raises(KeyError, match="New patients need that column too, empty where"):
         Tables.from_mudata(nameless, roles, reference=preparation)
     small = Roles({"rna": View()})
@@ -124,8 +125,13 @@ def test_reference_allows_a_missing_view_and_missing_outcomes(mdata, roles):
     cohort = preparation.transform(tables)
     assert cohort.survival is None and cohort.labels is None
     new.obs = new.obs.drop(columns=["age"])
+    cohort = preparation.transform(Tables.from_mudata(new, roles, reference=preparation))
+    assert cohort.lacking == ("age",) and cohort.subset([0, 2]).lacking == ("age",)
+    unknown = torch.tensor([name.startswith("age") for name in cohort.clinical_names])
+    assert unknown.any() and not unknown.all()
+    assert torch.equal(cohort.clinical.isnan(), unknown.expand(40, -1))
     with pytest.raises(KeyError, match="'age'"):
-        Tables.from_mudata(new, roles, reference=preparation)
+        Tables.from_mudata(new, Roles({"rna": View()}, clinical=("age",)))
     new.obs = mdata.obs.drop(columns=["event"])
     with pytest.raises(KeyError, match="'event'"):
         Tables.from_mudata(new, roles, reference=preparation)

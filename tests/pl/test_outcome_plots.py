@@ -1,3 +1,4 @@
+import inspect
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -77,6 +78,27 @@ def test_cumulative_incidence_shows_causes_and_all_of_their_bands():
     assert 0.75 < ax.get_ylim()[1] < 0.9
     only = pl.cumulative_incidence(curves, columns=["other"])
     np.testing.assert_allclose(only.lines[0].get_ydata(), curves["other"])
+
+
+TIMED = {
+    "cumulative_incidence": lambda t: (1 - t.survival(AT),),
+    "horizon_calibration": lambda t: (
+        tl.horizon_calibration(t.time, t.event, t.survival(AT), 20.0),
+    ),
+    "kaplan_meier": lambda t: (t.log_hazard, t.time, t.event),
+    "survival_curves": lambda t: (t.survival(AT),),
+    "time_dependent_auc": lambda t: (pd.Series([0.7, 0.6], index=[5.0, 10.0]),),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in pl.__all__ if "unit" in inspect.signature(getattr(pl, n)).parameters]
+)
+def test_the_unit_of_time_is_the_users_or_is_not_written(truth, name):
+    arguments = TIMED[name](truth)
+    bare = getattr(pl, name)(*arguments).get_xlabel()
+    assert not any(unit in bare for unit in ("months", "days", "(", "None"))
+    assert "days" in getattr(pl, name)(*arguments, unit="days").get_xlabel()
 
 
 def test_auc_over_time_of_one_model_or_several(truth):

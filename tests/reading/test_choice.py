@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from mvlatent.data.cohort import Cohort, LabelData, SurvivalData
+from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
 from mvlatent.reading.choice import (
     CANDIDATES,
     LabelOutcome,
     SurvivalOutcome,
+    TargetOutcome,
     choose_blocks,
     concordance_at_risk,
 )
-from mvlatent.specs import Survival
+from mvlatent.specs import Survival, Target
 
 N = 200
 
@@ -55,6 +56,69 @@ def test_the_block_that_predicts_is_chosen(blocks, where, kind):
 def test_too_few_events_for_folds_take_all_blocks(blocks):
     outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), Survival("t", "e"))
     assert choose_blocks(blocks, outcome) == (CANDIDATES[-1], {})
+
+
+def of_classes(codes: torch.Tensor) -> LabelOutcome:
+    names = tuple(f"c{k}" for k in range(int(codes.max()) + 1))
+    empty = torch.zeros(N, 0)
+    patients = tuple(map(str, range(N)))
+    return LabelOutcome(Cohort(patients, {}, empty, (), empty, (), labels=LabelData(codes, names)))
+
+
+class Watched(LabelOutcome):
+    """Labels that remember which rows each fold trained on and scored."""
+
+    def __init__(self, of: LabelOutcome) -> None:
+        vars(self).update(vars(of))
+        self.trained, self.scored = [], []
+
+    def target(self, rows=None):
+        self.trained.append(set(rows.tolist()))
+        return super().target(rows)
+
+    def score(self, eta, rows):
+        self.scored.append(set(rows.tolist()))
+        return super().score(eta, rows)
+
+
+@pytest.mark.parametrize("rare", [1, 2])
+def test_a_rare_class_leaves_the_others_to_be_judged(blocks, rare):
+    codes = (blocks["scores:a"][:, 0] > 0).long()
+    codes[:rare] = 2
+    codes[20] = -1
+    outcome = Watched(of_classes(codes))
+    chosen, scores = choose_blocks(blocks, outcome)
+    assert "scores" in chosen and len(scores) == 2
+    every = set(range(N)) - {20}
+    assert set.union(*outcome.scored) == every - set(range(rare))
+    assert all(set(range(rare)) <= rows for rows in outcome.trained)
+    for rows, scored in zip(np.repeat(outcome.trained, 2), outcome.scored, strict=True):
+        assert rows | scored == every and not rows & scored
+
+
+def test_the_first_class_counts_as_the_others_do(blocks):
+    codes = (blocks["shared"][:, 0] > 1.6).long()
+    assert 3 <= int(codes.sum()) < 15
+    assert len(choose_blocks(blocks, of_classes(codes))[1]) == 2
+    assert len(choose_blocks(blocks, of_classes(1 - codes))[1]) == 2
+
+
+def test_one_common_class_tells_nothing(blocks):
+    codes = torch.zeros(N, dtype=torch.long)
+    codes[:2] = 1
+    assert choose_blocks(blocks, of_classes(codes)) == (CANDIDATES[-1], {})
+
+
+@pytest.mark.parametrize("kind", ["continuous", "ordinal"])
+def test_values_count_whichever_third_they_are_in(blocks, kind):
+    observed = torch.arange(N) < 30  # 20 of them beyond the lowest third
+    value = blocks["shared"][:, 0]
+    levels = ("low", "high") if kind == "ordinal" else ()
+    data = TargetData((value > 0.4).float() if levels else value, observed, levels)
+    empty = torch.zeros(N, 0)
+    seen = Cohort(tuple(map(str, range(N))), {}, empty, (), empty, (), outcomes={"y": data})
+    chosen, scores = choose_blocks(blocks, TargetOutcome(seen, Target("y", kind=kind)))
+    assert "shared" in chosen and len(scores) == 4
 
 
 def test_concordance_is_that_of_lifelines():

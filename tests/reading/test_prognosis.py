@@ -1,5 +1,8 @@
 """Hazard ratios, ledger, summaries of curves and the value of a view, on the head alone."""
 
+import warnings
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,7 @@ from mvlatent.outcomes import BlockHead, Cox
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws
 from mvlatent.reading.hazard_ratios import block_hazard_ratios, column_hazard_ratios, column_names
-from mvlatent.reading.ledger import residual_scores, variance_shares
+from mvlatent.reading.ledger import ledger, residual_scores, variance_shares
 from mvlatent.reading.summaries import median_time, restricted_mean
 from mvlatent.reading.value import expected_reduction, with_drawn_view
 
@@ -83,6 +86,49 @@ def test_shares_of_correlated_parts_are_positive_and_fair():
     twins = torch.cat([common, common, 0 * common], 1)  # of one mind: half each
     torch.testing.assert_close(variance_shares(twins), torch.tensor([0.5, 0.5, 0.0]).double())
     assert (variance_shares(torch.zeros(5, 2)) == 0).all()
+
+
+def drawn_head(on):
+    """A head of two blocks of a column each whose draws are 2 and 1, or 0 where not ``on``."""
+    beta = torch.as_tensor(on).double()[:, None, None]
+    drawn = {"shared": 2 * beta, "clinical": beta}
+    return SimpleNamespace(coefficient_draws=lambda n_samples, generator: drawn)
+
+
+def two_blocks(n=40):
+    x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.linalg.qr(x - x.mean(0))[0]
+    return {"shared": x[:, :1], "clinical": x[:, 1:]}
+
+
+LEDGER = {"level": 0.9, "n_samples": 20, "seed": 0}
+
+
+def test_shares_are_those_of_the_draws_in_which_the_hazard_varies():
+    on = [1] * 12 + [0] * 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = ledger(drawn_head(on), two_blocks(), **LEDGER)
+    np.testing.assert_allclose(table["share"], [0.8, 0.2])
+    assert table.attrs["constant"] == pytest.approx(0.4)
+    assert ((table["lower"] <= table["share"]) & (table["share"] <= table["upper"])).all()
+
+
+def test_nothing_to_share_is_nan_and_says_so():
+    on = [1] * 8 + [0] * 12
+    with pytest.warns(UserWarning, match=r"same for all 40 patients with probability 0\.60"):
+        table = ledger(drawn_head(on), two_blocks(), **LEDGER)
+    assert table.isna().all(axis=None) and list(table.index) == ["shared", "clinical"]
+    blocks = {name: x[:1].expand(25, -1) for name, x in two_blocks().items()}
+    with pytest.warns(UserWarning, match=r"same for all 25 patients with probability 1\.00"):
+        table = ledger(drawn_head([1] * 20), blocks, **LEDGER)
+    assert table.isna().all(axis=None)
+
+
+def test_patients_who_do_not_differ_but_for_rounding_share_nothing():
+    parts = torch.full((30, 2), 0.7).double()
+    parts[::3] *= 1 + 1e-15
+    assert (variance_shares(parts) == 0).all()
 
 
 def test_residual_scores_are_beyond_the_latents():
