@@ -192,7 +192,7 @@ class OutcomeReader:
         if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
             mdata, times = times, mdata
         reported = self._survival(outcome)
-        grid = reported.times(N_TIMES) if times is None else np.asarray(times, dtype=float)
+        grid = reported.times(N_TIMES) if times is None else _checked_times(times)
         latents = self.latents(mdata, given=given)
         curves = reported.curves(
             latents, self.trained.bases, grid, level=interval, cause=cause, **options
@@ -307,3 +307,14 @@ class OutcomeReader:
 
     def _survival(self, outcome: str | None = None) -> Reported:
         return self.trained.outcomes[self.trained.roles.outcome("survival", outcome).name]
+
+
+def _checked_times(times: Any) -> np.ndarray:
+    """Times as floats, (T,); one number is one time."""
+    try:
+        grid = np.atleast_1d(np.asarray(times, dtype=float))
+    except (TypeError, ValueError):
+        raise ValueError(f"times must be numbers, not {times!r}.") from None
+    if grid.ndim != 1 or not np.isfinite(grid).all():
+        raise ValueError(f"times must be finite and in one row, not {times!r}.")
+    return grid

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pandas as pd
+import torch
 from anndata import AnnData
 from mudata import MuData
 
@@ -46,6 +47,9 @@ class Prognosis(Predictions):
     ) -> None:
         """Refit the survival heads, at weight 1, on the frozen posterior of the fitted patients.
 
+        A model that was loaded with a cohort takes that one: load it with the patients it was
+        fitted on, unless the head is to be learnt anew on others.
+
         Parameters
         ----------
         method
@@ -62,10 +66,15 @@ class Prognosis(Predictions):
         Raises
         ------
         ValueError
-            If the method is not known, or the model was loaded without data.
+            If the method is not known, there are too few draws, or the model was loaded without
+            data.
         """
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(map(repr, METHODS))}.")
+        if num_samples < 2 or warmup < 1:
+            raise ValueError(
+                f"num_samples must be 2 or more and warmup 1 or more, not {num_samples}, {warmup}."
+            )
         reported, cohort = self._survival(outcome), self.cohort()
         blocks = training_blocks(self.trained, cohort)
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
@@ -122,12 +131,13 @@ class Prognosis(Predictions):
         Returns
         -------
         DataFrame
-            Columns ``hr`` (posterior median), ``lower``, ``upper``.
+            Columns ``hr`` (posterior median), ``lower``, ``upper``. Factors that are switched off
+            have no row.
 
         Raises
         ------
         ValueError
-            If an option is not one of the choices.
+            If an option is not one of the choices, or sds are asked of one patient.
         """
         for what, value, choices in (("per", per, ("sd", "unit")), ("by", by, ("column", "block"))):
             if value not in choices:
@@ -135,7 +145,7 @@ class Prognosis(Predictions):
         head = _of_cause(self._survival(outcome).head(blocks), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = self._several(mdata)
             return block_hazard_ratios(head, _trimmed(features, head), **options)
         preparation = self.trained.preparation
         sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
@@ -146,9 +156,25 @@ class Prognosis(Predictions):
         if per == "unit":
             units = column_units(sizes, preparation)
         else:
-            features = head_blocks(self.latents(mdata), self.trained.bases)
+            features = self._several(mdata)
             units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
-        return column_hazard_ratios(head, names, units, **options)
+        found = column_hazard_ratios(head, names, units, **options)
+        vae = self.trained.vae
+        active = {"shared": vae.active} | {f"private:{v}": part.active for v, part in vae.items}
+        kept = [
+            row
+            for block, rows in names.items()
+            for row, on in zip(rows, active.get(block, torch.ones(len(rows))).tolist(), strict=True)
+            if on
+        ]
+        return found.loc[kept]
+
+    def _several(self, mdata: MuData | AnnData | None) -> dict[str, Any]:
+        """Blocks of patients over whom an sd can be taken."""
+        latents = self.latents(mdata)
+        if len(latents.cohort) < 2:
+            raise ValueError("one patient has no sd; take mdata of several, or per='unit'.")
+        return head_blocks(latents, self.trained.bases)
 
     def ledger(
         self,

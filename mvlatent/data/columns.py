@@ -138,10 +138,21 @@ def as_binary(column: pd.Series, what: str) -> np.ndarray:
     bad = sorted({t for t in text if t is not None and t.lower() not in BINARY_TEXT})
     if bad:
         name = column.name
-        words = sorted({t for t in text if t is not None})
+        words = sorted({t for t in text if t is not None}, key=lambda t: (_is_death(t), t))
+        if len(words) > 2 and "0" in words and all(word.isdigit() for word in words):
+            raise ValueError(
+                f"{what} must be 0/1 or True/False, not {quote(bad)}; if these are competing "
+                "causes, take kind='competing'."
+            )
         codes = ", ".join(f'"{w}": {i}' for i, w in enumerate(words[:2]))
         raise ValueError(
             f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it, for example "
             f'mdata.obs["{name}"] = mdata.obs["{name}"].astype(str).map({{{codes}}})'
         )
     return np.array([np.nan if t is None else BINARY_TEXT[t.lower()] for t in text])
+
+
+def _is_death(word: str) -> bool:
+    """Whether a word of an event column says that the event was seen, for the example given."""
+    seen = ("dead", "death", "deceased", "died", "event", "progress", "relaps", "recur")
+    return word.lower().startswith(seen) and "free" not in word.lower()

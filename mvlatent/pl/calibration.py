@@ -98,7 +98,7 @@ def horizon_calibration(
     if title:
         ax.set_title(title, loc="left")
     ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
-    ax.set(xlabel=f"predicted risk by {result.horizon:.3g} {unit}", ylabel="observed risk")
+    ax.set(xlabel=f"predicted risk by {result.horizon:,.6g} {unit}", ylabel="observed risk")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     bare(ax)

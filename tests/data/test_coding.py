@@ -50,6 +50,20 @@ def test_an_event_that_is_none(event):
         code_survival(table([1.0, 2.0, 3.0], event), SPEC)
 
 
+@pytest.mark.parametrize(
+    ("event", "advice"),
+    [
+        (["Deceased", "Living", "Living"], r'{"Living": 0, "Deceased": 1}'),
+        (["event-free", "relapse", "relapse"], r'{"event-free": 0, "relapse": 1}'),
+        ([0, 1, 3], "take kind='competing'"),
+    ],
+)
+def test_advice_on_an_event(event, advice):
+    with pytest.raises(ValueError) as error:
+        code_survival(table([1.0, 2.0, 3.0], event), SPEC)
+    assert advice in str(error.value)
+
+
 def test_the_recoding_line_runs():
     obs = table([1.0, 2.0, 3.0], ["Dead", "Alive", "Dead"])
     with pytest.raises(ValueError) as error:
