@@ -100,6 +100,8 @@ MISTAKES = {
     "no folder": (["transform", "MODEL", "COHORT", "--out", "no/x.h5mu"], "no folder"),
     "views of one table": (["fit", "TABLE", "--out", "M"], "--views"),
     "no such entry": (["fit", "TABLE", "--views", "rna", "ADT", "--out", "M"], "'ADT'"),
+    "one fold": (["fit", "COHORT", "--folds", "1", "--out", "M"], "folds must be between 2 and"),
+    "no folds": (["fit", "COHORT", "--folds", "fold", "--out", "M"], "no column 'fold' of folds"),
     "no survival kind": (
         ["fit", "COHORT", "--survival", "a", "b", "--survival-kind", "aft", "--out", "M"],
         "aft",

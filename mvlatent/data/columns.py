@@ -144,7 +144,10 @@ def as_binary(column: pd.Series, what: str) -> np.ndarray:
                 f"{what} must be 0/1 or True/False, not {quote(bad)}; if these are competing "
                 "causes, take kind='competing'."
             )
-        codes = ", ".join(f'"{w}": {i}' for i, w in enumerate(words[:2]))
+        if len(words) > 4:
+            raise ValueError(f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it.")
+        last = len(words) - 1  # the word of the event, where one looks like it
+        codes = ", ".join(f'"{w}": {int(i == last)}' for i, w in enumerate(words))
         raise ValueError(
             f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it, for example "
             f'mdata.obs["{name}"] = mdata.obs["{name}"].astype(str).map({{{codes}}})'

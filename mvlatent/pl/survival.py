@@ -74,8 +74,10 @@ def kaplan_meier(
     ax.set_xlim(0, table["time"].max() * 1.02)
     bare(ax)
     p = _log_rank(table)
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    ax.text(0.03, 0.06, f"log-rank {shown}", transform=ax.transAxes, color="#333333")
+    if (table["event"] == 1).any():
+        shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
+        over = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}  # no curve runs there
+        ax.text(1.0, 1.02, shown, color="#333333", fontsize=9, **over)
     outside_legend(ax)
     if title:
         ax.set_title(title, loc="left")

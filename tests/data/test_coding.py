@@ -55,6 +55,7 @@ def test_an_event_that_is_none(event):
     [
         (["Deceased", "Living", "Living"], r'{"Living": 0, "Deceased": 1}'),
         (["event-free", "relapse", "relapse"], r'{"event-free": 0, "relapse": 1}'),
+        (["Dead", "Alive", "Lost"], r'{"Alive": 0, "Lost": 0, "Dead": 1}'),
         ([0, 1, 3], "take kind='competing'"),
     ],
 )

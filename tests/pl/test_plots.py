@@ -98,6 +98,8 @@ def test_kaplan_meier_states_the_log_rank_p_value():
     assert _legend(ax) == ["a", "b"]
     ax = pl.kaplan_meier(group == "a", time, event)
     assert _legend(ax) == ["False", "True"]
+    assert ax.texts[0].get_position()[1] > 1  # over the axes, where no curve is
+    assert not pl.kaplan_meier(group, time, 0 * event, at_risk=False).texts
 
 
 def test_kaplan_meier_leaves_unobserved_patients_out_and_refuses_one_group():
