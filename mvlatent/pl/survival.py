@@ -66,7 +66,7 @@ def kaplan_meier(
     """
     table = _grouped(risk, time, event, groups)
     levels = [*table["group"].cat.categories]
-    ax = new_axes(ax, size=(6.6, 4.2))
+    ax = new_axes(ax, size=_size(levels, at_risk))
     palette = _risk_colours(len(levels))
     for level, colour in zip(levels, palette, strict=True):
         _draw_curve(ax, table[table["group"] == level], str(level), colour, interval)
@@ -84,6 +84,13 @@ def kaplan_meier(
     if at_risk:
         _write_at_risk(ax, table, levels, palette)
     return ax
+
+
+def _size(levels: list, at_risk: bool) -> tuple[float, float]:
+    """Inches of a figure whose curves keep their room beside names and numbers at risk."""
+    letters = max(len(str(level)) for level in levels)
+    wide = max(0, letters - 11) * (0.17 if at_risk else 0.09)  # names stand at both sides
+    return 6.6 + wide, 4.2 + 0.18 * max(0, len(levels) - 3) * at_risk
 
 
 def _risk_colours(n: int) -> list:
