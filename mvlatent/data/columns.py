@@ -12,7 +12,17 @@ import pandas as pd
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["as_binary", "as_numbers", "as_text", "find_column", "is_numeric", "quote"]
+__all__ = [
+    "MOST_UNLIKE",
+    "as_binary",
+    "as_numbers",
+    "as_text",
+    "find_column",
+    "is_numeric",
+    "quote",
+]
+
+MOST_UNLIKE = 10  # patients; where more have a class each, the column holds names
 
 MISSING_TEXT = frozenset({"", "nan", "na", "n/a", "none", "<na>", "null"})
 BINARY_TEXT = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}

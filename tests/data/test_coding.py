@@ -227,3 +227,9 @@ def test_numbers_and_text_agree_on_what_is_missing():
     assert np.isnan(as_numbers(column, "x")).tolist() == [False, True, True, True, True, True]
     assert as_text(pd.Series([1.0, 2.5, np.nan])).tolist() == ["1", "2.5", None]
     assert as_text(pd.Series([1, 2])).tolist() == ["1", "2"]
+
+
+def test_names_are_no_labels():
+    with pytest.raises(ValueError, match="have a class for each patient"):
+        label_categories(pd.Series([f"P{i}" for i in range(20)]), Labels("y"))
+    assert label_categories(pd.Series(list("abc")), Labels("y")) == ("a", "b", "c")
