@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pandas as pd
-import torch
 from anndata import AnnData
 from mudata import MuData
 
@@ -145,7 +144,7 @@ class Prognosis(Predictions):
         head = _of_cause(self._survival(outcome).head(blocks), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
-            features = self._several(mdata)
+            features = head_blocks(self.latents(mdata), self.trained.bases)
             return block_hazard_ratios(head, _trimmed(features, head), **options)
         preparation = self.trained.preparation
         sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
@@ -156,25 +155,22 @@ class Prognosis(Predictions):
         if per == "unit":
             units = column_units(sizes, preparation)
         else:
-            features = self._several(mdata)
+            features = head_blocks(self.latents(mdata), self.trained.bases)
             units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
         found = column_hazard_ratios(head, names, units, **options)
+        return found.loc[self._active_rows(names)]
+
+    def _active_rows(self, names: dict[str, list[str]]) -> list[str]:
+        """Names of columns but those of factors that are switched off."""
         vae = self.trained.vae
         active = {"shared": vae.active} | {f"private:{v}": part.active for v, part in vae.items}
-        kept = [
+        on = {block: mask.tolist() for block, mask in active.items()}
+        return [
             row
             for block, rows in names.items()
-            for row, on in zip(rows, active.get(block, torch.ones(len(rows))).tolist(), strict=True)
-            if on
+            for row, is_on in zip(rows, on.get(block, [True] * len(rows)), strict=True)
+            if is_on
         ]
-        return found.loc[kept]
-
-    def _several(self, mdata: MuData | AnnData | None) -> dict[str, Any]:
-        """Blocks of patients over whom an sd can be taken."""
-        latents = self.latents(mdata)
-        if len(latents.cohort) < 2:
-            raise ValueError("one patient has no sd; take mdata of several, or per='unit'.")
-        return head_blocks(latents, self.trained.bases)
 
     def ledger(
         self,

@@ -90,6 +90,8 @@ def test_without_folds_it_says_so(place, tmp_path, capsys):
 
 MISTAKES = {
     "no file": (["fit", "nowhere.h5mu", "--out", "M"], "nowhere.h5mu"),
+    "one fold": (["fit", "COHORT", "--folds", "1", "--out", "M"], "folds must be between 2 and"),
+    "no folds": (["fit", "COHORT", "--folds", "fold", "--out", "M"], "no column 'fold' of folds"),
     "no column": (["fit", "COHORT", "--batch", "hospital", "--out", "M"], "hospital"),
     "no view": (["fit", "COHORT", "--views", "dna", "--out", "M"], "dna"),
     "no likelihood": (["fit", "COHORT", "--views", "rna=gauss", "--out", "M"], "gauss"),
@@ -100,8 +102,6 @@ MISTAKES = {
     "no folder": (["transform", "MODEL", "COHORT", "--out", "no/x.h5mu"], "no folder"),
     "views of one table": (["fit", "TABLE", "--out", "M"], "--views"),
     "no such entry": (["fit", "TABLE", "--views", "rna", "ADT", "--out", "M"], "'ADT'"),
-    "one fold": (["fit", "COHORT", "--folds", "1", "--out", "M"], "folds must be between 2 and"),
-    "no folds": (["fit", "COHORT", "--folds", "fold", "--out", "M"], "no column 'fold' of folds"),
     "no survival kind": (
         ["fit", "COHORT", "--survival", "a", "b", "--survival-kind", "aft", "--out", "M"],
         "aft",

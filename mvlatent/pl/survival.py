@@ -76,7 +76,11 @@ def kaplan_meier(
     p = _log_rank(table)
     if (table["event"] == 1).any():
         shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
-        over = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}  # no curve runs there
+        over: dict[str, Any] = {
+            "transform": ax.transAxes,
+            "ha": "right",
+            "va": "bottom",
+        }  # no curve runs there
         ax.text(1.0, 1.02, shown, color="#333333", fontsize=9, **over)
     outside_legend(ax)
     if title:
