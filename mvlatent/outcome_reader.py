@@ -112,7 +112,8 @@ class OutcomeReader:
             Patients; the fitted ones by default.
         times
             Times in the unit of the training times; 100 up to the last training event by default.
-            Times may also come first: ``predict_survival([12, 24])``.
+            Times may also come first: ``predict_survival([12, 24])``. Beyond the last training
+            event the kind's baseline is drawn on, with no data to speak for it.
         outcome
             Which of several survival outcomes; by default the first.
         interval
@@ -132,7 +133,7 @@ class OutcomeReader:
         Raises
         ------
         ValueError
-            If the model has no survival outcome.
+            If the model has no survival outcome, or times are not finite numbers.
         KeyError
             If there is none of that name.
         """
