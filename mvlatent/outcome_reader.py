@@ -31,6 +31,11 @@ class SurvivalCurves:
     lower: pd.DataFrame
     upper: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """Size in place of the tables."""
+        times, patients = self.mean.shape
+        return f"SurvivalCurves of {times} times × {patients} patients: .mean, .lower, .upper"
+
 
 @dataclass(frozen=True, eq=False)
 class TargetPrediction:
@@ -43,6 +48,10 @@ class TargetPrediction:
     sd: pd.Series
     lower: pd.Series
     upper: pd.Series
+
+    def __repr__(self) -> str:
+        """Size in place of the values."""
+        return f"TargetPrediction of {len(self.mean)} patients: .mean, .sd, .lower, .upper"
 
 
 class OutcomeReader:

@@ -1,6 +1,6 @@
 """Lower bounds of survival times that hold as often as they say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class ConformalSurvival:
     """
 
     level: float
-    scores: Mondrian[_Scores]
+    scores: Mondrian[_Scores] = field(repr=False)
 
     @property
     def cutoff(self) -> float:

@@ -1,6 +1,6 @@
 """Whether the predicted risk at one time is what happens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,13 @@ class HorizonCalibration:
     """
 
     horizon: float
-    predicted: np.ndarray
-    observed: np.ndarray
+    predicted: np.ndarray = field(repr=False)
+    observed: np.ndarray = field(repr=False)
     ici: float
     e50: float
     e90: float
     emax: float
-    groups: pd.DataFrame
+    groups: pd.DataFrame = field(repr=False)
 
 
 def horizon_calibration(

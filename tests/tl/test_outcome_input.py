@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mvlatent import tl
+from mvlatent.outcome_reader import SurvivalCurves, TargetPrediction
 
 NAMES = [f"P{i}" for i in range(12)]
 TIME = pd.Series(np.arange(1.0, 13.0), NAMES)
@@ -69,3 +70,18 @@ def test_bounds_of_a_band_are_not_given():
     found = tl.conformal_survival(TIME, EVENT, CURVES)
     with pytest.raises(ValueError, match=r"survival\.mean"):
         found.lower(SimpleNamespace(mean=CURVES, lower=CURVES, upper=CURVES))
+
+
+def test_results_are_printed_in_a_line():
+    labels, p = ["a"] * 12, pd.DataFrame({"a": np.linspace(0.4, 0.9, 12)})
+    p["b"] = 1 - p["a"]
+    for result, number in (
+        (tl.horizon_calibration(TIME, EVENT, CURVES, 6.0), "ici="),
+        (tl.risk_coverage(labels, p), "area="),
+        (tl.conformal_survival(TIME, EVENT, CURVES), "level=0.9"),
+    ):
+        assert number in repr(result) and len(repr(result)) < 200 and "\n" not in repr(result)
+    curves = SurvivalCurves(CURVES, CURVES, CURVES)
+    assert repr(curves) == "SurvivalCurves of 4 times × 12 patients: .mean, .lower, .upper"
+    target = TargetPrediction(TIME, TIME, TIME, TIME)
+    assert repr(target) == "TargetPrediction of 12 patients: .mean, .sd, .lower, .upper"
