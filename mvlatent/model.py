@@ -75,6 +75,11 @@ def _roles(
 
 def _register(data: MuData | AnnData, roles: Roles) -> None:
     """Register a cohort of either kind; it is not changed."""
+    if not isinstance(data, MuData | AnnData):
+        raise TypeError(
+            f"a cohort is a MuData or an AnnData, not a {type(data).__name__}; read a file with "
+            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
+        )
     if not isinstance(data, AnnData):
         register_mudata(data, roles)
         return

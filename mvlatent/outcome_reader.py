@@ -31,6 +31,11 @@ class SurvivalCurves:
     lower: pd.DataFrame
     upper: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """Size in place of the tables."""
+        times, patients = self.mean.shape
+        return f"SurvivalCurves of {times} times × {patients} patients: .mean, .lower, .upper"
+
 
 @dataclass(frozen=True, eq=False)
 class TargetPrediction:
@@ -43,6 +48,10 @@ class TargetPrediction:
     sd: pd.Series
     lower: pd.Series
     upper: pd.Series
+
+    def __repr__(self) -> str:
+        """Size in place of the values."""
+        return f"TargetPrediction of {len(self.mean)} patients: .mean, .sd, .lower, .upper"
 
 
 class OutcomeReader:
@@ -112,7 +121,8 @@ class OutcomeReader:
             Patients; the fitted ones by default.
         times
             Times in the unit of the training times; 100 up to the last training event by default.
-            Times may also come first: ``predict_survival([12, 24])``.
+            Times may also come first: ``predict_survival([12, 24])``. Beyond the last training
+            event the kind's baseline is drawn on, with no data to speak for it.
         outcome
             Which of several survival outcomes; by default the first.
         interval
@@ -132,7 +142,7 @@ class OutcomeReader:
         Raises
         ------
         ValueError
-            If the model has no survival outcome.
+            If the model has no survival outcome, or times are not finite numbers.
         KeyError
             If there is none of that name.
         """
@@ -192,7 +202,7 @@ class OutcomeReader:
         if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
             mdata, times = times, mdata
         reported = self._survival(outcome)
-        grid = reported.times(N_TIMES) if times is None else np.asarray(times, dtype=float)
+        grid = reported.times(N_TIMES) if times is None else _checked_times(times)
         latents = self.latents(mdata, given=given)
         curves = reported.curves(
             latents, self.trained.bases, grid, level=interval, cause=cause, **options
@@ -307,3 +317,14 @@ class OutcomeReader:
 
     def _survival(self, outcome: str | None = None) -> Reported:
         return self.trained.outcomes[self.trained.roles.outcome("survival", outcome).name]
+
+
+def _checked_times(times: Any) -> np.ndarray:
+    """Times as floats, (T,); one number is one time."""
+    try:
+        grid = np.atleast_1d(np.asarray(times, dtype=float))
+    except (TypeError, ValueError):
+        raise ValueError(f"times must be numbers, not {times!r}.") from None
+    if grid.ndim != 1 or not np.isfinite(grid).all():
+        raise ValueError(f"times must be finite and in one row, not {times!r}.")
+    return grid

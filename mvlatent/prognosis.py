@@ -49,6 +49,9 @@ class Prognosis(Predictions):
 
         Those of one outcome at a time: the heads of other outcomes stay as they are.
 
+        A model that was loaded with a cohort takes that one: load it with the patients it was
+        fitted on, unless the head is to be learnt anew on others.
+
         Parameters
         ----------
         method
@@ -66,13 +69,17 @@ class Prognosis(Predictions):
         Raises
         ------
         ValueError
-            If the method is not known, no outcome is named where there is no survival outcome, or
-            the model was loaded without data.
+            If the method is not known, there are too few draws, no outcome is named where there is
+            no survival outcome, or the model was loaded without data.
         KeyError
             If there is no outcome of that name.
         """
         if method not in METHODS:
             raise ValueError(f"method {method!r} is not one of {', '.join(map(repr, METHODS))}.")
+        if num_samples < 2 or warmup < 1:
+            raise ValueError(
+                f"num_samples must be 2 or more and warmup 1 or more, not {num_samples}, {warmup}."
+            )
         roles = self.trained.roles
         spec = roles.outcome(roles.named.get(outcome or "", "survival"), outcome)
         reported, cohort = self.trained.outcomes[spec.name], self.cohort()
@@ -130,12 +137,13 @@ class Prognosis(Predictions):
         Returns
         -------
         DataFrame
-            Columns ``hr`` (posterior median), ``lower``, ``upper``.
+            Columns ``hr`` (posterior median), ``lower``, ``upper``. Factors that are switched off
+            have no row.
 
         Raises
         ------
         ValueError
-            If an option is not one of the choices.
+            If an option is not one of the choices, or sds are asked of one patient.
         """
         for what, value, choices in (("per", per, ("sd", "unit")), ("by", by, ("column", "block"))):
             if value not in choices:
@@ -156,7 +164,20 @@ class Prognosis(Predictions):
         else:
             features = head_blocks(self.latents(mdata), self.trained.bases, sizes)
             units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
-        return column_hazard_ratios(head, names, units, **options)
+        found = column_hazard_ratios(head, names, units, **options)
+        return found.loc[self._active_rows(names)]
+
+    def _active_rows(self, names: dict[str, list[str]]) -> list[str]:
+        """Names of columns but those of factors that are switched off."""
+        vae = self.trained.vae
+        active = {"shared": vae.active} | {f"private:{v}": part.active for v, part in vae.items}
+        on = {block: mask.tolist() for block, mask in active.items()}
+        return [
+            row
+            for block, rows in names.items()
+            for row, is_on in zip(rows, on.get(block, [True] * len(rows)), strict=True)
+            if is_on
+        ]
 
     def ledger(
         self,

@@ -48,6 +48,8 @@ def as_outcomes(
         else:
             one = read is _survival and _is_pair(typed)
             several = isinstance(typed, Sequence) and not isinstance(typed, str) and not one
+            if several and read is _survival and all(isinstance(each, str) for each in typed):
+                read(typed)  # says what a survival is: a tuple of columns is no list of outcomes
             found += [read(each) for each in (typed if several else [typed])]
     outcomes = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
     for outcome in outcomes:

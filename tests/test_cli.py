@@ -158,6 +158,8 @@ def test_options_of_one_outcome_go_before_those_of_all():
 
 MISTAKES = {
     "no file": (["fit", "nowhere.h5mu", "--out", "M"], "nowhere.h5mu"),
+    "one fold": (["fit", "COHORT", "--folds", "1", "--out", "M"], "folds must be between 2 and"),
+    "no folds": (["fit", "COHORT", "--folds", "fold", "--out", "M"], "no column 'fold' of folds"),
     "no column": (["fit", "COHORT", "--batch", "hospital", "--out", "M"], "hospital"),
     "no view": (["fit", "COHORT", "--views", "dna", "--out", "M"], "dna"),
     "no likelihood": (["fit", "COHORT", "--views", "rna=gauss", "--out", "M"], "gauss"),

@@ -322,6 +322,12 @@ def test_not_fitted_yet(small_cohort, roles):
         model.transform()
 
 
+@pytest.mark.parametrize("cohort", ["cohort.h5mu", pd.DataFrame({"a": [1.0]})])
+def test_what_is_no_cohort(cohort):
+    with pytest.raises(TypeError, match="a cohort is a MuData or an AnnData, not a"):
+        mv.fit(cohort)
+
+
 # --- fitting --------------------------------------------------------------------------------------
 
 

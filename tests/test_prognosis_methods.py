@@ -211,3 +211,39 @@ def test_refits(cohort):
     assert own.trained.survival.shared_only is own.trained.survival.full
     with pytest.raises(ValueError, match="'laplace', 'nuts'"):
         own.refit_head(method="vi")
+
+
+def test_one_patient_has_no_sd(model, cohort):
+    one = cohort[0][:1].copy()
+    for options in ({}, {"by": "block"}):
+        with pytest.raises(ValueError, match="one patient has no sd"):
+            model.hazard_ratios(mdata=one, **options)
+    assert len(model.hazard_ratios(mdata=one, per="unit"))
+
+
+def test_factors_that_are_off_have_no_hazard_ratio(cohort):
+    wide = fit(cohort[0], n_shared=8)
+    active = int(wide.trained.vae.active.sum())
+    assert active < 8
+    for per in ("sd", "unit"):
+        rows = wide.hazard_ratios(per=per).filter(like="shared_", axis=0)
+        assert len(rows) == active
+        assert (rows["lower"] < rows["upper"]).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.predict_survival(times=[1.0, np.nan]), "times must be finite"),
+        (lambda m: m.predict_survival(times="soon"), "times must be numbers"),
+        (lambda m: m.predict_survival(n_samples=0), "n_samples must be 1 or more"),
+        (lambda m: m.refit_head(method="nuts", num_samples=0), "num_samples must be 2 or more"),
+    ],
+)
+def test_options_that_cannot_be(model, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(model)
+
+
+def test_one_time_is_a_row(model):
+    assert model.predict_survival(times=12).equals(model.predict_survival(times=[12.0]))

@@ -420,6 +420,8 @@ def test_conformal_correction_of_a_named_outcome(model, many_outcomes):
         "hot",
     ]
     with pytest.raises(ValueError, match="survival, labels, OS, PFI, subtype, immune"):
+        tl.conformalize(model, calibration, outcome="relapse")
+    with pytest.raises(ValueError, match=r"outcome 'purity' is a target.*conformal_labels"):
         tl.conformalize(model, calibration, outcome="purity")
 
 

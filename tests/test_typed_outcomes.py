@@ -45,6 +45,7 @@ def test_short_forms(typed, names):
     [
         ({"survival": "t"}, "survival is"),
         ({"survival": [("t", "e", "f")]}, "survival is"),
+        ({"survival": ("t", "e", "OS")}, r"not \('t', 'e', 'OS'\)"),
         ({"labels": 3}, "labels are"),
         ({"targets": {"p": 3}}, "a target is"),
         ({"targets": {"p": "count"}}, "target kind 'count' is not one of"),

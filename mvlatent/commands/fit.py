@@ -54,6 +54,10 @@ def run_fit(
         **fit,
         **shape,
     }
+    if folds is not None:
+        from mvlatent.study.folds import check_folds
+
+        check_folds(data, _n_folds(folds))  # before minutes are spent on the model
     model = _fit(data, options)
     model.save(out, overwrite=overwrite)
     if out_data is not None:
@@ -91,15 +95,18 @@ def _fit(data: Any, options: dict[str, Any]) -> Any:
     return mv.fit(data, **options)
 
 
+def _n_folds(folds: str) -> int | str:
+    """Number of folds, or their column."""
+    return int(folds) if folds.isdigit() else folds
+
+
 def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any]) -> list[str]:
     """Lines of out-of-fold estimates."""
     if folds is None:
         return ["no out-of-fold estimate was made; add --folds 5 for one"]
     from mvlatent.study import out_of_fold
 
-    found = out_of_fold(
-        data, folds=int(folds) if folds.isdigit() else folds, n_jobs=jobs, **options
-    )
+    found = out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
     lines = [line for outcome in options["outcomes"] for line in _estimate(found, outcome)]
     return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
 

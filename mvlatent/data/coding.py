@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import as_binary, as_numbers, as_text, quote
+from mvlatent.data.columns import MOST_UNLIKE, as_binary, as_numbers, as_text, quote
 from mvlatent.specs import Labels, Survival, join_times_line
 
 __all__ = [
@@ -265,11 +265,17 @@ def label_categories(column: pd.Series, spec: Labels) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If no row has a label, or all have the same.
+        If no row has a label, or all have the same, or each its own.
     """
-    found = sorted({t for t in as_text(column) if t is not None})
+    text = [t for t in as_text(column) if t is not None]
+    found = sorted(set(text))
     if not found:
         raise ValueError(f"labels {spec.column!r} have no value in any row.")
+    if len(found) == len(text) > MOST_UNLIKE:
+        raise ValueError(
+            f"labels {spec.column!r} have a class for each patient: these are names, or numbers "
+            "for mv.Target."
+        )
     if len(found) == 1:
         raise ValueError(f"labels {spec.column!r} have one class only ({found[0]!r}).")
     return tuple(found)

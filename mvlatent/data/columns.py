@@ -12,7 +12,17 @@ import pandas as pd
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["as_binary", "as_numbers", "as_text", "find_column", "is_numeric", "quote"]
+__all__ = [
+    "MOST_UNLIKE",
+    "as_binary",
+    "as_numbers",
+    "as_text",
+    "find_column",
+    "is_numeric",
+    "quote",
+]
+
+MOST_UNLIKE = 10  # patients; where more have a class each, the column holds names
 
 MISSING_TEXT = frozenset({"", "nan", "na", "n/a", "none", "<na>", "null"})
 BINARY_TEXT = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
@@ -138,10 +148,24 @@ def as_binary(column: pd.Series, what: str) -> np.ndarray:
     bad = sorted({t for t in text if t is not None and t.lower() not in BINARY_TEXT})
     if bad:
         name = column.name
-        words = sorted({t for t in text if t is not None})
-        codes = ", ".join(f'"{w}": {i}' for i, w in enumerate(words[:2]))
+        words = sorted({t for t in text if t is not None}, key=lambda t: (_is_death(t), t))
+        if len(words) > 2 and "0" in words and all(word.isdigit() for word in words):
+            raise ValueError(
+                f"{what} must be 0/1 or True/False, not {quote(bad)}; if these are competing "
+                "causes, take kind='competing'."
+            )
+        if len(words) > 4:
+            raise ValueError(f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it.")
+        last = len(words) - 1  # the word of the event, where one looks like it
+        codes = ", ".join(f'"{w}": {int(i == last)}' for i, w in enumerate(words))
         raise ValueError(
             f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it, for example "
             f'mdata.obs["{name}"] = mdata.obs["{name}"].astype(str).map({{{codes}}})'
         )
     return np.array([np.nan if t is None else BINARY_TEXT[t.lower()] for t in text])
+
+
+def _is_death(word: str) -> bool:
+    """Whether a word of an event column says that the event was seen, for the example given."""
+    seen = ("dead", "death", "deceased", "died", "event", "progress", "relaps", "recur")
+    return word.lower().startswith(seen) and "free" not in word.lower()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import as_numbers, as_text, is_numeric, quote
+from mvlatent.data.columns import MOST_UNLIKE, as_numbers, as_text, is_numeric, quote
 
 __all__ = ["Encoder", "fit_encoder"]
 
@@ -120,7 +120,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     Raises
     ------
     ValueError
-        If no training row has a value.
+        If no training row has a value, or a clinical class is another one in each patient.
 
     Examples
     --------
@@ -144,12 +144,24 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     if role != "clinical":
         notes = [f"{what}: {n_missing} missing, taken as unknown"] if n_missing else []
         return Encoder(str(column.name), role, "categorical", tuple(found)), notes
+    if len(found) == len(text) - n_missing > MOST_UNLIKE:
+        raise ValueError(f"{what} has another value in each patient: it is a name, not a class.")
     mode = max(found, key=lambda level: (text == level).sum())
     notes = [f"{what}: {n_missing} missing, filled with the mode {mode!r}, plus an indicator"]
     encoder = Encoder(
         str(column.name), role, "categorical", tuple(found), fill=mode, indicator=n_missing > 0
     )
-    return encoder, notes if n_missing else []
+    return encoder, [*(notes if n_missing else []), *_numbers_as_text(column, found, what)]
+
+
+def _numbers_as_text(column: pd.Series, found: list[str], what: str) -> list[str]:
+    """Note that words are numbers, which were taken as classes."""
+    if isinstance(column.dtype, pd.CategoricalDtype) or is_numeric(column) or len(found) < 3:
+        return []
+    if pd.to_numeric(pd.Series(found), errors="coerce").isna().any():
+        return []
+    line = f'mdata.obs["{column.name}"] = mdata.obs["{column.name}"].astype(float)'
+    return [f"{what}: numbers written as text, taken as {len(found)} classes; if not: {line}"]
 
 
 def _fit_continuous(

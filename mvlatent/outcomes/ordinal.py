@@ -162,7 +162,7 @@ class OrdinalTarget:
         hot = torch.nn.functional.one_hot(self._codes, n_levels).double()
         self._upper, self._lower = hot[:, :-1], hot[:, 1:]
         self._inside = (self._weight @ hot)[1:-1]
-        self._cuts = _starting_cuts(counts.double())
+        self._start = self._cuts = _starting_cuts(counts.double())
 
     def _padded(self, eta: Tensor) -> Tensor:
         """Predictors with those of the pseudo-patients, (n + e,)."""
@@ -192,8 +192,9 @@ class OrdinalTarget:
     def _profile(self, eta: Tensor) -> _Fit:
         """Find the cut points that suit eta (n, 1)."""
         eta = self._padded(eta)
-        cuts = self._cuts
-        value = self._objective(cuts, eta)
+        # cuts of a step that was tried and refused may lie anywhere
+        starts = (self._cuts, self._start)
+        value, cuts = max(((self._objective(c, eta), c) for c in starts), key=lambda x: float(x[0]))
         for _ in range(MAX_STEPS):
             grad, precision, _, _ = self._derivatives(cuts, eta)
             step = torch.linalg.solve(precision, grad)

@@ -98,7 +98,7 @@ def horizon_calibration(
     if title:
         ax.set_title(title, loc="left")
     ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
-    horizon = f"{result.horizon:.3g}" if unit is None else f"{result.horizon:.3g} {unit}"
+    horizon = f"{result.horizon:,.6g}" if unit is None else f"{result.horizon:,.6g} {unit}"
     ax.set(xlabel=f"predicted risk by {horizon}", ylabel="observed risk")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

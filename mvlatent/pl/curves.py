@@ -180,6 +180,7 @@ def _draw(
 ) -> "Axes":
     """One line a column with its band; thin lines and their mean where there are too many."""
     mean, low, high = _with_bounds(curves, lower, upper)
+    chosen = [chosen] if isinstance(chosen, str) else chosen
     missing = [name for name in chosen or [] if name not in mean]
     if missing:
         raise KeyError(f"no {what} {missing}; there are {_some([*mean])}")
@@ -207,6 +208,9 @@ def _with_bounds(
     curves: Any, lower: pd.DataFrame | None, upper: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
     if not isinstance(curves, pd.DataFrame):
+        if not all(hasattr(curves, part) for part in ("mean", "lower", "upper")):
+            kind = type(curves).__name__
+            raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}")
         curves, lower, upper = curves.mean, curves.lower, curves.upper
     if (lower is None) != (upper is None):
         raise ValueError("a band needs both lower and upper")

@@ -66,7 +66,7 @@ def kaplan_meier(
     """
     table = _grouped(risk, time, event, groups)
     levels = [*table["group"].cat.categories]
-    ax = new_axes(ax, size=(6.6, 4.2))
+    ax = new_axes(ax, size=_size(levels, at_risk))
     palette = _risk_colours(len(levels))
     for level, colour in zip(levels, palette, strict=True):
         _draw_curve(ax, table[table["group"] == level], str(level), colour, interval)
@@ -74,14 +74,27 @@ def kaplan_meier(
     ax.set_xlim(0, table["time"].max() * 1.02)
     bare(ax)
     p = _log_rank(table)
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    ax.text(0.03, 0.06, f"log-rank {shown}", transform=ax.transAxes, color="#333333")
+    if (table["event"] == 1).any():
+        shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
+        over: dict[str, Any] = {
+            "transform": ax.transAxes,
+            "ha": "right",
+            "va": "bottom",
+        }  # no curve runs there
+        ax.text(1.0, 1.02, shown, color="#333333", fontsize=9, **over)
     outside_legend(ax)
     if title:
         ax.set_title(title, loc="left")
     if at_risk:
         _write_at_risk(ax, table, levels, palette)
     return ax
+
+
+def _size(levels: list, at_risk: bool) -> tuple[float, float]:
+    """Inches of a figure whose curves keep their room beside names and numbers at risk."""
+    letters = max(len(str(level)) for level in levels)
+    wide = max(0, letters - 11) * (0.17 if at_risk else 0.09)  # names stand at both sides
+    return 6.6 + wide, 4.2 + 0.18 * max(0, len(levels) - 3) * at_risk
 
 
 def _risk_colours(n: int) -> list:

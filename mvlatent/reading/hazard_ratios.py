@@ -71,6 +71,7 @@ def column_hazard_ratios(
     DataFrame
         One row a column: ``hr`` (posterior median), ``lower``, ``upper``.
     """
+    _check_several(bool(torch.cat([*units.values()]).isfinite().all()))
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
     log_hr = [drawn[block][..., 0] * units[block].double() for block in names]
     index = [name for block in names for name in names[block]]
@@ -91,12 +92,19 @@ def block_hazard_ratios(
     level, n_samples, seed
         As in `column_hazard_ratios`.
     """
+    _check_several(all(len(x) > 1 for x in blocks.values()))
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
     spread = []
     for name, beta in drawn.items():
         x = blocks[name].double()
         spread.append(((x - x.mean(0)) @ beta[..., 0].T).std(0, correction=0))
     return _table(torch.stack(spread, 1).numpy(), list(drawn), level)
+
+
+def _check_several(several: bool) -> None:
+    """Raise ValueError unless there are patients over whom an sd can be taken."""
+    if not several:
+        raise ValueError("one patient has no sd; take mdata of several, or per='unit'.")
 
 
 def _table(log_hr: np.ndarray, index: list[str], level: float) -> pd.DataFrame:

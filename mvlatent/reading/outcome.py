@@ -95,6 +95,8 @@ class Reported:
         Every chunk starts from the same seed, so that all patients share the draws of the
         coefficients. ``n_times`` is how many values a patient and draw will take.
         """
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be 1 or more, not {n_samples!r}.")
         head = self.head(blocks)
         width = max(sum(len(c) for c in head.coef.values()), n_times)
         step = max(1, MAX_ELEMENTS // (n_samples * max(width, 1)))

@@ -13,7 +13,7 @@ from mvlatent.typed_outcomes import as_outcomes
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["OutOfFold", "out_of_fold"]
+__all__ = ["OutOfFold", "check_folds", "out_of_fold"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +178,11 @@ def out_of_fold(
     table = pd.concat(parts).reindex(mdata.obs_names)
     names = {role: outcome.name for role, outcome in first.items() if role != "target"}
     return OutOfFold(table, names)
+
+
+def check_folds(mdata: MuData, folds: int | str) -> None:
+    """Raise KeyError or ValueError if a cohort cannot be cut so, as `out_of_fold` does."""
+    _folds(mdata, folds, 0, None)
 
 
 def _folds(mdata: MuData, folds: int | str, seed: int, survival: Any) -> np.ndarray:

@@ -9,6 +9,8 @@ import pandas as pd
 __all__ = [
     "Censoring",
     "align_to_outcome",
+    "as_floats",
+    "check_order",
     "checked_curves",
     "checked_groups",
     "checked_outcome",
@@ -19,7 +21,7 @@ __all__ = [
 
 def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
     """Time as float (n,), event as bool (n,); ValueError if they cannot be that."""
-    times, events = np.asarray(time, float), np.asarray(event, float)
+    times, events = as_floats(time, "time"), as_floats(event, "event")
     if times.ndim != 1 or times.shape != events.shape:
         raise ValueError(f"time and event must be of one length, got {times.shape}, {events.shape}")
     if not np.isfinite(times).all() or (times < 0).any():
@@ -29,9 +31,37 @@ def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
     return times, events.astype(bool)
 
 
+def as_floats(values: Any, name: str) -> np.ndarray:
+    """Floats of any shape; ValueError naming the argument where they are not numbers."""
+    banded = all(hasattr(values, part) for part in ("mean", "lower", "upper"))
+    if banded and not isinstance(values, pd.DataFrame | pd.Series):
+        raise ValueError(f"{name} has a band; pass its mean: {name}.mean")
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from None
+
+
+def check_order(time: Any, predicted: Any, what: str) -> None:
+    """ValueError if a Series of times and predictions name the same patients in another order.
+
+    Numbers as names are left alone: a default index says nothing of who is who.
+    """
+    if not isinstance(time, pd.Series) or not isinstance(predicted, pd.DataFrame | pd.Series):
+        return
+    index = time.index
+    names = predicted.columns if isinstance(predicted, pd.DataFrame) else predicted.index
+    if pd.api.types.is_numeric_dtype(index.dtype) or names.equals(index):
+        return
+    if names.is_unique and index.is_unique and {*names} == {*index}:
+        raise ValueError(
+            f"time and {what} name the same patients in another order; reindex one by the other"
+        )
+
+
 def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:
     """Finite floats of shape (n,); ValueError naming the argument otherwise."""
-    array = np.asarray(values, float)
+    array = as_floats(values, name)
     if array.shape != (n,):
         raise ValueError(f"{name} must have one value a patient ({n}), got shape {array.shape}")
     if not np.isfinite(array).all():
@@ -41,7 +71,17 @@ def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:
 
 def checked_curves(survival: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Split curves into times (T,) and S(t), T × n; ValueError unless of n patients."""
-    at, curves = survival.index.to_numpy(float), survival.to_numpy(float)
+    if not isinstance(survival, pd.DataFrame):
+        values = as_floats(survival, "survival")
+        raise ValueError(f"survival must be a DataFrame times × patients, not of {values.shape}")
+    try:
+        at = survival.index.to_numpy(float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "survival must be times × patients with the times as index, not "
+            f"{survival.index[0]!r}, ...; transpose it?"
+        ) from None
+    curves = as_floats(survival, "survival")
     if curves.shape[1] != n:
         raise ValueError(
             f"survival must be times × patients: {curves.shape[1]} columns, {n} patients"

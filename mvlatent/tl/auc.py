@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import Censoring, align_to_outcome, checked_outcome
+from mvlatent.tl._outcome import (
+    Censoring,
+    align_to_outcome,
+    check_order,
+    checked_outcome,
+)
 
 __all__ = ["integrated_auc", "time_dependent_auc"]
 
@@ -58,6 +63,7 @@ def time_dependent_auc(
     1.0
     """
     observed, events = checked_outcome(time, event)
+    check_order(time, risk, "risk")
     at, scores = _scores_at(risk, times, len(observed))
     uncensored = Censoring(*(train if train is not None else (observed, events))).before(observed)
     weight = np.divide(1, uncensored, out=np.full_like(uncensored, np.nan), where=uncensored > 0)

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import Censoring, checked_curves, checked_outcome
+from mvlatent.tl._outcome import (
+    Censoring,
+    check_order,
+    checked_curves,
+    checked_outcome,
+)
 
 __all__ = ["brier", "integrated_brier"]
 
@@ -51,6 +56,7 @@ def brier(
     from torchsurv.metrics.brier_score import BrierScore
 
     times, events = checked_outcome(time, event)
+    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     censoring = Censoring(*(train if train is not None else (times, events)))
     usable = censoring.at(at) > 0

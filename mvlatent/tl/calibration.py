@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import checked_curves, checked_outcome, curves_at_own
+from mvlatent.tl._outcome import (
+    as_floats,
+    check_order,
+    checked_curves,
+    checked_outcome,
+    curves_at_own,
+)
 
 __all__ = ["DCalibration", "d_calibration"]
 
@@ -81,6 +87,7 @@ def d_calibration(
     if bins < 2:
         raise ValueError(f"at least 2 bins are needed, got {bins}")
     times, events = checked_outcome(time, event)
+    check_order(time, survival, "survival")
     own = _own_survival(times, survival)
     edges = np.linspace(0, 1, bins + 1)
     bin_of = np.clip(np.ceil(own * bins).astype(int) - 1, 0, bins - 1)
@@ -102,7 +109,7 @@ def _own_survival(times: np.ndarray, survival: pd.DataFrame | np.ndarray | pd.Se
         at, curves = checked_curves(survival, len(times))
         own = curves_at_own(at, curves, times)
     else:
-        own = np.asarray(survival, float)
+        own = as_floats(survival, "survival")
     if own.shape != times.shape:
         raise ValueError(f"survival must have one value a patient, got shape {own.shape}")
     if not ((own >= 0) & (own <= 1)).all():

@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from mvlatent.tl._outcome import Censoring, align_to_outcome, checked_groups, checked_outcome
+from mvlatent.tl._outcome import (
+    Censoring,
+    align_to_outcome,
+    check_order,
+    checked_groups,
+    checked_outcome,
+)
 from mvlatent.tl.resampling import Interval, bootstrap
 
 __all__ = ["bootstrap_interval", "concordance"]
@@ -66,6 +72,7 @@ def concordance(
     if kind not in KINDS:
         raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}")
     times, events = checked_outcome(time, event)
+    check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = _strata(within, len(times))
     if entry is not None and kind == "uno":
@@ -204,6 +211,7 @@ def bootstrap_interval(
     (1.0, 1.0)
     """
     times, events = checked_outcome(time, event)
+    check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = None if within is None else np.asarray(within, dtype=object)
 

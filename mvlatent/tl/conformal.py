@@ -114,6 +114,11 @@ def _named(model: Any, outcome: str) -> tuple[str, str | None]:
     named = {k: role for k, role in model.trained.roles.named.items() if role in OUTCOMES}
     if outcome in named:
         return named[outcome], outcome
+    if outcome in model.trained.roles.named:
+        raise ValueError(
+            f"outcome {outcome!r} is a target; of an ordinal one take conformal_labels(levels, "
+            "model.predict_target(mdata, proba=True))"
+        )
     if outcome not in OUTCOMES:
         choices = ", ".join(dict.fromkeys((*OUTCOMES, *named)))
         raise ValueError(f"unknown outcome {outcome!r}; choose from {choices}")

@@ -1,6 +1,6 @@
 """Lower bounds of survival times that hold as often as they say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from mvlatent.tl._mondrian import Mondrian
 from mvlatent.tl._outcome import (
     Censoring,
+    check_order,
     checked_curves,
     checked_outcome,
     curves_at,
@@ -55,7 +56,7 @@ class ConformalSurvival:
     """
 
     level: float
-    scores: Mondrian[_Scores]
+    scores: Mondrian[_Scores] = field(repr=False)
 
     @property
     def cutoff(self) -> float:
@@ -84,7 +85,8 @@ class ConformalSurvival:
         ValueError
             If curves are not valid or groups are missing or not expected.
         """
-        at, curves = checked_curves(survival, survival.shape[1])
+        n = survival.shape[1] if isinstance(survival, pd.DataFrame) else 0
+        at, curves = checked_curves(survival, n)
         bounds = np.zeros(curves.shape[1])
         for rows, scores in self.scores.split(curves.shape[1], group):
             bounds[rows] = _bounds(at, curves[:, rows], scores, self.level)
@@ -169,6 +171,7 @@ def conformal_survival(
     if not 0 < level < 1:
         raise ValueError(f"level must lie within (0, 1), got {level}")
     times, events = checked_outcome(time, event)
+    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     if cutoff is not None and not cutoff > 0:
         raise ValueError(f"the cutoff must be positive, got {cutoff}")

@@ -1,12 +1,18 @@
 """Whether the predicted risk at one time is what happens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import checked_curves, checked_outcome, curves_at
+from mvlatent.tl._outcome import (
+    as_floats,
+    check_order,
+    checked_curves,
+    checked_outcome,
+    curves_at,
+)
 
 __all__ = ["HorizonCalibration", "horizon_calibration"]
 
@@ -29,17 +35,18 @@ class HorizonCalibration:
         Mean, median, 90 % quantile and maximum of |observed − predicted|.
     groups
         Patients cut into equal groups by prediction, one row each: mean ``predicted``,
-        Kaplan–Meier ``observed`` with its 95 % ``lower`` and ``upper``, and ``n``.
+        Kaplan–Meier ``observed`` with its 95 % ``lower`` and ``upper`` (without an event: the exact
+        bound of those still at risk), and ``n``.
     """
 
     horizon: float
-    predicted: np.ndarray
-    observed: np.ndarray
+    predicted: np.ndarray = field(repr=False)
+    observed: np.ndarray = field(repr=False)
     ici: float
     e50: float
     e90: float
     emax: float
-    groups: pd.DataFrame
+    groups: pd.DataFrame = field(repr=False)
 
 
 def horizon_calibration(
@@ -92,6 +99,7 @@ def horizon_calibration(
     if knots not in QUANTILES:
         raise ValueError(f"knots must be 3, 4 or 5, got {knots}")
     _check_horizon(times, events, horizon, knots)
+    check_order(time, survival, "survival")
     predicted = 1 - _at_horizon(survival, horizon, len(times))
     splines = _splines(predicted, knots)
     observed = _regress(times, events, splines, horizon)
@@ -127,7 +135,7 @@ def _at_horizon(survival: Any, horizon: float, n: int) -> np.ndarray:
         if horizon > at[-1]:
             raise ValueError(f"the curves end at {at[-1]:g}, before the horizon {horizon:g}")
         return curves_at(at, curves, np.array([horizon]))[0]
-    values = np.asarray(survival, float)
+    values = as_floats(survival, "survival")
     if values.shape != (n,):
         raise ValueError(f"survival must have one value a patient ({n}), got shape {values.shape}")
     if not ((values >= 0) & (values <= 1)).all():
@@ -187,6 +195,8 @@ def _groups(
         fitted = KaplanMeierFitter().fit(times[members], events[members])
         bounds = fitted.confidence_interval_.ffill()
         lower, upper = bounds[bounds.index <= horizon].iloc[-1].fillna(1.0)
+        if not (events[members] & (times[members] <= horizon)).any():
+            lower = 0.025 ** (1 / max((times[members] > horizon).sum(), 1))  # exact: none of n died
         rows.append(
             {
                 "predicted": predicted[members].mean(),

@@ -5,7 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._outcome import checked_curves, checked_outcome
+from mvlatent.tl._outcome import (
+    check_order,
+    checked_curves,
+    checked_outcome,
+)
 
 __all__ = ["log_likelihood"]
 
@@ -53,6 +57,7 @@ def log_likelihood(
     if floor is not None and not 0 < floor < 1:
         raise ValueError(f"floor must lie within (0, 1), got {floor}")
     times, events = checked_outcome(time, event)
+    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     edges, log_survival = _log_curves(at, curves)
     if floor is not None:

@@ -1,6 +1,6 @@
 """Whether predicted classes are as certain as they say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -152,9 +152,9 @@ class RiskCoverage:
         The area of the same answers were every right one more certain than every wrong one.
     """
 
-    coverage: np.ndarray
-    risk: np.ndarray
-    threshold: np.ndarray
+    coverage: np.ndarray = field(repr=False)
+    risk: np.ndarray = field(repr=False)
+    threshold: np.ndarray = field(repr=False)
     area: float
     best: float
 

@@ -51,6 +51,21 @@ def test_an_event_that_is_none(event):
         code_survival(table([1.0, 2.0, 3.0], event), SPEC)
 
 
+@pytest.mark.parametrize(
+    ("event", "advice"),
+    [
+        (["Deceased", "Living", "Living"], r'{"Living": 0, "Deceased": 1}'),
+        (["event-free", "relapse", "relapse"], r'{"event-free": 0, "relapse": 1}'),
+        (["Dead", "Alive", "Lost"], r'{"Alive": 0, "Lost": 0, "Dead": 1}'),
+        ([0, 1, 3], "take kind='competing'"),
+    ],
+)
+def test_advice_on_an_event(event, advice):
+    with pytest.raises(ValueError) as error:
+        code_survival(table([1.0, 2.0, 3.0], event), SPEC)
+    assert advice in str(error.value)
+
+
 def test_the_recoding_line_runs():
     obs = table([1.0, 2.0, 3.0], ["Dead", "Alive", "Dead"])
     with pytest.raises(ValueError) as error:
@@ -216,3 +231,9 @@ def test_numbers_and_text_agree_on_what_is_missing():
     assert np.isnan(as_numbers(column, "x")).tolist() == [False, True, True, True, True, True]
     assert as_text(pd.Series([1.0, 2.5, np.nan])).tolist() == ["1", "2.5", None]
     assert as_text(pd.Series([1, 2])).tolist() == ["1", "2"]
+
+
+def test_names_are_no_labels():
+    with pytest.raises(ValueError, match="have a class for each patient"):
+        label_categories(pd.Series([f"P{i}" for i in range(20)]), Labels("y"))
+    assert label_categories(pd.Series(list("abc")), Labels("y")) == ("a", "b", "c")

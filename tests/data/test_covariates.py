@@ -89,3 +89,18 @@ def test_encoders_come_back_from_dict(values, role):
     encoder = fitted(values, role)
     assert Encoder.from_dict(encoder.to_dict()) == encoder
     assert encoder.encode(column(values)).shape == (3, len(encoder.columns))
+
+
+def test_a_name_is_no_clinical_class():
+    with pytest.raises(ValueError, match="clinical covariate 'x' has another value in each"):
+        fit_encoder(column([f"P{i}" for i in range(20)]), "clinical")
+    assert len(fitted(["a", "b", "c"], "clinical").levels) == 3
+
+
+def test_numbers_written_as_text_are_told():
+    ages = [str(30 + i % 15) for i in range(40)]
+    encoder, notes = fit_encoder(column(ages, "age"), "clinical")
+    assert encoder is not None and encoder.kind == "categorical"
+    assert "numbers written as text, taken as 15 classes" in notes[0]
+    for meant in (pd.Series(ages, dtype="category"), column(["a", *ages]), column(["0", "1"] * 20)):
+        assert not fit_encoder(meant, "clinical")[1]

@@ -203,3 +203,18 @@ def test_tables_that_cannot_be_drawn_are_named(draw, name):
     if name == "hr":
         with pytest.raises(ValueError, match="positive"):
             draw(good.assign(lower=0.0))
+
+
+def test_one_patient_may_be_named_by_a_string(truth):
+    ax = pl.survival_curves(truth.survival(AT), patients="P0007")
+    assert _legend(ax) == ["P0007"]
+    with pytest.raises(ValueError, match="not a Series"):
+        pl.survival_curves(truth.survival(AT)["P0007"])
+
+
+def test_a_horizon_in_days_is_written_out():
+    rng = np.random.default_rng(0)
+    time, p = 2000 * rng.exponential(size=100), rng.uniform(0.3, 0.4, size=100)
+    found = tl.horizon_calibration(time, np.ones(100), p, 1825.0)
+    ax = pl.horizon_calibration(found, unit="days")
+    assert ax.get_xlabel() == "predicted risk by 1,825 days"

@@ -98,6 +98,21 @@ def test_kaplan_meier_states_the_log_rank_p_value():
     assert _legend(ax) == ["a", "b"]
     ax = pl.kaplan_meier(group == "a", time, event)
     assert _legend(ax) == ["False", "True"]
+    assert ax.texts[0].get_position()[1] > 1  # over the axes, where no curve is
+    assert not pl.kaplan_meier(group, time, 0 * event, at_risk=False).texts
+
+
+def test_many_groups_with_long_names_leave_room_for_their_curves():
+    rng = np.random.default_rng(2)
+    time, group = rng.exponential(size=90), np.arange(90) % 9
+    names = np.array([f"a subtype with a long name {k}" for k in range(9)])
+    few = pl.kaplan_meier(group % 2 > 0, time, np.ones(90))
+    many = pl.kaplan_meier(names[group], time, np.ones(90))
+    rooms = []
+    for ax in (few, many):
+        ax.figure.canvas.draw()
+        rooms.append(ax.get_window_extent())
+    assert rooms[1].width > 0.8 * rooms[0].width and rooms[1].height > 0.8 * rooms[0].height
 
 
 def test_kaplan_meier_leaves_unobserved_patients_out_and_refuses_one_group():

@@ -95,3 +95,13 @@ def test_bad_input_is_named(change, message):
     }
     with pytest.raises(ValueError, match=message):
         tl.horizon_calibration(**(good | change))
+
+
+def test_a_group_without_an_event_is_not_certain():
+    """None of n at risk had the event: the bound is Clopper and Pearson's, not 0."""
+    survival = np.repeat([0.9, 0.1], 10)
+    time = np.concatenate([np.full(10, 5.0), np.arange(1.0, 11.0) / 4])
+    event = np.repeat([0, 1], 10)
+    found = tl.horizon_calibration(time, event, survival, 2.0, groups=2).groups
+    assert found["observed"].iloc[0] == 0 == found["lower"].iloc[0]
+    assert found["upper"].iloc[0] == pytest.approx(1 - 0.025**0.1)
