@@ -378,3 +378,13 @@ def test_a_level_that_nobody_has_stays_finite(nobody):
 def test_levels_are_two_or_more():
     with pytest.raises(ValueError, match="at least two levels"):
         Ordinal.from_data(TargetData(torch.zeros(4), levels=("only",)))
+
+
+def test_ordered_levels_forget_a_predictor_that_was_tried_and_refused():
+    x, data = simulate("ordinal")
+    still = torch.zeros(int(data.observed.sum()), 1, dtype=torch.float64)
+    expected = bound("ordinal", data).loglik(still)
+    target = bound("ordinal", data)
+    for size in (1e3, 1e5):
+        target.loglik(size * (x @ BETA)[data.observed][:, None])
+        torch.testing.assert_close(target.loglik(still), expected)
