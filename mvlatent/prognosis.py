@@ -88,7 +88,8 @@ class Prognosis(Predictions):
         same = reported.shared_only is reported.full
         for name in ("full", "shared_only"):
             head = getattr(reported, name)
-            again = refit(head, blocks, cohort, spec, method=method, **options)
+            off = reported.off if name == "full" else 0.0
+            again = refit(head, blocks, cohort, spec, off=off, method=method, **options)
             setattr(reported, name, again)
             if same:
                 reported.shared_only = again

@@ -49,11 +49,17 @@ class CauseHeads:
     @property
     def tau(self) -> dict[str, float]:
         """Sd of the coefficients by block and cause, as scaled inside."""
-        return {
-            f"{block} (cause {k})": sd
-            for k, head in enumerate(self.heads, 1)
-            for block, sd in head.tau.items()
-        }
+        return self._by_cause([head.tau for head in self.heads])
+
+    @property
+    def effect_probability(self) -> dict[str, float]:
+        """Posterior probability, by block and cause, that the block has an effect."""
+        return self._by_cause([head.effect_probability for head in self.heads])
+
+    @staticmethod
+    def _by_cause(values: list[dict[str, float]]) -> dict[str, float]:
+        named = [{f"{b} (cause {k})": v for b, v in of.items()} for k, of in enumerate(values, 1)]
+        return {name: value for of in named for name, value in of.items()}
 
     @property
     def log_marginal(self) -> float:

@@ -158,6 +158,16 @@ class BlockHead:
         return LaplaceMixture([self.heaviest()])
 
     @property
+    def effect_probability(self) -> dict[str, float]:
+        """Posterior probability, by block, that it has an effect; 1 where none may have none."""
+        parts = self.posterior.components if isinstance(self.posterior, LaplaceMixture) else []
+        if not parts:
+            return dict.fromkeys(self._scaling.names, 1.0)
+        sds = torch.stack([part.weight * (part.sd > 0) for part in parts]).sum(0)
+        blocks = zip(self._scaling.names, sds.split(self._scaling.sizes), strict=True)
+        return {name: float(of[0]) if len(of) else 0.0 for name, of in blocks}
+
+    @property
     def _tau(self) -> Tensor:
         return self._scaling.by_column(torch.tensor(list(self.tau.values()), dtype=torch.float64))
 

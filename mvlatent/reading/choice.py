@@ -29,10 +29,9 @@ __all__ = [
 AUTO = ("auto",)
 CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("shared", "clinical", "technical"),
-    ("shared", "private", "clinical", "technical"),
-    ("scores", "clinical", "technical"),
     ("shared", "private", "scores", "clinical", "technical"),
 )
+OFF = 0.5  # prior probability that a block of the larger set has no effect
 MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
 
 
@@ -40,7 +39,6 @@ class Outcome(Protocol):
     """An outcome that can be fitted on some patients and scored on others."""
 
     horizon: float
-    candidates: tuple[tuple[str, ...], ...]
     n_folds: int
 
     def target(self, rows: np.ndarray | None = None) -> Any:
@@ -66,7 +64,6 @@ class SurvivalOutcome:
     The partial likelihood would punish a head for its slope, which a small fold hardly knows.
     """
 
-    candidates: tuple[tuple[str, ...], ...] = CANDIDATES
     n_folds = 5
 
     def __init__(self, cohort: Cohort, spec: Survival, name: str | None = None) -> None:
@@ -121,10 +118,9 @@ def concordance_at_risk(data: SurvivalData, died: Tensor, risk: Tensor) -> float
 
 
 class LabelOutcome:
-    """Classes of a cohort: fewer candidates and folds, as its head is the slower one."""
+    """Classes of a cohort: fewer folds, as its head is the slower one."""
 
     horizon: float = 0.0
-    candidates: tuple[tuple[str, ...], ...] = (CANDIDATES[0], CANDIDATES[-1])
     n_folds = 3
 
     def __init__(self, cohort: Cohort, name: str | None = None) -> None:
@@ -158,7 +154,6 @@ class TargetOutcome:
     """
 
     horizon: float = 0.0
-    candidates: tuple[tuple[str, ...], ...] = CANDIDATES
     n_folds = 5
 
     def __init__(self, cohort: Cohort, spec: Target, name: str | None = None) -> None:
@@ -229,11 +224,11 @@ def choose_blocks(
     if outcome.n_telling(strata[rows]) < folds * MIN_A_FOLD:
         return CANDIDATES[-1], {}
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    scores = dict.fromkeys(outcome.candidates, 0.0)
+    scores = dict.fromkeys(CANDIDATES, 0.0)
     for training, held_out in splitter.split(rows, strata[rows]):
         train, test = np.concatenate([rows[training], rare]), rows[held_out]
         target = outcome.target(train)
-        for kinds in outcome.candidates:
+        for kinds in CANDIDATES:
             chosen = pick(blocks, kinds)
             head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0)
             eta = head.predict({k: x[test] for k, x in chosen.items()})[0]

@@ -20,6 +20,7 @@ from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
 from mvlatent.reading.choice import (
     AUTO,
+    OFF,
     LabelOutcome,
     Outcome,
     SurvivalOutcome,
@@ -51,6 +52,8 @@ class Reported:
         Held-out score of each candidate set of blocks, where inner folds chose.
     name
         Name of the outcome; ``None`` is the first of its kind that a cohort has.
+    off
+        Prior probability that a block of the full head has no effect; 0 where the user chose them.
     """
 
     full: Head
@@ -58,6 +61,7 @@ class Reported:
     horizon: float = 0.0
     inner_scores: dict[str, float] = field(default_factory=dict)
     name: str | None = None
+    off: float = 0.0
 
     def times(self, n: int) -> np.ndarray:
         """``n`` times from 0 to the last event of the training patients."""
@@ -186,6 +190,7 @@ class Reported:
             "name": self.name,
             "horizon": self.horizon,
             "inner_scores": self.inner_scores,
+            "off": self.off,
         }
         arrays: dict[str, np.ndarray] = {}
         for name, head in (("full", self.full), ("shared_only", self.shared_only)):
@@ -212,6 +217,7 @@ class Reported:
             horizon=json["horizon"],
             inner_scores=json["inner_scores"],
             name=json.get("name"),
+            off=json.get("off", 0.0),
         )
 
 
@@ -250,7 +256,8 @@ def fit_outcome(
     spec
         The outcome.
     kinds
-        Blocks of the head; ``("auto",)`` takes what inner folds prefer.
+        Blocks of the head; ``("auto",)`` takes z, clinical columns and the site alone where inner
+        folds find nothing to add, else all blocks, each of which may have no effect.
     """
     if isinstance(spec, Labels):
         blocks = {
@@ -264,9 +271,12 @@ def fit_outcome(
     target = outcome.target()
     wide = pick(blocks, chosen)
     narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
-    full = fit_head(wide, target)
-    shared = full if list(wide) == list(narrow) else fit_head(narrow, target)
-    return Reported(full, shared, outcome.horizon, scores, spec.name)
+    if list(wide) == list(narrow):
+        full = shared = fit_head(narrow, target)
+        return Reported(full, shared, outcome.horizon, scores, spec.name)
+    off = OFF if tuple(kinds) == AUTO else 0.0
+    full, shared = fit_head(wide, target, off=off), fit_head(narrow, target)
+    return Reported(full, shared, outcome.horizon, scores, spec.name, off)
 
 
 def _outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:

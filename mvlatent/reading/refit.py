@@ -26,6 +26,7 @@ def refit(
     cohort: Cohort,
     spec: OutcomeSpec,
     *,
+    off: float,
     method: str,
     num_samples: int,
     warmup: int,
@@ -43,6 +44,8 @@ def refit(
         The patients, with their outcome.
     spec
         The outcome, of any kind.
+    off
+        Prior probability that a block has no effect, for ``"laplace"``; the sampler has all on.
     method
         ``"laplace"`` or ``"nuts"``.
     num_samples, warmup, seed
@@ -58,9 +61,9 @@ def refit(
         raise ValueError(f"the patients have no outcome {spec.name!r} to fit a head to.")
     features = trim(blocks, head.coef)
     target = outcome_target(data, spec)
-    again = fit_head(features, target)
     if method == "laplace":
-        return again
+        return fit_head(features, target, off=off)
+    again = fit_head(features, target)
     sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
     if isinstance(again, CauseHeads):
         pairs = zip(again.heads, target.causes, strict=True)

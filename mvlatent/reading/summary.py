@@ -119,13 +119,16 @@ def _fit(trained: Trained) -> Iterator[str]:
     roles = trained.roles
     for spec in roles.outcome_specs:
         reported, what = trained.outcomes[spec.name], roles.title(spec)
-        tau = reported.full.tau
-        kept = ", ".join(f"{block} {sd:.3f}" for block, sd in tau.items() if sd > 0)
-        off = [block for block, sd in tau.items() if sd == 0]
-        yield f"{what} head, prior sd a block: {kept or 'none'}"
+        head, off = reported.full, [b for b, sd in reported.full.tau.items() if sd == 0]
+        if reported.off:
+            listed = ", ".join(f"{b} {p:.2f}" for b, p in head.effect_probability.items())
+            yield f"{what} head, probability that a block has an effect: {listed}"
+        else:
+            kept = ", ".join(f"{b} {sd:.3f}" for b, sd in head.tau.items() if sd > 0)
+            yield f"{what} head, prior sd a block: {kept or 'none'}"
         for kinds, score in reported.inner_scores.items():
             yield f"  inner folds, {_measure(spec)} of {kinds}: {score:.3f}"
         if trained.options.head_blocks == AUTO and not reported.inner_scores:
             yield "  every block was offered: too few patients (or of one class) for inner folds"
-        if off:
+        if off and not reported.off:
             yield f"  switched off: {', '.join(off)}"

@@ -382,8 +382,7 @@ def test_a_block_may_be_off_with_the_odds_of_the_evidence():
     time, event = outcomes(0.4 * x["a"].sum(1), 6)
     target = bind("piecewise", time, event)
     head = BlockHead.fit(x, target, n_sds=128, off=0.5)
-    parts = head.posterior.components
-    on = {k: sum(c.weight for c in parts if c.sd[j] > 0) for k, j in (("a", 0), ("b", 5))}
+    parts, on = head.posterior.components, head.effect_probability
     assert on["a"] > 0.98
     scale = PRIOR_SD / 5**0.5
     grid = torch.linspace(-5, 0.5, 45, dtype=torch.float64).exp() * scale
@@ -396,6 +395,7 @@ def test_a_block_may_be_off_with_the_odds_of_the_evidence():
     none = BlockHead.fit(x, target, fixed_sd={"a": given, "b": 0.0}).log_marginal
     odds = float((torch.exp(log_z - none) * prior).sum() * step)
     assert on["b"] == pytest.approx(odds / (1 + odds), abs=0.06)
+    assert BlockHead.fit(x, target).effect_probability == {"a": 1.0, "b": 1.0}
 
 
 def fitted(kind):

@@ -46,11 +46,13 @@ def test_the_block_that_predicts_is_chosen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
     outcome = LabelOutcome(seen) if kind == "labels" else SurvivalOutcome(seen, Survival("t", "e"))
     chosen, scores = choose_blocks(blocks, outcome)
-    assert where.partition(":")[0] in chosen
-    assert set(scores) == {" + ".join(c) for c in outcome.candidates}
-    without = [c for c in outcome.candidates if where.partition(":")[0] not in c]
-    best = scores[" + ".join(chosen)]
-    assert all(scores[" + ".join(c)] < best for c in without)
+    assert list(scores) == [" + ".join(c) for c in CANDIDATES]
+    assert chosen == CANDIDATES[int(np.argmax(list(scores.values())))]
+    alone, everything = scores.values()
+    if where == "shared":
+        assert alone > everything - 0.02
+    else:
+        assert alone < everything - 0.1
 
 
 def test_too_few_events_for_folds_take_all_blocks(blocks):
@@ -118,7 +120,7 @@ def test_values_count_whichever_third_they_are_in(blocks, kind):
     empty = torch.zeros(N, 0)
     seen = Cohort(tuple(map(str, range(N))), {}, empty, (), empty, (), outcomes={"y": data})
     chosen, scores = choose_blocks(blocks, TargetOutcome(seen, Target("y", kind=kind)))
-    assert "shared" in chosen and len(scores) == 4
+    assert "shared" in chosen and len(scores) == 2
 
 
 def test_concordance_is_that_of_lifelines():
