@@ -69,10 +69,10 @@ def _difference(
     return paired_difference(pairs[arm], pairs[other], level=level, test_train_ratio=ratio)
 
 
-def _signed(difference: PairedDifference | None, *, bound: bool = False) -> str:
+def _signed(difference: PairedDifference | None, *, bound: bool = False, digits: int = 3) -> str:
     if difference is None:
         return ""
-    text = f"{difference.mean:+.3f} ± {difference.se:.3f}"
+    text = f"{difference.mean:+.{digits}f} ± {difference.se:.{digits}f}"
     return f"{text} (> {difference.lower:+.3f})" if bound else text
 
 
@@ -149,8 +149,8 @@ def paired_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str])
             ratio = 1 / (results.outcomes(cohort)["fold"].nunique() - 1)
             found = [
                 _signed(_difference(part.pivot(index="fold", columns="arm", values=score),
-                                    arm, other, ratio=ratio))
-                for score in ("c", "ibs", "loglik")
+                                    arm, other, ratio=ratio), digits=digits)
+                for score, digits in (("c", 3), ("ibs", 4), ("loglik", 3))
             ]  # fmt: skip
             rows.append([f"{name_of(arm)} − {name_of(other)}", cohort.upper(), *found])
     return _lines(["arms", "cohort", "ΔC", "ΔIBS (less is better)", "Δlog-lik"], rows)
