@@ -16,6 +16,7 @@ from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
 
+SETTLED = 1e-13  # of the objective, gained by a last Newton step
 MAX_STEPS = 100
 MIN_INFORMATION = 1e-2  # of an intercept: a class that nobody has would have none
 LEVEL_PRECISION = 1e-6  # keeps the intercept of a class without a patient finite
@@ -113,14 +114,13 @@ class CategoricalTarget:
             hessian = p.sum(0).diag() - p.T @ p
             hessian = hessian + LEVEL_PRECISION * torch.eye(len(grad), dtype=grad.dtype) + 1.0
             step = torch.linalg.solve(hessian, grad)
+            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
+                intercept, value = intercept + step, self._objective(intercept + step, eta)
+                break
             size = 1.0
             while (new := self._objective(intercept + size * step, eta)) < value and size > 1e-8:
                 size /= 2
-            if new < value:
-                break
             intercept, value = intercept + size * step, new
-            if grad @ step < 1e-18 * (1 + value.abs()):
-                break
         self._intercept = intercept
         return intercept, value
 
