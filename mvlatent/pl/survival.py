@@ -73,16 +73,10 @@ def kaplan_meier(
     ax.set(ylim=(0, 1.03), ylabel="survival", xlabel=time_label(unit))
     ax.set_xlim(0, table["time"].max() * 1.02)
     bare(ax)
-    p = _log_rank(table)
+    p, shown = _log_rank(table), None
     if (table["event"] == 1).any():
         shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
-        over: dict[str, Any] = {
-            "transform": ax.transAxes,
-            "ha": "right",
-            "va": "bottom",
-        }  # no curve runs there
-        ax.text(1.0, 1.02, shown, color="#333333", fontsize=9, **over)
-    outside_legend(ax)
+    outside_legend(ax, shown)  # beside the curves and the title
     if title:
         ax.set_title(title, loc="left")
     if at_risk:
