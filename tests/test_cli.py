@@ -164,6 +164,8 @@ MISTAKES = {
     "no view": (["fit", "COHORT", "--views", "dna", "--out", "M"], "dna"),
     "no likelihood": (["fit", "COHORT", "--views", "rna=gauss", "--out", "M"], "gauss"),
     "a model is there": (["fit", "COHORT", "--out", "MODEL"], "--overwrite"),
+    "a file for a folder": (["fit", "COHORT", "--out", "COHORT"], "a model is a folder"),
+    "a folder in a file": (["fit", "COHORT", "--out", "BELOW"], "is a file"),
     "no model": (["transform", "nothing", "COHORT", "--out", "x.h5mu"], "spec.json"),
     "wrong suffix": (["transform", "MODEL", "COHORT", "--out", "x.csv"], "x.csv"),
     "file is there": (["transform", "MODEL", "COHORT", "--out", "COHORT"], "--overwrite"),
@@ -196,7 +198,7 @@ def test_mistakes_are_one_line(place, tmp_path, monkeypatch, capsys, mistake):
     monkeypatch.chdir(tmp_path)
     arguments, said = MISTAKES[mistake]
     named = {"COHORT": place / "cohort.h5mu", "MODEL": place / "model"}
-    named["TABLE"] = place / "table.h5ad"
+    named |= {"TABLE": place / "table.h5ad", "BELOW": place / "cohort.h5mu" / "m"}
     with pytest.raises(SystemExit) as end:
         cli.main([str(named.get(a, a)) for a in arguments])
     assert end.value.code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,25 @@ def check_target(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> N
         raise FileExistsError(f"{path} exists; pass --overwrite to replace it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} for {path.name}.")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Say before any work whether a file or folder can be made or replaced here.
+
+    Raises
+    ------
+    NotADirectoryError
+        If something on the way is a file.
+    PermissionError
+        If the folder may not be written to.
+    """
+    there = next(place for place in (path, *path.parents) if place.exists())
+    folder = there if there.is_dir() else there.parent
+    if there != path and not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file: {path} cannot be made in it.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} may not be written to: choose another place for {path}.")
 
 
 def write_cohort(data: Any, path: Path) -> None:

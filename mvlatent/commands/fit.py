@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_target, read_cohort
+from mvlatent.commands.files import check_target, check_writable, read_cohort
 from mvlatent.commands.transform import write_predictions
 from mvlatent.specs import LIKELIHOODS, Labels, OutcomeSpec, Target
 
@@ -36,6 +36,9 @@ def run_fit(
     named = parse_views(views)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
+    if out.is_file():
+        raise NotADirectoryError(f"{out} is a file; a model is a folder.")
+    check_writable(out)
     if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
