@@ -57,12 +57,16 @@ def subsets(views: list[str]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
 
 
 def widths(model: Any, mdata: MuData) -> list[str]:
-    """Return rows: sd of z, and its range over the subsets, of patients that have every view."""
+    """Return rows: sd of the factors of z that are on, and its range over the subsets.
+
+    Of patients that have every view.
+    """
     names = list(mdata.mod)
     complete = model.cohort(mdata).presence.all(1).numpy()
+    active = model.trained.vae.active.numpy()  # a factor that is switched off has an sd of 1
     rows = []
     for label, given in subsets(names):
-        sds = [model.posterior(mdata, given=g).sd[complete].mean() for g in given]
+        sds = [model.posterior(mdata, given=g).sd[complete][:, active].mean() for g in given]
         rows.append(f"| {label} | {np.mean(sds):.3f} | {min(sds):.3f}–{max(sds):.3f} |")
     return rows
 
@@ -178,7 +182,8 @@ def main() -> None:
     lines = [
         f"{arguments.cohort}: fitted on {train.n_obs} patients, read on {test.n_obs} others; "
         f"{arguments.threads} thread(s).",
-        "\nMean sd of z of the patients with every view, over the subsets of that size (range):",
+        "\nMean sd of z (factors that are on) of the patients with every view, over the subsets of "
+        "that size (range):",
         "\n| views seen | sd | range |\n|---|---|---|",
         *widths(model, test),
         f"\nCoverage of {LEVEL:.0%} predictive intervals of a whole view of new patients, given "
