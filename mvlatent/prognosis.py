@@ -85,15 +85,7 @@ class Prognosis(Predictions):
         reported, cohort = self.trained.outcomes[spec.name], self.cohort()
         blocks = training_blocks(self.trained, cohort)
         options = {"num_samples": num_samples, "warmup": warmup, "seed": seed}
-        same = reported.shared_only is reported.full
-        for name in ("full", "shared_only"):
-            head = getattr(reported, name)
-            off = reported.off if name == "full" else 0.0
-            again = refit(head, blocks, cohort, spec, off=off, method=method, **options)
-            setattr(reported, name, again)
-            if same:
-                reported.shared_only = again
-                break
+        refit(reported, blocks, cohort, spec, method=method, **options)
 
     def hazard_ratios(
         self,
