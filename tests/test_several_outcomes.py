@@ -319,6 +319,20 @@ def test_heads_of_the_same_blocks_are_refitted_once(folder, patients, method):
     assert found.full is found.shared_only
 
 
+def test_the_summary_says_what_inner_folds_learnt(folder, patients):
+    own = mv.MVLatent.load(folder, patients)
+    reported = own.trained.outcomes["subtype"]
+    assert f"  logits times {reported.slopes['full']:.2f}, as" in own.summary()
+    assert own.summary().count("logits times") == 2  # of two label columns
+    reported.off = 0.5
+    own.refit_head(outcome="subtype")
+    likely = "labels subtype head, probability that a block has an effect: shared"
+    assert likely in own.summary()
+    own.refit_head(outcome="subtype", method="nuts", num_samples=4, warmup=4)
+    assert likely not in own.summary()  # the sampler has every block on
+    assert "labels subtype head, prior sd a block: shared" in own.summary()
+
+
 def test_the_first_survival_outcome_is_refitted_by_default(folder, patients, small_fit):
     own = mv.MVLatent.load(folder, patients)
     before = {k: r.full for k, r in own.trained.outcomes.items()}
