@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
@@ -58,23 +57,19 @@ def refit(
     outcome = bound_outcome(cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
     slopes = learnt_slopes(full | alone, outcome, tuple(full))
+    sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
 
     def again(features: dict[str, Tensor], off: float) -> Head:
         target = outcome.target()
         if method == "laplace":
             return fit_head(features, target, off=off)
-        return _sampled(features, target, num_samples=num_samples, warmup=warmup, seed=seed)
+        head = fit_head(features, target)
+        if isinstance(head, CauseHeads):
+            pairs = zip(head.heads, target.causes, strict=True)
+            return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
+        return sampled(head, features, target)
 
     same = list(full) == list(alone)
     reported.shared_only = again(alone, 0.0)
     reported.full = reported.shared_only if same else again(full, reported.off)
     reported.horizon, reported.slopes = outcome.horizon, slopes
-
-
-def _sampled(features: dict[str, Tensor], target: Any, **options: Any) -> Head:
-    head = fit_head(features, target)
-    sampled = partial(sample_head, **options)
-    if isinstance(head, CauseHeads):
-        pairs = zip(head.heads, target.causes, strict=True)
-        return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
-    return sampled(head, features, target)
