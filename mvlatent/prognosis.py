@@ -50,7 +50,8 @@ class Prognosis(Predictions):
         Those of one outcome at a time: the heads of other outcomes stay as they are.
 
         A model that was loaded with a cohort takes that one: load it with the patients it was
-        fitted on, unless the head is to be learnt anew on others.
+        fitted on, unless the head is to be learnt anew on others. The last event time, up to which
+        curves are known, and the factor of the logits of classes are then theirs too.
 
         Parameters
         ----------
