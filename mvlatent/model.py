@@ -155,6 +155,16 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             if name not in known:
                 choices = ", ".join(known)
                 raise KeyError(f"head_blocks: no block {name!r}; the blocks are {choices}.")
+        columns = {
+            "clinical": self.roles.clinical,
+            "technical": self.roles.batch or self.roles.technical,
+        }
+        if not any(columns.get(name, True) for name in self.options.head_blocks):
+            asked = ", ".join(map(repr, self.options.head_blocks)) or "nothing"
+            raise ValueError(
+                f"head_blocks: the head has no block to take, as {asked} has no column; name its "
+                "columns, or add 'shared'."
+            )
 
     # --- setting up ---------------------------------------------------------------------------
 

@@ -84,8 +84,8 @@ class OutcomeReader:
         """Posterior mean log hazard, relative to an average patient (of the stratum).
 
         ``outcome`` names one of several survival outcomes; by default it is the first.
-        ``blocks="shared"`` takes the head on z and the clinical covariates alone. Of competing
-        risks it is the hazard of one ``cause``. A discrete hazard has log odds instead.
+        ``blocks="shared"`` takes the head on z, the clinical covariates and the site alone. Of
+        competing risks it is the hazard of one ``cause``. A discrete hazard has log odds instead.
 
         Raises
         ------

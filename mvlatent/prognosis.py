@@ -50,7 +50,8 @@ class Prognosis(Predictions):
         Those of one outcome at a time: the heads of other outcomes stay as they are.
 
         A model that was loaded with a cohort takes that one: load it with the patients it was
-        fitted on, unless the head is to be learnt anew on others.
+        fitted on, unless the head is to be learnt anew on others. The last event time, up to which
+        curves are known, and the factor of the logits of classes are then theirs too.
 
         Parameters
         ----------
@@ -85,15 +86,7 @@ class Prognosis(Predictions):
         reported, cohort = self.trained.outcomes[spec.name], self.cohort()
         blocks = training_blocks(self.trained, cohort)
         options = {"num_samples": num_samples, "warmup": warmup, "seed": seed}
-        same = reported.shared_only is reported.full
-        for name in ("full", "shared_only"):
-            head = getattr(reported, name)
-            off = reported.off if name == "full" else 0.0
-            again = refit(head, blocks, cohort, spec, off=off, method=method, **options)
-            setattr(reported, name, again)
-            if same:
-                reported.shared_only = again
-                break
+        refit(reported, blocks, cohort, spec, method=method, **options)
 
     def hazard_ratios(
         self,

@@ -215,6 +215,17 @@ def test_views_of_one_table(place, tmp_path, capsys):
     assert {k: v.likelihood for k, v in views.items()} == {"rna": "zinb", "img": "normal"}
 
 
+def test_a_cohort_is_read_whose_modalities_name_their_index(place, tmp_path):
+    data = read(place / "cohort.h5mu")
+    for table in data.mod.values():
+        table.obs.index.name = "patient"
+    data.write(tmp_path / "named.h5mu")
+    run("transform", place / "model", tmp_path / "named.h5mu", "--out", tmp_path / "out.h5mu")
+    known = read(place / "annotated.h5mu").obs["mvlatent_risk"]
+    found = read(tmp_path / "out.h5mu").obs["mvlatent_risk"]
+    np.testing.assert_allclose(found[known.index], known, atol=1e-5)
+
+
 def test_debug_shows_where(tmp_path):
     with pytest.raises(FileNotFoundError):
         cli.main(["fit", str(tmp_path / "none.h5mu"), "--out", str(tmp_path / "m"), "--debug"])

@@ -510,6 +510,12 @@ MISTAKES = {
     ),
     "private factors by view": (nothing, {"n_private": {"rna": 3}}, "n_private must be a positive"),
     "head of no block": (nothing, {"head_blocks": ("shared", "genes")}, "genes"),
+    "head of blocks without columns": (
+        nothing,
+        {"head_blocks": ("clinical",), "clinical": []},
+        "head_blocks.*'clinical' has no column",
+    ),
+    "head of nothing": (nothing, {"head_blocks": ()}, "head_blocks.*nothing has no column"),
 }
 
 

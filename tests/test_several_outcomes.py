@@ -293,6 +293,46 @@ def test_a_refit_is_of_one_outcome_and_its_own_rows(model, folder, patients, nam
         np.testing.assert_allclose(found, before, rtol=5e-3, atol=1e-3)
 
 
+def test_a_refit_on_others_learns_their_last_event_and_slopes(folder, patients):
+    some = patients[patients.obs_names[: 2 * N // 3]].copy()
+    seen = some.obs["event"] == 1
+    some.obs["survival_months"] = some.obs["survival_months"].clip(upper=10.0)
+    own = mv.MVLatent.load(folder, some)
+    os, classes = own.trained.outcomes["OS"], own.trained.outcomes["subtype"]
+    known = classes.slopes
+    assert os.horizon > 10
+    own.refit_head(outcome="OS")
+    assert os.horizon == some.obs["survival_months"][seen].max() == 10
+    own.refit_head(outcome="subtype")
+    assert classes.slopes != known
+
+
+@pytest.mark.parametrize("method", ["laplace", "nuts"])
+def test_heads_of_the_same_blocks_are_refitted_once(folder, patients, method):
+    own = mv.MVLatent.load(folder, patients)
+    reported = own.trained.outcomes["OS"]
+    reported.full = reported.shared_only = replace(reported.shared_only)
+    own.save(folder.parent / f"alone_{method}")
+    again = mv.MVLatent.load(folder.parent / f"alone_{method}", patients)
+    again.refit_head(method=method, num_samples=4, warmup=4)
+    found = again.trained.outcomes["OS"]
+    assert found.full is found.shared_only
+
+
+def test_the_summary_says_what_inner_folds_learnt(folder, patients):
+    own = mv.MVLatent.load(folder, patients)
+    reported = own.trained.outcomes["subtype"]
+    assert f"  logits times {reported.slopes['full']:.2f}, as" in own.summary()
+    assert own.summary().count("logits times") == 2  # of two label columns
+    reported.off = 0.5
+    own.refit_head(outcome="subtype")
+    likely = "labels subtype head, probability that a block has an effect: shared"
+    assert likely in own.summary()
+    own.refit_head(outcome="subtype", method="nuts", num_samples=4, warmup=4)
+    assert likely not in own.summary()  # the sampler has every block on
+    assert "labels subtype head, prior sd a block: shared" in own.summary()
+
+
 def test_the_first_survival_outcome_is_refitted_by_default(folder, patients, small_fit):
     own = mv.MVLatent.load(folder, patients)
     before = {k: r.full for k, r in own.trained.outcomes.items()}

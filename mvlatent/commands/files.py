@@ -27,13 +27,22 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import anndata
-        import mudata
 
-        mudata.set_options(pull_on_update=False)
         try:
-            return mudata.read(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
+            return _read_mudata(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _read_mudata(path: Path) -> Any:
+    import mudata
+
+    mudata.set_options(pull_on_update=False)
+    try:
+        return mudata.read(path)
+    except ValueError:  # modalities whose index has a name that the cohort's index has not
+        mudata.set_options(pull_on_update=None)
+        return mudata.read(path)
 
 
 def check_target(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:

@@ -280,6 +280,7 @@ def judge_blocks(
     """
     from sklearn.model_selection import StratifiedKFold
 
+    candidates = tuple(dict.fromkeys(candidates))  # the user may ask for what is always fitted
     strata, folds = outcome.strata(), outcome.n_folds
     common = np.bincount(strata[strata >= 0], minlength=1) >= folds
     scored = (strata >= 0) & common[strata]

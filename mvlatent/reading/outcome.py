@@ -32,10 +32,11 @@ from mvlatent.reading.summaries import Summary
 from mvlatent.specs import Labels, OutcomeSpec, Survival
 from mvlatent.vae.basis import Basis
 
-__all__ = ["Reported", "fit_outcome"]
+__all__ = ["Reported", "bound_outcome", "fit_outcome", "learnt_slopes"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
 SHARED_ONLY = CANDIDATES[0]
+NO_SLOPES = {"full": 1.0, "shared": 1.0}
 MAX_LABEL_SCORES = 64  # leading scores a view: a class is not hidden in hundreds of directions
 
 
@@ -65,7 +66,7 @@ class Reported:
     inner_scores: dict[str, float] = field(default_factory=dict)
     name: str | None = None
     off: float = 0.0
-    slopes: dict[str, float] = field(default_factory=lambda: {"full": 1.0, "shared": 1.0})
+    slopes: dict[str, float] = field(default_factory=lambda: dict(NO_SLOPES))
 
     def times(self, n: int) -> np.ndarray:
         """``n`` times from 0 to the last event of the training patients."""
@@ -224,7 +225,7 @@ class Reported:
             inner_scores=json["inner_scores"],
             name=json.get("name"),
             off=json.get("off", 0.0),
-            slopes=json.get("slopes", {"full": 1.0, "shared": 1.0}),
+            slopes=json.get("slopes", dict(NO_SLOPES)),
         )
 
 
@@ -271,15 +272,17 @@ def fit_outcome(
             key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
             for key, x in blocks.items()
         }
-    outcome, auto = _outcome(cohort, spec), tuple(kinds) == AUTO
+    outcome, auto = bound_outcome(cohort, spec), tuple(kinds) == AUTO
     chosen = CANDIDATES[-1] if auto else tuple(kinds)
-    slopes, scores = {"full": 1.0, "shared": 1.0}, dict[str, float]()
-    if auto or isinstance(spec, Labels):
-        judged = judge_blocks(blocks, outcome, CANDIDATES if auto else (SHARED_ONLY, chosen))
+    slopes, scores = dict(NO_SLOPES), dict[str, float]()
+    if auto:
+        judged = judge_blocks(blocks, outcome, CANDIDATES)
         if judged is not None:
-            chosen = max(judged.scores, key=judged.scores.__getitem__) if auto else chosen
-            scores = {" + ".join(k): score for k, score in judged.scores.items()} if auto else {}
+            chosen = max(judged.scores, key=judged.scores.__getitem__)
+            scores = {" + ".join(k): score for k, score in judged.scores.items()}
             slopes = {"full": judged.slopes[chosen], "shared": judged.slopes[SHARED_ONLY]}
+    else:
+        slopes = learnt_slopes(blocks, outcome, chosen)
     target = outcome.target()
     wide, narrow = pick(blocks, chosen), pick(blocks, [k for k in SHARED_ONLY if k in blocks])
     alone = fit_head(narrow, target)
@@ -290,7 +293,29 @@ def fit_outcome(
     return Reported(full, alone, outcome.horizon, scores, spec.name, off, slopes)
 
 
-def _outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:
+def learnt_slopes(
+    blocks: dict[str, Tensor], outcome: Outcome, kinds: tuple[str, ...]
+) -> dict[str, float]:
+    """Slopes of a `Reported` whose full head has the blocks of these kinds (or names).
+
+    They are 1 of anything but classes, and where there are too few patients for inner folds.
+    """
+    judged = None
+    if isinstance(outcome, LabelOutcome):
+        judged = judge_blocks(blocks, outcome, (SHARED_ONLY, kinds))
+    if judged is None:
+        return dict(NO_SLOPES)
+    return {"full": judged.slopes[kinds], "shared": judged.slopes[SHARED_ONLY]}
+
+
+def bound_outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:
+    """Outcome of the patients, to fit heads to and to score them by.
+
+    Raises
+    ------
+    ValueError
+        If the patients have no such outcome.
+    """
     if isinstance(spec, Survival):
         return SurvivalOutcome(cohort, spec, spec.name)
     if isinstance(spec, Labels):

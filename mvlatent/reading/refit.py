@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
-from mvlatent.data.outcome_data import OUTCOME_DATA
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
-from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.outcomes.nuts import sample_head
 from mvlatent.reading.blocks import trim
+from mvlatent.reading.outcome import Reported, bound_outcome, learnt_slopes
 from mvlatent.specs import OutcomeSpec
 
 __all__ = ["METHODS", "refit"]
@@ -21,31 +19,31 @@ METHODS = ("laplace", "nuts")
 
 
 def refit(
-    head: Head,
-    blocks: Mapping[str, Tensor],
+    reported: Reported,
+    blocks: dict[str, Tensor],
     cohort: Cohort,
     spec: OutcomeSpec,
     *,
-    off: float,
     method: str,
     num_samples: int,
     warmup: int,
     seed: int,
-) -> Head:
-    """Fit a head again on the same blocks of the training patients.
+) -> None:
+    """Fit the heads of an outcome again, in place, on the blocks that they have.
+
+    What is learnt beside them, the last event time and the slopes of classes, is learnt again.
 
     Parameters
     ----------
-    head
-        The head that names the blocks.
+    reported
+        The heads, which name the blocks, and the prior probability that a block has no effect: it
+        is for ``"laplace"``; the sampler has all on.
     blocks
         Blocks of the patients, (n, p_b).
     cohort
         The patients, with their outcome.
     spec
         The outcome, of any kind.
-    off
-        Prior probability that a block has no effect, for ``"laplace"``; the sampler has all on.
     method
         ``"laplace"`` or ``"nuts"``.
     num_samples, warmup, seed
@@ -56,16 +54,22 @@ def refit(
     ValueError
         If the patients have no such outcome.
     """
-    data = cohort.outcome(OUTCOME_DATA[spec.role], spec.name)
-    if data is None:
-        raise ValueError(f"the patients have no outcome {spec.name!r} to fit a head to.")
-    features = trim(blocks, head.coef)
-    target = outcome_target(data, spec)
-    if method == "laplace":
-        return fit_head(features, target, off=off)
-    again = fit_head(features, target)
+    outcome = bound_outcome(cohort, spec)
+    full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
+    slopes = learnt_slopes(full | alone, outcome, tuple(full))
     sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
-    if isinstance(again, CauseHeads):
-        pairs = zip(again.heads, target.causes, strict=True)
-        return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
-    return sampled(again, features, target)
+
+    def again(features: dict[str, Tensor], off: float) -> Head:
+        target = outcome.target()
+        if method == "laplace":
+            return fit_head(features, target, off=off)
+        head = fit_head(features, target)
+        if isinstance(head, CauseHeads):
+            pairs = zip(head.heads, target.causes, strict=True)
+            return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
+        return sampled(head, features, target)
+
+    same = list(full) == list(alone)
+    reported.shared_only = again(alone, 0.0)
+    reported.full = reported.shared_only if same else again(full, reported.off)
+    reported.horizon, reported.slopes = outcome.horizon, slopes

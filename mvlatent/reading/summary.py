@@ -10,6 +10,7 @@ from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 
 if TYPE_CHECKING:
+    from mvlatent.reading.outcome import Reported
     from mvlatent.trained import Options, Trained
 
 __all__ = ["summarise"]
@@ -119,16 +120,24 @@ def _fit(trained: Trained) -> Iterator[str]:
     roles = trained.roles
     for spec in roles.outcome_specs:
         reported, what = trained.outcomes[spec.name], roles.title(spec)
-        head, off = reported.full, [b for b, sd in reported.full.tau.items() if sd == 0]
-        if reported.off:
-            listed = ", ".join(f"{b} {p:.2f}" for b, p in head.effect_probability.items())
-            yield f"{what} head, probability that a block has an effect: {listed}"
-        else:
-            kept = ", ".join(f"{b} {sd:.3f}" for b, sd in head.tau.items() if sd > 0)
-            yield f"{what} head, prior sd a block: {kept or 'none'}"
+        yield from _head(reported, what)
         for kinds, score in reported.inner_scores.items():
             yield f"  inner folds, {_measure(spec)} of {kinds}: {score:.3f}"
         if trained.options.head_blocks == AUTO and not reported.inner_scores:
             yield "  every block was offered: too few patients (or of one class) for inner folds"
-        if off and not reported.off:
-            yield f"  switched off: {', '.join(off)}"
+        if reported.slopes["full"] != 1:
+            yield f"  logits times {reported.slopes['full']:.2f}, as inner folds ask for"
+
+
+def _head(reported: Reported, what: str) -> Iterator[str]:
+    """Which blocks tell, and how much: of a sampled head, which has all on, only how much."""
+    head = reported.full
+    likely = head.effect_probability if reported.off else {}
+    if any(p < 1 for p in likely.values()):
+        listed = ", ".join(f"{b} {p:.2f}" for b, p in likely.items())
+        yield f"{what} head, probability that a block has an effect: {listed}"
+        return
+    kept = ", ".join(f"{b} {sd:.3f}" for b, sd in head.tau.items() if sd > 0)
+    yield f"{what} head, prior sd a block: {kept or 'none'}"
+    if off := [b for b, sd in head.tau.items() if sd == 0]:
+        yield f"  switched off: {', '.join(off)}"

@@ -24,7 +24,7 @@ class OutOfFold:
     ----------
     table
         One row a patient, in the order of the cohort: ``fold``, and as far as there are outcomes
-        ``risk``, ``risk_shared`` (the head on z and clinical covariates alone), ``time``,
+        ``risk``, ``risk_shared`` (the head on z, clinical covariates and site), ``time``,
         ``event`` (``entry``, ``stratum``), ``label``, ``predicted_label``. Columns of further
         outcomes of a kind end in their names, ``risk_PFI``; those of targets always do,
         ``target_purity`` and ``predicted_target_purity``.

@@ -13,7 +13,8 @@ from mvlatent.reading.choice import (
     concordance_at_risk,
     judge_blocks,
 )
-from mvlatent.specs import Survival, Target
+from mvlatent.reading.outcome import fit_outcome
+from mvlatent.specs import Labels, Survival, Target
 
 N = 200
 
@@ -125,6 +126,24 @@ def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
     shy = (logits / 2.5).expand(4, -1, -1)
     assert outcome.slope(shy, np.arange(4000)) == pytest.approx(2.5, rel=0.06)
     assert SurvivalOutcome(cohort(blocks["shared"][:, 0]), Survival("t", "e")).slope(shy, []) == 1.0
+
+
+def test_a_set_of_blocks_that_is_named_twice_is_judged_once(blocks):
+    outcome = LabelOutcome(cohort(blocks["shared"][:, 0]))
+    once, twice = (judge_blocks(blocks, outcome, CANDIDATES[:1] * k) for k in (1, 2))
+    assert twice == once
+
+
+@pytest.mark.parametrize("kinds", [CANDIDATES[0], CANDIDATES[1], ("scores:a",)])
+def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
+    codes = (blocks["shared"][:, 0] > 0).long()
+    empty, names = torch.zeros(N, 0), tuple(map(str, range(N)))
+    labels = {"y": LabelData(codes, ("low", "high"))}
+    seen = Cohort(names, {}, empty, (), empty, (), outcomes=labels)
+    slopes = fit_outcome(blocks, seen, Labels("y"), kinds=kinds).slopes
+    auto = fit_outcome(blocks, seen, Labels("y")).slopes
+    assert slopes["shared"] == auto["shared"] != 1.0
+    assert (slopes["full"] == slopes["shared"]) == (kinds == CANDIDATES[0])
 
 
 @pytest.mark.parametrize("kind", ["continuous", "ordinal"])
