@@ -18,16 +18,8 @@ from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
-from mvlatent.reading.choice import (
-    AUTO,
-    CANDIDATES,
-    OFF,
-    LabelOutcome,
-    Outcome,
-    SurvivalOutcome,
-    TargetOutcome,
-    judge_blocks,
-)
+from mvlatent.reading.choice import AUTO, CANDIDATES, OFF, judge_blocks
+from mvlatent.reading.held_out import LabelOutcome, Outcome, SurvivalOutcome, TargetOutcome
 from mvlatent.reading.summaries import Summary
 from mvlatent.specs import Labels, OutcomeSpec, Survival
 from mvlatent.vae.basis import Basis

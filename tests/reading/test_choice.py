@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
-from mvlatent.reading.choice import (
-    CANDIDATES,
+from mvlatent.reading.choice import CANDIDATES, judge_blocks
+from mvlatent.reading.held_out import (
     LabelOutcome,
     SurvivalOutcome,
     TargetOutcome,
     concordance_at_risk,
-    judge_blocks,
 )
 from mvlatent.reading.outcome import fit_outcome
 from mvlatent.specs import Labels, Survival, Target
