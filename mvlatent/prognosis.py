@@ -17,6 +17,7 @@ from mvlatent.reading.hazard_ratios import (
     block_hazard_ratios,
     column_hazard_ratios,
     column_names,
+    column_sds,
     column_units,
 )
 from mvlatent.reading.ledger import ledger, ledger_head, residual_scores
@@ -157,7 +158,7 @@ class Prognosis(Predictions):
             units = column_units(sizes, preparation)
         else:
             features = head_blocks(self.latents(mdata), self.trained.bases, sizes)
-            units = {b: features[b][:, :size].std(0) for b, size in sizes.items()}
+            units = column_sds(sizes, features)
         found = column_hazard_ratios(head, names, units, **options)
         return found.loc[self._active_rows(names)]
 

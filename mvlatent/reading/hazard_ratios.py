@@ -12,7 +12,13 @@ from torch import Tensor
 from mvlatent.data.preparation import Preparation
 from mvlatent.outcomes.head import BlockHead
 
-__all__ = ["block_hazard_ratios", "column_hazard_ratios", "column_names", "column_units"]
+__all__ = [
+    "block_hazard_ratios",
+    "column_hazard_ratios",
+    "column_names",
+    "column_sds",
+    "column_units",
+]
 
 
 def column_names(
@@ -40,6 +46,18 @@ def column_units(sizes: Mapping[str, int], preparation: Preparation) -> dict[str
             ]
             out[block] = torch.tensor(scale)
     return out
+
+
+def column_sds(sizes: Mapping[str, int], blocks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Sd over patients of each column by block, of blocks (n, at least p_b).
+
+    Raises
+    ------
+    ValueError
+        If there is one patient only.
+    """
+    _check_several(all(len(x) > 1 for x in blocks.values()))
+    return {block: blocks[block][:, :size].std(0) for block, size in sizes.items()}
 
 
 def column_hazard_ratios(
@@ -71,7 +89,6 @@ def column_hazard_ratios(
     DataFrame
         One row a column: ``hr`` (posterior median), ``lower``, ``upper``.
     """
-    _check_several(bool(torch.cat([*units.values()]).isfinite().all()))
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
     log_hr = [drawn[block][..., 0] * units[block].double() for block in names]
     index = [name for block in names for name in names[block]]
