@@ -30,11 +30,10 @@ def main() -> None:
     )
     complete = np.all([np.isin(test.obs_names, m.obs_names) for m in test.mod.values()], axis=0)
     patient = test[[test.obs_names[complete][1]]].copy()
-    first = next(iter(test.mod))
     fig, axes = plt.subplots(2, 2, figsize=(9.5, 6.6), layout="constrained")
     for ax, given, title in (
         (axes[0, 0], None, "a new patient, all views"),
-        (axes[0, 1], [first], f"the same, {first} alone"),
+        (axes[0, 1], ["mut"], "the same, mutations alone"),
     ):
         curves = model.predict_survival(patient, interval=0.9, given=given)
         mv.pl.survival_curves(curves, ax=ax, unit="months", title=title)
