@@ -183,8 +183,24 @@ class Survival:
         return {what: column for what, column in named.items() if column is not None}
 
 
+class OneColumn:
+    """What an outcome that stands in one column says of its columns."""
+
+    column: str
+
+    @property
+    def outcome_columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Column of each part: the only one."""
+        return {"column": self.column}
+
+
 @dataclass(frozen=True)
-class Labels:
+class Labels(OneColumn):
     """A class of each patient; patients without one are fine.
 
     Parameters
@@ -216,19 +232,9 @@ class Labels:
         check_name("labels", self.column)
         _name_and_weigh(self, self.column)
 
-    @property
-    def outcome_columns(self) -> tuple[str, ...]:
-        """The column of classes."""
-        return (self.column,)
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """Column of the classes."""
-        return {"column": self.column}
-
 
 @dataclass(frozen=True)
-class Target:
+class Target(OneColumn):
     """A number or an ordered level of each patient; patients without one are fine.
 
     Parameters
@@ -292,16 +298,6 @@ class Target:
         if len(levels) < 2 or len(set(levels)) < len(levels):
             raise ValueError(f"levels must be two or more, each once, not {list(levels)}.")
         object.__setattr__(self, "levels", levels)
-
-    @property
-    def outcome_columns(self) -> tuple[str, ...]:
-        """The column of values."""
-        return (self.column,)
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """Column of the values."""
-        return {"column": self.column}
 
 
 OutcomeSpec = Survival | Labels | Target

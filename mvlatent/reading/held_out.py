@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -11,76 +11,90 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
 from mvlatent.outcomes.causes import Head
-from mvlatent.outcomes.labels import Categorical
 from mvlatent.outcomes.likelihoods import outcome_target
-from mvlatent.specs import Survival, Target
+from mvlatent.specs import OutcomeSpec
 
-__all__ = ["LabelOutcome", "Outcome", "SurvivalOutcome", "TargetOutcome", "concordance_at_risk"]
+__all__ = [
+    "HELD_OUT",
+    "LabelOutcome",
+    "Outcome",
+    "SurvivalOutcome",
+    "TargetOutcome",
+    "concordance_at_risk",
+]
 
 N_DRAWS = 64  # of held-out logits
 MAX_SLOPE = 8.0  # of logits, either way
 
+Data = TypeVar("Data", SurvivalData, LabelData, TargetData)
 
-class Outcome(Protocol):
-    """An outcome that can be fitted on some patients and scored on others."""
 
-    horizon: float
-    n_folds: int
+class Outcome(Generic[Data]):
+    """An outcome that can be fitted on some patients and scored on others.
+
+    Parameters
+    ----------
+    cohort
+        The patients.
+    spec
+        The outcome.
+
+    Raises
+    ------
+    ValueError
+        If the patients have no such outcome.
+    """
+
+    record: type[Data]
+    what: ClassVar[str]
+    n_folds: ClassVar[int] = 5
+    horizon: float = 0.0
+
+    def __init__(self, cohort: Cohort, spec: OutcomeSpec) -> None:
+        data = cohort.outcome(self.record, spec.name)
+        if data is None:
+            raise ValueError(f"the cohort has no {self.what}.")
+        self.data: Data = data
+        self.spec = spec
 
     def target(self, rows: np.ndarray | None = None) -> Any:
         """Likelihood bound to the outcomes of the rows (all by default)."""
-        ...
+        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
+        return outcome_target(data, self.spec)
 
     def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
         """What held-out rows are scored by: linear predictors (n, C), or draws of them."""
-        ...
+        return head.predict(blocks)[0]
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Score of held-out rows for what is predicted of them, summed over patients."""
-        ...
+        raise NotImplementedError(f"{self.what} have no score")
 
     def slope(self, eta: Tensor, rows: np.ndarray) -> float:
         """Factor of the predictors that all held-out rows together ask for; 1 for most kinds."""
-        ...
+        return 1.0
 
     def strata(self) -> np.ndarray:
         """What the folds are balanced by, (N,) int; -1 where there is no outcome."""
-        ...
+        raise NotImplementedError(f"{self.what} have no strata")
 
     def n_telling(self, strata: np.ndarray) -> int:
         """How many patients of the strata (n,) tell candidates apart."""
-        ...
+        return len(strata)
 
 
-def mean_predictor(head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
-    """Posterior mean of the linear predictor, (n, C)."""
-    return head.predict(blocks)[0]
-
-
-def no_slope(eta: Tensor, rows: np.ndarray) -> float:
-    """One: the predictors stay as they are."""
-    return 1.0
-
-
-class SurvivalOutcome:
+class SurvivalOutcome(Outcome[SurvivalData]):
     """Survival of a cohort; held-out rows are scored by their concordance, cause by cause.
 
     The partial likelihood would punish a head for its slope, which a small fold hardly knows.
     """
 
-    n_folds = 5
+    record, what = SurvivalData, "survival outcome"
 
-    def __init__(self, cohort: Cohort, spec: Survival, name: str | None = None) -> None:
-        data = cohort.outcome(SurvivalData, name)
-        if data is None:
-            raise ValueError("the cohort has no survival outcome.")
-        self.data, self.spec = data, spec
+    def __init__(self, cohort: Cohort, spec: OutcomeSpec) -> None:
+        super().__init__(cohort, spec)
         seen = self.data.observed & (self.data.event > 0)
         self.horizon = float(self.data.time[seen].max())
-
-    def target(self, rows: np.ndarray | None = None) -> Any:
-        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return outcome_target(data, self.spec)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         seen = self.data.observed[rows]
@@ -90,8 +104,6 @@ class SurvivalOutcome:
             for k in range(1, eta.shape[1] + 1)
         ]
         return len(data.time) * float(np.mean(causes))
-
-    predictive, slope = staticmethod(mean_predictor), staticmethod(no_slope)
 
     def strata(self) -> np.ndarray:
         return np.where(self.data.observed.numpy(), self.data.outcome.numpy(), -1).astype(int)
@@ -123,21 +135,11 @@ def concordance_at_risk(data: SurvivalData, died: Tensor, risk: Tensor) -> float
     return float((right * pairs).sum()) / n if n else 0.5
 
 
-class LabelOutcome:
+class LabelOutcome(Outcome[LabelData]):
     """Classes of a cohort: fewer folds, as its head is the slower one."""
 
-    horizon: float = 0.0
+    record, what = LabelData, "labels"
     n_folds = 3
-
-    def __init__(self, cohort: Cohort, name: str | None = None) -> None:
-        labels = cohort.outcome(LabelData, name)
-        if labels is None:
-            raise ValueError("the cohort has no labels.")
-        self.data, self.codes = labels, labels.codes
-
-    def target(self, rows: np.ndarray | None = None) -> Any:
-        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return Categorical.from_data(data).target(data)
 
     def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
         """Draws of the logits, (S, n, C)."""
@@ -145,7 +147,7 @@ class LabelOutcome:
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Log of the mean probability of each row's class, summed."""
-        codes = self.codes[torch.as_tensor(rows)]
+        codes = self.data.codes[torch.as_tensor(rows)]
         index = codes.clamp(min=0).expand(eta.shape[:-1])[..., None]
         log_probability = eta.log_softmax(-1).gather(-1, index)[..., 0].logsumexp(0)
         return float((log_probability - np.log(len(eta)))[codes >= 0].sum())
@@ -163,32 +165,24 @@ class LabelOutcome:
         return float(np.exp(found.x))
 
     def strata(self) -> np.ndarray:
-        return self.codes.numpy()
+        return self.data.codes.numpy()
 
     def n_telling(self, strata: np.ndarray) -> int:
         """All, unless they are of one class, which tells nothing."""
         return len(strata) if len(np.unique(strata)) > 1 else 0
 
 
-class TargetOutcome:
+class TargetOutcome(Outcome[TargetData]):
     """A target of a cohort: continuous values are scored by R², levels by their order.
 
     The order is the share of pairs of different levels that the predictor puts right.
     """
 
-    horizon: float = 0.0
-    n_folds = 5
+    record, what = TargetData, "target"
 
-    def __init__(self, cohort: Cohort, spec: Target, name: str | None = None) -> None:
-        data = cohort.outcome(TargetData, name)
-        if data is None:
-            raise ValueError("the cohort has no target.")
-        self.data, self.spec = data, spec
-        self._spread = float(data.value[data.observed].var(correction=0))
-
-    def target(self, rows: np.ndarray | None = None) -> Any:
-        data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return outcome_target(data, self.spec)
+    def __init__(self, cohort: Cohort, spec: OutcomeSpec) -> None:
+        super().__init__(cohort, spec)
+        self._spread = float(self.data.value[self.data.observed].var(correction=0))
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         data = self.data.subset(torch.as_tensor(rows))
@@ -200,14 +194,15 @@ class TargetOutcome:
         pairs = int(higher.sum())
         return len(value) * (float((right * higher).sum()) / pairs if pairs else 0.5)
 
-    predictive, slope = staticmethod(mean_predictor), staticmethod(no_slope)
-
     def strata(self) -> np.ndarray:
         """Thirds of the values, as far as they are told apart."""
         observed, value = self.data.observed.numpy(), self.data.value.numpy()
         cuts = np.unique(np.quantile(value[observed], [1 / 3, 2 / 3]))
         return np.where(observed, np.searchsorted(cuts, value), -1)
 
-    def n_telling(self, strata: np.ndarray) -> int:
-        """All of them."""
-        return len(strata)
+
+HELD_OUT: dict[str, type[Outcome[Any]]] = {
+    "survival": SurvivalOutcome,
+    "labels": LabelOutcome,
+    "target": TargetOutcome,
+}

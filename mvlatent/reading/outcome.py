@@ -19,12 +19,12 @@ from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
 from mvlatent.reading.choice import AUTO, CANDIDATES, OFF, judge_blocks
-from mvlatent.reading.held_out import LabelOutcome, Outcome, SurvivalOutcome, TargetOutcome
+from mvlatent.reading.held_out import HELD_OUT, LabelOutcome, Outcome
 from mvlatent.reading.summaries import Summary
-from mvlatent.specs import Labels, OutcomeSpec, Survival
+from mvlatent.specs import Labels, OutcomeSpec
 from mvlatent.vae.basis import Basis
 
-__all__ = ["Reported", "bound_outcome", "fit_outcome", "learnt_slopes"]
+__all__ = ["Reported", "fit_outcome", "learnt_slopes"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
 SHARED_ONLY = CANDIDATES[0]
@@ -264,19 +264,17 @@ def fit_outcome(
             key: x[:, :MAX_LABEL_SCORES] if key.startswith("scores:") else x
             for key, x in blocks.items()
         }
-    outcome, auto = bound_outcome(cohort, spec), tuple(kinds) == AUTO
+    outcome, auto = HELD_OUT[spec.role](cohort, spec), tuple(kinds) == AUTO
     chosen = CANDIDATES[-1] if auto else tuple(kinds)
-    slopes, scores = dict(NO_SLOPES), dict[str, float]()
-    if auto:
-        judged = judge_blocks(blocks, outcome, CANDIDATES)
-        if judged is not None:
-            chosen = max(judged.scores, key=judged.scores.__getitem__)
-            scores = {" + ".join(k): score for k, score in judged.scores.items()}
-            slopes = {"full": judged.slopes[chosen], "shared": judged.slopes[SHARED_ONLY]}
+    scores: dict[str, float] = {}
+    if auto and (judged := judge_blocks(blocks, outcome)) is not None:
+        chosen = max(judged.scores, key=judged.scores.__getitem__)
+        scores = {" + ".join(k): score for k, score in judged.scores.items()}
+        slopes = {"full": judged.slopes[chosen], "shared": judged.slopes[SHARED_ONLY]}
     else:
-        slopes = learnt_slopes(blocks, outcome, chosen)
+        slopes = dict(NO_SLOPES) if auto else learnt_slopes(blocks, outcome, chosen)
     target = outcome.target()
-    wide, narrow = pick(blocks, chosen), pick(blocks, [k for k in SHARED_ONLY if k in blocks])
+    wide, narrow = pick(blocks, chosen), pick(blocks, SHARED_ONLY)
     alone = fit_head(narrow, target)
     if list(wide) == list(narrow):
         return Reported(alone, alone, outcome.horizon, scores, spec.name, slopes=slopes)
@@ -298,18 +296,3 @@ def learnt_slopes(
     if judged is None:
         return dict(NO_SLOPES)
     return {"full": judged.slopes[kinds], "shared": judged.slopes[SHARED_ONLY]}
-
-
-def bound_outcome(cohort: Cohort, spec: OutcomeSpec) -> Outcome:
-    """Outcome of the patients, to fit heads to and to score them by.
-
-    Raises
-    ------
-    ValueError
-        If the patients have no such outcome.
-    """
-    if isinstance(spec, Survival):
-        return SurvivalOutcome(cohort, spec, spec.name)
-    if isinstance(spec, Labels):
-        return LabelOutcome(cohort, spec.name)
-    return TargetOutcome(cohort, spec, spec.name)

@@ -10,7 +10,8 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.outcomes.causes import CauseHeads, Head, fit_head
 from mvlatent.outcomes.nuts import sample_head
 from mvlatent.reading.blocks import trim
-from mvlatent.reading.outcome import Reported, bound_outcome, learnt_slopes
+from mvlatent.reading.held_out import HELD_OUT
+from mvlatent.reading.outcome import Reported, learnt_slopes
 from mvlatent.specs import OutcomeSpec
 
 __all__ = ["METHODS", "refit"]
@@ -54,7 +55,7 @@ def refit(
     ValueError
         If the patients have no such outcome.
     """
-    outcome = bound_outcome(cohort, spec)
+    outcome = HELD_OUT[spec.role](cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
     slopes = learnt_slopes(full | alone, outcome, tuple(full))
     sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)

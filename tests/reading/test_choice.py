@@ -16,6 +16,7 @@ from mvlatent.reading.outcome import fit_outcome
 from mvlatent.specs import Labels, Survival, Target
 
 N = 200
+DEATH, CLASSES = Survival("t", "e", name="survival"), Labels("labels")
 
 
 def cohort(risk: torch.Tensor, *, events: int = N) -> Cohort:
@@ -44,7 +45,7 @@ def blocks() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("where", ["shared", "scores:a"])
 def test_the_block_that_predicts_is_chosen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
-    outcome = LabelOutcome(seen) if kind == "labels" else SurvivalOutcome(seen, Survival("t", "e"))
+    outcome = LabelOutcome(seen, CLASSES) if kind == "labels" else SurvivalOutcome(seen, DEATH)
     found = judge_blocks(blocks, outcome)
     alone, everything = (found.scores[kinds] for kinds in CANDIDATES)
     if where == "shared":
@@ -54,7 +55,7 @@ def test_the_block_that_predicts_is_chosen(blocks, where, kind):
 
 
 def test_too_few_events_for_folds_take_all_blocks(blocks):
-    outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), Survival("t", "e"))
+    outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
     assert judge_blocks(blocks, outcome) is None
 
 
@@ -62,7 +63,9 @@ def of_classes(codes: torch.Tensor) -> LabelOutcome:
     names = tuple(f"c{k}" for k in range(int(codes.max()) + 1))
     empty = torch.zeros(N, 0)
     patients = tuple(map(str, range(N)))
-    return LabelOutcome(Cohort(patients, {}, empty, (), empty, (), labels=LabelData(codes, names)))
+    return LabelOutcome(
+        Cohort(patients, {}, empty, (), empty, (), labels=LabelData(codes, names)), CLASSES
+    )
 
 
 class Watched(LabelOutcome):
@@ -121,14 +124,14 @@ def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
     empty = torch.zeros(4000, 0)
     labels = LabelData(codes, ("a", "b", "c"))
     names = tuple(map(str, range(4000)))
-    outcome = LabelOutcome(Cohort(names, {}, empty, (), empty, (), labels=labels))
+    outcome = LabelOutcome(Cohort(names, {}, empty, (), empty, (), labels=labels), CLASSES)
     shy = (logits / 2.5).expand(4, -1, -1)
     assert outcome.slope(shy, np.arange(4000)) == pytest.approx(2.5, rel=0.06)
-    assert SurvivalOutcome(cohort(blocks["shared"][:, 0]), Survival("t", "e")).slope(shy, []) == 1.0
+    assert SurvivalOutcome(cohort(blocks["shared"][:, 0]), DEATH).slope(shy, []) == 1.0
 
 
 def test_a_set_of_blocks_that_is_named_twice_is_judged_once(blocks):
-    outcome = LabelOutcome(cohort(blocks["shared"][:, 0]))
+    outcome = LabelOutcome(cohort(blocks["shared"][:, 0]), CLASSES)
     once, twice = (judge_blocks(blocks, outcome, CANDIDATES[:1] * k) for k in (1, 2))
     assert twice == once
 
