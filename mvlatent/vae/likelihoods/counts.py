@@ -33,14 +33,12 @@ class Poisson(Likelihood):
     [[1.0, 1.0]]
     """
 
-    refines = True
-    n_expansions = 5  # a rate without overdispersion leaves no room for a mode that is off
     bends = True
 
     def log_prob(self, x: Tensor, eta: Tensor, observed: Tensor | None) -> Tensor:
         if observed is not None:
             x = torch.where(observed, x, self.fill)
-        varying = self._varying(x, eta)
+        varying = self.varying(x, eta)
         if observed is not None:
             varying = torch.where(observed, varying, 0.0)
         rows, columns = (x > 0).nonzero(as_tuple=True)
@@ -51,10 +49,9 @@ class Poisson(Likelihood):
     def entries(self, x: Tensor, eta: Tensor) -> Tensor:
         columns = torch.arange(self.n_features, device=x.device).expand(x.shape)
         constant = self._of_positive(x, columns)
-        return self._varying(x, eta) + torch.where(x > 0, constant, 0.0)
+        return self.varying(x, eta) + torch.where(x > 0, constant, 0.0)
 
-    def _varying(self, x: Tensor, eta: Tensor) -> Tensor:
-        """The part of the log density that depends on the predictor, (..., n, p)."""
+    def varying(self, x: Tensor, eta: Tensor) -> Tensor:
         return x * eta - rate(eta)
 
     def _of_positive(self, x: Tensor, columns: Tensor) -> Tensor:
@@ -111,8 +108,6 @@ class NegativeBinomial(Poisson):
     True
     """
 
-    n_expansions = 2
-
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
     ) -> None:
@@ -124,7 +119,7 @@ class NegativeBinomial(Poisson):
         """Inverse dispersion θ, (p,): the variance is ``μ + μ²/θ``."""
         return self.log_dispersion.clamp(*LOG_DISPERSION).exp().expand(self.n_features)
 
-    def _varying(self, x: Tensor, eta: Tensor) -> Tensor:
+    def varying(self, x: Tensor, eta: Tensor) -> Tensor:
         return _NegativeBinomial.apply(x, eta, self.log_dispersion.clamp(*LOG_DISPERSION))
 
     def _of_positive(self, x: Tensor, columns: Tensor) -> Tensor:
@@ -160,7 +155,7 @@ class NegativeBinomial(Poisson):
         heights = []
         for value in grid:
             self.log_dispersion.data.fill_(float(value))
-            height = torch.where(seen, self._varying(x, eta), 0.0).sum(0)
+            height = torch.where(seen, self.varying(x, eta), 0.0).sum(0)
             constant = self._of_positive(positive, columns)
             heights.append(self._pooled(height.index_add(0, columns, constant)))
         self.log_dispersion.data.copy_(_top(grid, torch.stack(heights)))
@@ -231,8 +226,8 @@ class ZeroInflated(NegativeBinomial):
         counted = F.logsigmoid(-self.gate) - theta * F.softplus(eta - theta.log())
         return torch.logaddexp(F.logsigmoid(self.gate), counted), counted
 
-    def _varying(self, x: Tensor, eta: Tensor) -> Tensor:
-        counted = F.logsigmoid(-self.gate) + super()._varying(x, eta)
+    def varying(self, x: Tensor, eta: Tensor) -> Tensor:
+        counted = F.logsigmoid(-self.gate) + super().varying(x, eta)
         return torch.where(x > 0, counted, self._zero(eta)[0])
 
     def mean(self, eta: Tensor) -> Tensor:
