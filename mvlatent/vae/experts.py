@@ -15,7 +15,7 @@ from mvlatent.vae.decoders import residual_network
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.likelihoods import Likelihood
 from mvlatent.vae.likelihoods.base import MIN_WEIGHT
-from mvlatent.vae.modes import Mode, ViewPosterior, find_mode, weighted_gram
+from mvlatent.vae.modes import Mode, ViewPosterior, find_mode
 
 __all__ = ["EXPERTS", "Amortised", "Evidence", "Expert", "Network", "Seen", "Tied"]
 
@@ -155,28 +155,28 @@ class Tied(Expert):
         the loadings alone.
         """
         loadings, spread = self.decoder.loadings, self.decoder.spread
-        mode = self.mode(seen)
-        pull = mode.score + mode.weight * (mode.latents @ loadings.detach())
-        gram = weighted_gram(mode.weight, loadings)
+        posterior, mode = self._search(seen)
+        gram, projection = posterior.quadratic(mode, loadings)
         if spread is not None:
             gram = gram + torch.diag_embed(mode.weight @ spread.variance.mT)
-        return gram, pull @ loadings.mT
+        return gram, projection
+
+    def mode(self, seen: Seen) -> Mode:
+        """Mode of the view's own posterior of [z, w], the loadings at their mean."""
+        return self._search(seen)[1]
 
     @torch.no_grad()
-    def mode(self, seen: Seen) -> Mode:
-        """Mode of the view's own posterior of [z, w], the loadings at their mean.
-
-        A factor that is off stays at its prior's mode, and costs nothing.
-        """
+    def _search(self, seen: Seen) -> tuple[ViewPosterior, Mode]:
+        """The posterior and its mode. A factor that is off stays at 0, and costs nothing."""
         loadings = self.decoder.loadings
-        on = (loadings != 0).any(1)
         posterior = ViewPosterior.of(
-            self.likelihood, seen.x, seen.observed, seen.predictor, loadings[on]
+            self.likelihood, seen.x, seen.observed, seen.predictor, loadings
         )
-        found = find_mode(posterior, self._first(seen, loadings[on]))
+        on = (loadings != 0).any(1)
+        found = find_mode(posterior.along(on), self._first(seen, loadings[on]))
         latents = found.latents.new_zeros(len(seen.x), len(loadings))
         latents[:, on] = found.latents
-        return replace(found, latents=latents)
+        return posterior, replace(found, latents=latents)
 
     def _first(self, seen: Seen, loadings: Tensor) -> Tensor:
         """Latents (n, k+d) by one linear step on the surface of the view, which is robust."""

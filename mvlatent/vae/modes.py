@@ -9,17 +9,12 @@ from torch import Tensor
 
 from mvlatent.vae.likelihoods import Likelihood
 
-__all__ = ["Mode", "ViewPosterior", "find_mode", "weighted_gram"]
+__all__ = ["Mode", "ViewPosterior", "find_mode"]
 
 TOLERANCE = 1e-4  # of a latent, whose prior has sd 1: the Newton step that may be left
 MAX_STEPS = 30
 SUFFICIENT = 0.25  # of the rise that the slope promises; a right curvature gives a half
 HALVINGS = 12
-
-
-def weighted_gram(weight: Tensor, loadings: Tensor) -> Tensor:
-    """``L diag(w_i) L'`` of each patient, (n, m, m), for weights (n, p) and loadings (m, p)."""
-    return _filled(weight @ _pairs(loadings).mT, len(loadings))
 
 
 def _pairs(loadings: Tensor) -> Tensor:
@@ -81,6 +76,11 @@ class ViewPosterior:
         known = likelihood.known(x)
         return cls(likelihood, known, observed, predictor, loadings, _pairs(loadings))
 
+    def along(self, latents: Tensor) -> ViewPosterior:
+        """The same of some latents, (m,) bool, the others at 0."""
+        loadings = self.loadings[latents]
+        return replace(self, loadings=loadings, pairs=_pairs(loadings))
+
     def __getitem__(self, rows: Tensor) -> ViewPosterior:
         """The same of some patients."""
         observed = None if self.observed is None else self.observed[rows]
@@ -104,10 +104,28 @@ class ViewPosterior:
         (n, m) and (n,).
         """
         slope = here.score @ self.loadings.mT - here.latents
-        precision = _filled(here.weight @ self.pairs.mT, len(self.loadings))
+        precision = self._gram(here, self.loadings, self.pairs)
         precision.diagonal(dim1=1, dim2=2).add_(1.0)
         step = torch.linalg.solve(precision, slope.unsqueeze(-1)).squeeze(-1)
         return step, (step * slope).sum(-1)
+
+    def quadratic(self, mode: Mode, loadings: Tensor) -> tuple[Tensor, Tensor]:
+        """Precision (n, m, m) and potential (n, m) of the quadratic that meets the density there.
+
+        Of latents with other loadings (m, p), at the predictor of the mode: gradients go through
+        these alone.
+        """
+        pull = mode.score + mode.weight * (mode.latents @ self.loadings)
+        potential = pull @ loadings.mT
+        coupling = self.likelihood.coupling(self.known, mode.score, self.loadings, loadings)
+        if coupling is not None:
+            potential = potential + (mode.latents.unsqueeze(1) @ coupling).squeeze(1)
+        return self._gram(mode, loadings, _pairs(loadings)), potential
+
+    def _gram(self, here: Mode, loadings: Tensor, pairs: Tensor) -> Tensor:
+        gram = _filled(here.weight @ pairs.mT, len(loadings))
+        coupling = self.likelihood.coupling(self.known, here.score, loadings, loadings)
+        return gram if coupling is None else gram + coupling
 
 
 @dataclass(frozen=True)

@@ -218,26 +218,64 @@ def test_modes_are_found_from_afar(double, likelihood):
         torch.testing.assert_close(far.latents, near.latents, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("random", [False, True])
+# whose curvature is that of the density; the others have an expected one or a bound
+EXACT = ("nb", "poisson", "bernoulli", "ordinal", "categorical")
+
+
+def slope_of(view, part, z):
+    """Derivative of the log density of each patient by z, (n, k), the private factor at 0."""
+    n, z = len(z), z.clone().requires_grad_()
+    eta = part.predictor(view, z, torch.zeros(n, 1), torch.zeros(n, 0), None)
+    log_prob = part.likelihood.log_prob(view.x, eta, view.observed)
+    return torch.autograd.grad(log_prob.sum(), z)[0]
+
+
+@pytest.mark.parametrize("likelihood", REFINED)
+def test_evidence_is_the_expansion_at_the_mode(double, likelihood):
+    """Its slope there is that of the log density, its precision the curvature by differences."""
+    view, part, _ = view_of(likelihood, holes=True, size=0.7)
+    mode = part.expert.mode(seen_of(view, part)).latents[:, :2]
+    with torch.no_grad():
+        evidence = part.read(view, torch.zeros(len(view.x), 0))
+    slope = evidence.potential - (evidence.precision @ mode[:, :, None]).squeeze(-1)
+    torch.testing.assert_close(slope, slope_of(view, part, mode))
+    if likelihood in EXACT:
+        h = 1e-5 * torch.eye(2)
+        change = [slope_of(view, part, mode - s) - slope_of(view, part, mode + s) for s in h]
+        known = torch.stack(change, 1) / 2e-5
+        torch.testing.assert_close(evidence.precision, known, rtol=1e-5, atol=1e-6)
+    # so that the posterior given this view alone has its mean at the mode
+    mean = torch.linalg.solve(evidence.precision + torch.eye(2), evidence.potential)
+    torch.testing.assert_close(mean, mode, rtol=0, atol=2 * TOLERANCE)
+
+
 @pytest.mark.parametrize("likelihood", REFINED)
 @torch.no_grad()
-def test_evidence_is_the_expansion_at_the_mode(double, likelihood, random):
-    """Its slope there is that of the log density, its precision the curvature; expected ones."""
+def test_random_loadings_add_their_variances_to_the_precision(double, likelihood):
     view, part, _ = view_of(likelihood, holes=True, size=0.7)
-    loadings, extra = part.decoder.shared, torch.zeros(len(view.x), 2)
+    technical = torch.zeros(len(view.x), 0)
+    points, weight = part.read(view, technical), part.expert.mode(seen_of(view, part)).weight
+    part.decoder.spread = Ard(3, view.x.shape[1])
+    part.decoder.spread.log_sd.copy_(torch.linspace(-2, 0, 3)[:, None])
+    spread = part.read(view, technical)
+    known = weight.sum(1)[:, None, None] * torch.diag(torch.tensor([-4.0, -2.0]).exp())
+    torch.testing.assert_close(spread.precision - points.precision, known)
+    torch.testing.assert_close(spread.potential, points.potential)
+
+
+@pytest.mark.parametrize("likelihood", REFINED)
+def test_gradients_go_through_the_loadings_of_the_expansion(double, likelihood):
+    """Of the evidence of a fixed quadratic: the predictor it is made at does not move."""
+    view, part, _ = view_of(likelihood, holes=True, size=0.7)
     mode = part.expert.mode(seen_of(view, part))
-    if random:
-        part.decoder.spread = Ard(3, loadings.shape[1])
-        part.decoder.spread.log_sd.fill_(-1.0)
-        extra = (mode.weight * torch.tensor(-2.0).exp()).sum(1, keepdim=True).expand(-1, 2)
     evidence = part.read(view, torch.zeros(len(view.x), 0))
-    known = torch.einsum("kp,np,lp->nkl", loadings, mode.weight, loadings)
-    torch.testing.assert_close(evidence.precision, known + torch.diag_embed(extra))
-    slope = evidence.potential - (known @ mode.latents[:, :2, None]).squeeze(-1)
-    torch.testing.assert_close(slope, mode.score @ loadings.T)
-    # without the spread the posterior of this view alone has its mean at the mode
-    mean = torch.linalg.solve(known + torch.eye(2), evidence.potential)
-    torch.testing.assert_close(mean, mode.latents[:, :2], rtol=0, atol=2 * TOLERANCE)
+    a, direction = part.decoder.shared, torch.randn(2)
+    (found,) = torch.autograd.grad((evidence.potential @ direction).sum(), a)
+    if likelihood != "categorical":
+        pull = mode.score + mode.weight * (mode.latents[:, :2] @ a.detach())
+        torch.testing.assert_close(found, direction[:, None] * pull.sum(0))
+    else:  # levels bend together, but their predictor moves as one: a shift of all is no news
+        assert float(found.sum(1).abs().max()) < 1e-6 * float(found.abs().sum())
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

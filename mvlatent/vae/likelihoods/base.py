@@ -157,6 +157,16 @@ class Likelihood(nn.Module):
         (x,) = known
         return self.varying(x, eta), *self.curvature(x, eta)
 
+    def coupling(
+        self, known: tuple[Tensor, ...], score: Tensor, left: Tensor, right: Tensor
+    ) -> Tensor | None:
+        """What the curvature has beside its diagonal, ``L C R'`` a patient, (n, m, m).
+
+        ``None`` where no entry bends with another. ``score`` (n, p) and what is known are 0 where
+        an entry was not observed; the loadings to both sides are (m, p).
+        """
+        return None
+
     def information(self, eta: Tensor) -> Tensor:
         """Fisher information of the predictor in an entry, same shape as ``eta``."""
         raise NotImplementedError

@@ -239,5 +239,22 @@ class Categorical(Likelihood):
         mean = self.mean(eta)
         return x - mean, mean * (1 - mean)
 
+    def coupling(
+        self, known: tuple[Tensor, ...], score: Tensor, left: Tensor, right: Tensor
+    ) -> Tensor:
+        """Of the levels of a feature: what one gains the others lose."""
+        share = known[0] - score  # their probabilities
+        wide = share.new_zeros(len(share), len(self.levels), max(self.levels))
+        wide[:, self.group, self.place] = share
+        sides = []
+        for loadings in (left, right):
+            rows = loadings.new_zeros(len(loadings), *wide.shape[1:])
+            rows[:, self.group, self.place] = loadings
+            sides.append(torch.einsum("nfk,afk->nfa", wide, rows))
+        own = (share.square() @ (left[:, None] * right).flatten(0, 1).mT).unflatten(
+            1, (len(left), len(right))
+        )
+        return own - sides[0].mT @ sides[1]
+
     def information(self, eta: Tensor) -> Tensor:
         return self.variance(eta)
