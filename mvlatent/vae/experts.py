@@ -34,7 +34,8 @@ class Seen:
     """What an expert may look at: its view's rows, the entries observed, and the technical part.
 
     ``offset`` is ``b + E[sB]``, (n, p) or (p,): known before any latent is; an `Affine` where the
-    likelihood takes it so. The exposure, (n,), comes on top of it.
+    likelihood takes it so. The exposure, (n,), comes on top of it. ``start``, (n, k+d), is where a
+    search for the mode of [z, w] may begin: at what was found with earlier loadings.
     """
 
     x: Tensor
@@ -42,6 +43,7 @@ class Seen:
     technical: Tensor
     offset: Tensor | Affine
     exposure: Tensor | None = None
+    start: Tensor | None = None
 
     @property
     def predictor(self) -> Any:
@@ -55,12 +57,14 @@ class Evidence:
     """What a view says.
 
     ``potential`` (n, k) and ``precision`` (1 or n, k, k) are its natural parameters on z;
-    ``private`` maps draws of z, (..., n, k), to the top-down posterior of w.
+    ``private`` maps draws of z, (..., n, k), to the top-down posterior of w. ``mode``, (n, k+d), is
+    where the log density was expanded, if it had to be.
     """
 
     potential: Tensor
     precision: Tensor
     private: Callable[[Tensor], PrecisionNormal]
+    mode: Tensor | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[Evidence]) -> Evidence:
@@ -75,7 +79,9 @@ class Evidence:
 
         shared = all(len(part.precision) == 1 for part in parts)
         precision = [p.precision for p in parts] if not shared else [parts[0].precision]
-        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private)
+        modes = [part.mode for part in parts if part.mode is not None]
+        mode = torch.cat(modes) if modes else None
+        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private, mode)
 
 
 class Expert(nn.Module):
@@ -127,8 +133,8 @@ class Tied(Expert):
     Rue, Martino & Chopin (2009), Approximate Bayesian inference for latent Gaussian models.
     """
 
-    def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """Gram matrix (1 or n, k+d, k+d) and projection (n, k+d) of the stacked loadings."""
+    def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Gram matrix (1 or n, k+d, k+d) and projection (n, k+d) of the stacked loadings; mode."""
         if self.likelihood.refines:
             return self._expanded(seen)
         loadings = self.decoder.loadings
@@ -139,16 +145,16 @@ class Tied(Expert):
             gram = weighted @ loadings.mT
             if spread is not None:
                 gram = gram + torch.diag(spread.variance @ weight)
-            return gram[None], response @ weighted.mT
+            return gram[None], response @ weighted.mT, None
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
         if spread is not None:
             gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
-        return gram, (response * seen_entries) @ weighted.mT
+        return gram, (response * seen_entries) @ weighted.mT, None
 
-    def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor]:
+    def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
         """The same of the quadratic that meets the log density at its mode.
 
         Where the expansion is made does not matter to first order, so that gradients go through
@@ -159,7 +165,7 @@ class Tied(Expert):
         gram, projection = posterior.quadratic(mode, loadings)
         if spread is not None:
             gram = gram + torch.diag_embed(mode.weight @ spread.variance.mT)
-        return gram, projection
+        return gram, projection, mode.latents
 
     def mode(self, seen: Seen) -> Mode:
         """Mode of the view's own posterior of [z, w], the loadings at their mean."""
@@ -173,7 +179,8 @@ class Tied(Expert):
             self.likelihood, seen.x, seen.observed, seen.predictor, loadings
         )
         on = (loadings != 0).any(1)
-        found = find_mode(posterior.along(on), self._first(seen, loadings[on]))
+        start = self._first(seen, loadings[on]) if seen.start is None else seen.start[:, on]
+        found = find_mode(posterior.along(on), start)
         latents = found.latents.new_zeros(len(seen.x), len(loadings))
         latents[:, on] = found.latents
         return posterior, replace(found, latents=latents)
@@ -194,7 +201,7 @@ class Tied(Expert):
         return torch.linalg.solve(precision, projection.mT).mT
 
     def forward(self, seen: Seen) -> Evidence:
-        gram, projection = self._weighted(seen)
+        gram, projection, mode = self._weighted(seen)
         k = self.decoder.shared.shape[0]
         eye = torch.eye(gram.shape[-1] - k, dtype=gram.dtype, device=gram.device)
         cross, private_precision = gram[:, :k, k:], gram[:, k:, k:] + eye
@@ -204,13 +211,13 @@ class Tied(Expert):
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
         if not self.top_down:
-            return Evidence(potential, precision, self._marginal(gram, projection))
+            return Evidence(potential, precision, self._marginal(gram, projection), mode)
 
         def private(z: Tensor) -> PrecisionNormal:
             potential = projection[:, k:] - _each(cross.mT, z)
             return PrecisionNormal(potential, private_precision, cholesky=factor)
 
-        return Evidence(potential, precision, private)
+        return Evidence(potential, precision, private, mode)
 
     def _marginal(self, gram: Tensor, projection: Tensor) -> Callable[[Tensor], PrecisionNormal]:
         """Posterior of w given its view alone, z integrated out: the same for every z."""

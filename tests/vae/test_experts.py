@@ -218,6 +218,22 @@ def test_modes_are_found_from_afar(double, likelihood):
         torch.testing.assert_close(far.latents, near.latents, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("likelihood", REFINED)
+@torch.no_grad()
+def test_a_search_that_begins_at_an_earlier_mode_ends_there(double, monkeypatch, likelihood):
+    """At once with the same loadings, within the tolerance with others."""
+    view, part, z = view_of(likelihood, size=0.7)
+    technical = torch.zeros(len(z), 0)
+    before = part.read(view, technical)
+    with monkeypatch.context() as patch:
+        patch.setattr(modes, "_climb", None)  # no step is called for
+        again = part.read(view, technical, start=before.mode)
+    torch.testing.assert_close(again.mode, before.mode, rtol=0, atol=0)
+    part.decoder.shared.mul_(1.1)
+    cold, warm = part.read(view, technical), part.read(view, technical, start=before.mode)
+    torch.testing.assert_close(warm.mode, cold.mode, rtol=0, atol=10 * TOLERANCE)
+
+
 # whose curvature is that of the density; the others have an expected one or a bound
 EXACT = ("nb", "poisson", "bernoulli", "ordinal", "categorical")
 
