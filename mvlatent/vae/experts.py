@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -15,11 +15,11 @@ from mvlatent.vae.decoders import residual_network
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.likelihoods import Likelihood
 from mvlatent.vae.likelihoods.base import MIN_WEIGHT
+from mvlatent.vae.modes import Mode, ViewPosterior, find_mode
 
 __all__ = ["EXPERTS", "Amortised", "Evidence", "Expert", "Network", "Seen", "Tied"]
 
 MAX_PRECISION = 1e4
-MAX_STEP = 1.0  # of a predictor from one expansion to the next
 
 
 def _each(matrices: Tensor, vectors: Tensor) -> Tensor:
@@ -34,7 +34,8 @@ class Seen:
     """What an expert may look at: its view's rows, the entries observed, and the technical part.
 
     ``offset`` is ``b + E[sB]``, (n, p) or (p,): known before any latent is; an `Affine` where the
-    likelihood takes it so. The exposure, (n,), comes on top of it.
+    likelihood takes it so. The exposure, (n,), comes on top of it. ``start``, (n, k+d), is where a
+    search for the mode of [z, w] may begin: at what was found with earlier loadings.
     """
 
     x: Tensor
@@ -42,6 +43,7 @@ class Seen:
     technical: Tensor
     offset: Tensor | Affine
     exposure: Tensor | None = None
+    start: Tensor | None = None
 
     @property
     def predictor(self) -> Any:
@@ -55,12 +57,14 @@ class Evidence:
     """What a view says.
 
     ``potential`` (n, k) and ``precision`` (1 or n, k, k) are its natural parameters on z;
-    ``private`` maps draws of z, (..., n, k), to the top-down posterior of w.
+    ``private`` maps draws of z, (..., n, k), to the top-down posterior of w. ``mode``, (n, k+d), is
+    where the log density was expanded, if it had to be.
     """
 
     potential: Tensor
     precision: Tensor
     private: Callable[[Tensor], PrecisionNormal]
+    mode: Tensor | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[Evidence]) -> Evidence:
@@ -75,7 +79,9 @@ class Evidence:
 
         shared = all(len(part.precision) == 1 for part in parts)
         precision = [p.precision for p in parts] if not shared else [parts[0].precision]
-        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private)
+        modes = [part.mode for part in parts if part.mode is not None]
+        mode = torch.cat(modes) if modes else None
+        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private, mode)
 
 
 class Expert(nn.Module):
@@ -117,70 +123,67 @@ class Tied(Expert):
 
     .. math:: \Lambda = A(P^{-1} + V'V)^{-1}A', \quad h = A(P^{-1} + V'V)^{-1} r .
 
-    Exact for normal noise, one Fisher-scoring step from the intercept for zeros and ones. The
-    others bend too much for that: a step on their surface gives a first answer, and the log
-    density is expanded around it (Laplace's approximation). Where the loadings are random, their
-    products are expected ones: that of the means plus the variances on the diagonal.
+    Exact for normal noise. The others bend: their log density is expanded at the mode of the
+    view's own posterior of [z, w] (Laplace's approximation), a weight an entry. Where the loadings
+    are random, their products are expected ones: that of the means plus the variances on the
+    diagonal.
+
+    References
+    ----------
+    Rue, Martino & Chopin (2009), Approximate Bayesian inference for latent Gaussian models.
     """
 
-    def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
-        """Gram matrix (g, k+d, k+d) and projection (n, k+d) of the stacked loadings."""
+    def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Gram matrix (1 or n, k+d, k+d) and projection (n, k+d) of the stacked loadings; mode."""
         if self.likelihood.refines:
             return self._expanded(seen)
-        loadings = torch.cat([self.decoder.shared, self.decoder.private])
-        at = self.decoder.intercept
-        response, weight = self.likelihood.working(seen.x, seen.predictor, at=at)
+        loadings = self.decoder.loadings
+        response, weight = self.likelihood.working(seen.x, seen.predictor)
         weighted = loadings * weight
         spread = self.decoder.spread
         if seen.observed is None:
             gram = weighted @ loadings.mT
             if spread is not None:
                 gram = gram + torch.diag(spread.variance @ weight)
-            return gram[None], response @ weighted.mT, loadings
+            return gram[None], response @ weighted.mT, None
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
         if spread is not None:
             gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
-        return gram, (response * seen_entries) @ weighted.mT, loadings
+        return gram, (response * seen_entries) @ weighted.mT, None
 
     def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
-        """The same around a first answer: a weight an entry.
+        """The same of the quadratic that meets the log density at its mode.
 
         Where the expansion is made does not matter to first order, so that gradients go through
         the loadings alone.
         """
-        loadings = torch.cat([self.decoder.shared, self.decoder.private])
-        with torch.no_grad():
-            at = self._first(seen, loadings)
-            pull, weight, shift = self._around(seen, at @ loadings)
-            for _ in range(self.likelihood.n_expansions - 1):
-                precision = self._gram(weight, loadings)
-                precision.diagonal(dim1=1, dim2=2).add_(1.0)
-                goal = torch.linalg.solve(precision, (pull @ loadings.mT).unsqueeze(-1))
-                step = (goal.squeeze(-1) @ loadings - shift).clamp(-MAX_STEP, MAX_STEP)
-                pull, weight, shift = self._around(seen, shift + step)
-        return self._gram(weight, loadings), pull @ loadings.mT, loadings
+        loadings, spread = self.decoder.loadings, self.decoder.spread
+        posterior, mode = self._search(seen)
+        gram, projection = posterior.quadratic(mode, loadings)
+        if spread is not None:
+            gram = gram + torch.diag_embed(mode.weight @ spread.variance.mT)
+        return gram, projection, mode.latents
 
-    def _around(self, seen: Seen, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Potential and weight of each entry of an expansion at a shifted predictor."""
-        score, weight = self.likelihood.curvature(seen.x, seen.predictor + shift)
-        pull = score + weight * shift
-        if seen.observed is not None:
-            pull, weight = (torch.where(seen.observed, t, 0.0) for t in (pull, weight))
-        return pull, weight, shift
+    def mode(self, seen: Seen) -> Mode:
+        """Mode of the view's own posterior of [z, w], the loadings at their mean."""
+        return self._search(seen)[1]
 
-    def _gram(self, weight: Tensor, loadings: Tensor) -> Tensor:
-        """``L diag(w_i) L'`` of each patient, (n, m, m), expected where the loadings are random."""
-        m = len(loadings)
-        upper = torch.triu_indices(m, m, device=loadings.device)
-        products = weight @ (loadings[upper[0]] * loadings[upper[1]]).mT
-        gram = products.new_zeros(len(products), m, m)
-        gram[:, upper[0], upper[1]] = products
-        gram[:, upper[1], upper[0]] = products
-        spread = self.decoder.spread
-        return gram if spread is None else gram + torch.diag_embed(weight @ spread.variance.mT)
+    @torch.no_grad()
+    def _search(self, seen: Seen) -> tuple[ViewPosterior, Mode]:
+        """The posterior and its mode. A factor that is off stays at 0, and costs nothing."""
+        loadings = self.decoder.loadings
+        posterior = ViewPosterior.of(
+            self.likelihood, seen.x, seen.observed, seen.predictor, loadings
+        )
+        on = (loadings != 0).any(1)
+        start = self._first(seen, loadings[on]) if seen.start is None else seen.start[:, on]
+        found = find_mode(posterior.along(on), start)
+        latents = found.latents.new_zeros(len(seen.x), len(loadings))
+        latents[:, on] = found.latents
+        return posterior, replace(found, latents=latents)
 
     def _first(self, seen: Seen, loadings: Tensor) -> Tensor:
         """Latents (n, k+d) by one linear step on the surface of the view, which is robust."""
@@ -198,7 +201,7 @@ class Tied(Expert):
         return torch.linalg.solve(precision, projection.mT).mT
 
     def forward(self, seen: Seen) -> Evidence:
-        gram, projection, _ = self._weighted(seen)
+        gram, projection, mode = self._weighted(seen)
         k = self.decoder.shared.shape[0]
         eye = torch.eye(gram.shape[-1] - k, dtype=gram.dtype, device=gram.device)
         cross, private_precision = gram[:, :k, k:], gram[:, k:, k:] + eye
@@ -208,13 +211,13 @@ class Tied(Expert):
         precision = gram[:, :k, :k] - gain @ cross.mT
         potential = projection[:, :k] - _each(gain, projection[:, k:])
         if not self.top_down:
-            return Evidence(potential, precision, self._marginal(gram, projection))
+            return Evidence(potential, precision, self._marginal(gram, projection), mode)
 
         def private(z: Tensor) -> PrecisionNormal:
             potential = projection[:, k:] - _each(cross.mT, z)
             return PrecisionNormal(potential, private_precision, cholesky=factor)
 
-        return Evidence(potential, precision, private)
+        return Evidence(potential, precision, private, mode)
 
     def _marginal(self, gram: Tensor, projection: Tensor) -> Callable[[Tensor], PrecisionNormal]:
         """Posterior of w given its view alone, z integrated out: the same for every z."""

@@ -66,25 +66,39 @@ class ViewPart(nn.Module):
             return self.decoder.intercept.new_zeros(0, self.design.n_features)
         return self.effects.loc
 
-    def read(self, view: CohortView, technical: Tensor, expert: Expert | None = None) -> Evidence:
+    def read(
+        self,
+        view: CohortView,
+        technical: Tensor,
+        expert: Expert | None = None,
+        *,
+        start: Tensor | None = None,
+    ) -> Evidence:
         """What the view says of z and of w, by its own expert or by another.
 
-        A large sparse view is read some rows at a time.
+        A large sparse view is read some rows at a time. ``start``, (n, k + d), is the ``mode`` of
+        an earlier reading of the same patients, near which another is found sooner.
         """
         expert = expert or self.expert
         rows = list(view.chunks())
         if len(rows) <= 1:
-            return self._read(view.dense(), technical, expert)
-        parts = [self._read(view.subset(some).dense(), technical[some], expert) for some in rows]
+            return self._read(view.dense(), technical, expert, start)
+        starts = [None if start is None else start[some] for some in rows]
+        parts = [
+            self._read(view.subset(some).dense(), technical[some], expert, at)
+            for some, at in zip(rows, starts, strict=True)
+        ]
         return Evidence.joined(parts)
 
-    def _read(self, view: CohortView, technical: Tensor, expert: Expert) -> Evidence:
+    def _read(
+        self, view: CohortView, technical: Tensor, expert: Expert, start: Tensor | None
+    ) -> Evidence:
         effect, intercept = self.expected_effect(), self.decoder.intercept
         if self.takes_affine(view):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return expert(Seen(view.values, view.observed, technical, offset, view.exposure))
+        return expert(Seen(view.values, view.observed, technical, offset, view.exposure, start))
 
     def predictor(
         self,

@@ -77,8 +77,7 @@ class Likelihood(nn.Module):
     """
 
     takes_affine = False  # whether a complete view's predictor may stay an `Affine`
-    refines = False  # whether the tied expert expands once more, around its first answer
-    n_expansions = 1  # how often, where it does
+    refines = True  # whether the log density bends, so that an expert has to find its mode first
     bends = False  # whether the surface of an expected value differs from the expected surface
     fill = 0.0  # a value inside the support, for entries that were not observed
 
@@ -104,6 +103,10 @@ class Likelihood(nn.Module):
     def entries(self, x: Tensor, eta: Tensor) -> Tensor:
         """Log density of every entry, (..., n, p)."""
         raise NotImplementedError
+
+    def varying(self, x: Tensor, eta: Tensor) -> Tensor:
+        """The same but for what does not depend on the predictor."""
+        return self.entries(x, eta)
 
     def mean(self, eta: Tensor) -> Tensor:
         """Expected value of an entry, same shape as ``eta``."""
@@ -145,18 +148,36 @@ class Likelihood(nn.Module):
         """
         raise NotImplementedError
 
+    def known(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What `expansion` needs of the values, (n, p) each: once for many predictors."""
+        return (x,)
+
+    def expansion(self, known: tuple[Tensor, ...], eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log density but for what does not depend on ``eta``, and its `curvature`; (n, p) each."""
+        (x,) = known
+        return self.varying(x, eta), *self.curvature(x, eta)
+
+    def coupling(
+        self, known: tuple[Tensor, ...], score: Tensor, left: Tensor, right: Tensor
+    ) -> Tensor | None:
+        """What the curvature has beside its diagonal, ``L C R'`` a patient, (n, m, m).
+
+        ``None`` where no entry bends with another. ``score`` (n, p) and what is known are 0 where
+        an entry was not observed; the loadings to both sides are (m, p).
+        """
+        return None
+
     def information(self, eta: Tensor) -> Tensor:
         """Fisher information of the predictor in an entry, same shape as ``eta``."""
         raise NotImplementedError
 
-    def working(self, x: Tensor, eta: Tensor, *, at: Tensor | None = None) -> tuple[Any, Tensor]:
+    def working(self, x: Tensor, eta: Tensor) -> tuple[Any, Tensor]:
         """Fisher-scoring response ``r`` (n, p) around ``eta`` and its weight (p,).
 
         The quadratic ``-½ w (r - δ)²`` is the Gaussian that meets the log-likelihood of
-        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal. Patients
-        whose ``eta`` differ share the weight at ``at`` (p,), lest it depend on who else is read.
+        ``eta + δ`` in slope and in expected curvature at δ = 0: exact for the normal.
         """
-        information = self.information(eta if at is None else at)
+        information = self.information(eta)
         weight = information.reshape(-1, self.n_features).mean(0).clamp_min(MIN_WEIGHT)
         return self.curvature(x, eta)[0] / weight, weight
 

@@ -32,6 +32,7 @@ class Normal(Likelihood):
     """
 
     takes_affine = True
+    refines = False
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
@@ -65,9 +66,7 @@ class Normal(Likelihood):
     def draw(self, eta: Tensor) -> Tensor:
         return eta + self.scale * torch.randn_like(eta)
 
-    def working(
-        self, x: Tensor, eta: Tensor | Affine, *, at: Tensor | None = None
-    ) -> tuple[Any, Tensor]:
+    def working(self, x: Tensor, eta: Tensor | Affine) -> tuple[Any, Tensor]:
         response = Residual(x, eta) if isinstance(eta, Affine) else x - eta
         return response, self.scale.square().reciprocal()
 
@@ -112,8 +111,14 @@ class StudentT(Normal):
         return torch.distributions.StudentT(self.df, eta, self.scale, validate_args=False)
 
     def log_prob(self, x: Tensor, eta: Any, observed: Tensor | None) -> Tensor:
-        entries = self._distribution(eta).log_prob(x)
-        return (entries if observed is None else entries * observed).sum(-1)
+        return Likelihood.log_prob(self, x, eta, observed)
+
+    def entries(self, x: Tensor, eta: Tensor) -> Tensor:
+        return self._distribution(eta).log_prob(x)
+
+    def varying(self, x: Tensor, eta: Tensor) -> Tensor:
+        df, precision = self.df, self.scale.square().reciprocal()
+        return -0.5 * (df + 1) * torch.log1p((x - eta).square() * (precision / df))
 
     def variance(self, eta: Tensor) -> Tensor:
         return (self.scale.square() * self.df / (self.df - 2)).expand_as(eta)
@@ -131,8 +136,8 @@ class StudentT(Normal):
         df = self.df
         return (self.scale.square().reciprocal() * (df + 1) / (df + 3)).expand_as(eta)
 
-    def working(self, x: Tensor, eta: Any, *, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return Likelihood.working(self, x, eta, at=at)
+    def working(self, x: Tensor, eta: Any) -> tuple[Tensor, Tensor]:
+        return Likelihood.working(self, x, eta)
 
     def start(self, residual_variance: Tensor) -> None:
         df = float(self.df)
@@ -155,7 +160,6 @@ class Beta(Likelihood):
     [[0.5, 0.5]]
     """
 
-    refines = True
     fill = 0.5
 
     def __init__(

@@ -73,8 +73,6 @@ class Ordinal(Likelihood):
     [[1.0, 1.0]]
     """
 
-    refines = True
-
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
     ) -> None:
@@ -98,17 +96,16 @@ class Ordinal(Likelihood):
         """``P(x >= c)`` for c = 1, ..., L-1, each of the shape of ``eta``."""
         return [(eta - cut).sigmoid() for cut in self.cutpoints.unbind(1)]
 
-    def _around(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def known(self, x: Tensor) -> tuple[Tensor, ...]:
         """The cutpoints below and above each entry; far away where there is none."""
-        cut = self.cutpoints
-        lower, upper = torch.full_like(x, -FAR), torch.full_like(x, FAR)
-        for c in range(self.n_levels - 1):
-            lower = torch.where(x == c + 1, cut[:, c], lower)
-            upper = torch.where(x == c, cut[:, c], upper)
-        return lower, upper
+        cut = F.pad(self.cutpoints, (1, 0), value=-FAR)
+        cut = F.pad(cut, (0, 1), value=FAR).flatten()
+        below = x.long().clamp_(0, self.n_levels - 1)
+        below += torch.arange(self.n_features, device=x.device) * (self.n_levels + 1)
+        return cut[below], cut[below + 1]
 
     def entries(self, x: Tensor, eta: Tensor) -> Tensor:
-        lower, upper = self._around(x)
+        lower, upper = self.known(x)
         # logistic(a) - logistic(b) = logistic(a) logistic(-b) (1 - exp(b - a))
         width = torch.log(-torch.expm1(lower - upper))
         return F.logsigmoid(eta - lower) + F.logsigmoid(upper - eta) + width
@@ -139,9 +136,12 @@ class Ordinal(Likelihood):
         return torch.stack([p * (1 - p) for p in self._passed(eta)]).sum(0).clamp_min(MIN_SLOPE)
 
     def curvature(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._around(x)
-        a, b = (eta - lower).sigmoid(), (eta - upper).sigmoid()
-        return 1 - a - b, a * (1 - a) + b * (1 - b)
+        return self.expansion(self.known(x), eta)[1:]
+
+    def expansion(self, known: tuple[Tensor, ...], eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        lower, upper = known
+        a, b = (eta - lower).sigmoid(), (upper - eta).sigmoid()
+        return (a * b).log(), b - a, a * (1 - a) + b * (1 - b)
 
     def information(self, eta: Tensor) -> Tensor:
         passed = [torch.ones_like(eta), *self._passed(eta), torch.zeros_like(eta)]
@@ -190,7 +190,6 @@ class Categorical(Likelihood):
     [[0.5, 0.5, 0.5, 0.5]]
     """
 
-    refines = True
     group: Tensor
     place: Tensor
 
@@ -239,6 +238,23 @@ class Categorical(Likelihood):
     def curvature(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
         mean = self.mean(eta)
         return x - mean, mean * (1 - mean)
+
+    def coupling(
+        self, known: tuple[Tensor, ...], score: Tensor, left: Tensor, right: Tensor
+    ) -> Tensor:
+        """Of the levels of a feature: what one gains the others lose."""
+        share = known[0] - score  # their probabilities
+        wide = share.new_zeros(len(share), len(self.levels), max(self.levels))
+        wide[:, self.group, self.place] = share
+        sides = []
+        for loadings in (left, right):
+            rows = loadings.new_zeros(len(loadings), *wide.shape[1:])
+            rows[:, self.group, self.place] = loadings
+            sides.append(torch.einsum("nfk,afk->nfa", wide, rows))
+        own = (share.square() @ (left[:, None] * right).flatten(0, 1).mT).unflatten(
+            1, (len(left), len(right))
+        )
+        return own - sides[0].mT @ sides[1]
 
     def information(self, eta: Tensor) -> Tensor:
         return self.variance(eta)
