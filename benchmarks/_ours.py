@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from _baselines import Prediction
-from _folds import BATCH, CLINICAL, SURVIVAL, Fold
+from _folds import BATCH, SURVIVAL, Fold
 
 __all__ = ["LATENT_BLOCKS", "ours"]
 
@@ -44,7 +44,7 @@ def ours(
             fold.train_mdata,
             views=fold.roles.views,
             batch=BATCH,
-            clinical=CLINICAL,
+            clinical=fold.roles.clinical,
             survival=SURVIVAL,
             **{"progress": False, "seed": 0, **(options or {})},
         )

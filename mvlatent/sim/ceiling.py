@@ -29,11 +29,14 @@ def supervised_ceiling(
 ) -> float:
     r"""Out-of-fold R² of the true shared factors, regressed on the views themselves.
 
-    No model that is not shown the factors can be asked for much more, so what a model reaches
-    (:func:`mvlatent.tl.block_recovery`, the same R²) is best given as a share of it. The regression
-    sees the leading principal components of each view and the site. Components, scales and the
-    penalty are learnt on the training patients of each fold, the penalty by leaving one of them
-    out; who lacks a view has it at the training mean.
+    No model that is not shown the factors can be asked for much more, so what a model reaches where
+    mixing bends and no posterior is known (:func:`mvlatent.tl.block_recovery`, the same R²) is best
+    given as a share of it. It is a ceiling only where the components hold what is shared (with
+    ``"rich_private"`` they do not) and few views are missing.
+
+    The regression sees the leading principal components of each view and the site. Components,
+    scales and the penalty are learnt on the training patients of each fold, the penalty by leaving
+    one of them out; who lacks a view has it at the training mean.
 
     Parameters
     ----------
