@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "CLINICAL",
+    "STAGE",
     "SURVIVAL",
     "Fold",
     "cut",
@@ -35,6 +36,8 @@ __all__ = [
 SURVIVAL = ("survival_months", "event")
 CLINICAL = ("age", "is_female")
 BATCH = "site"
+STAGE = "stage_number"
+STAGES = ("stage", "liu_ajcc_pathologic_tumor_stage")  # what it is read from, the first there is
 BINARY = ("mut",)  # modelled as 0/1; every other modality is continuous
 
 
@@ -65,9 +68,24 @@ class Fold:
     roles: Roles
 
 
+def stage_number(words: pd.Series) -> pd.Series:
+    """Stage as a number from 1 to 4, NaN where none of I to IV is said.
+
+    Examples
+    --------
+    >>> stage_number(pd.Series(["Stage IIIB", "II", "IV", "0", "[Discrepancy]", None])).tolist()
+    [3.0, 2.0, 4.0, nan, nan, nan]
+    """
+    roman = words.astype("string").str.extract(r"^(?:Stage )?(IV|I{1,3})[ABC]?$")[0]
+    return roman.map({"I": 1.0, "II": 2.0, "III": 3.0, "IV": 4.0}).astype(float)
+
+
 @lru_cache(maxsize=1)
 def read(data: Path, cohort: str) -> MuData:
-    """Read a cohort; FileNotFoundError names the file that is missing."""
+    """Read a cohort; FileNotFoundError names the file that is missing.
+
+    Where the cohort has a stage, the column `STAGE` holds it as a number.
+    """
     import mudata
 
     path = data / f"tcga_{cohort}.h5mu"
@@ -75,7 +93,12 @@ def read(data: Path, cohort: str) -> MuData:
         raise FileNotFoundError(f"no cohort {cohort!r}: there is no file {path}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return mudata.read_h5mu(path)
+        mdata = mudata.read_h5mu(path)
+    for column in STAGES:
+        if column in mdata.obs:
+            mdata.obs[STAGE] = stage_number(mdata.obs[column])
+            break
+    return mdata
 
 
 def fold_numbers(mdata: MuData, folds: str) -> pd.Series:
@@ -98,15 +121,27 @@ def outcomes(mdata: MuData, folds: str) -> pd.DataFrame:
     return table.dropna().astype({"fold": int})
 
 
-def cut(mdata: MuData, cohort: str, folds: str, number: int, views: Sequence[str] | None) -> Fold:
-    """Leave out fold ``number``; ``views`` restricts the modalities that any arm may use."""
+def cut(
+    mdata: MuData,
+    cohort: str,
+    folds: str,
+    number: int,
+    views: Sequence[str] | None,
+    *,
+    stage: bool = False,
+) -> Fold:
+    """Leave out fold ``number``.
+
+    ``views`` restricts the modalities that any arm may use; with ``stage`` that is a clinical
+    column like age and sex, where the cohort has one.
+    """
     table = outcomes(mdata, folds)
     chosen = [name for name in mdata.mod if views is None or name in views]
     if not chosen:
         raise KeyError(f"cohort {cohort!r} has none of the views {list(views or ())}")
     roles = Roles(
         {name: View("bernoulli" if name in BINARY else "normal") for name in chosen},
-        clinical=CLINICAL,
+        clinical=(*CLINICAL, STAGE) if stage and STAGE in mdata.obs else CLINICAL,
         survival=Survival(*SURVIVAL),
     )
     left_out = (table["fold"] == number).to_numpy()

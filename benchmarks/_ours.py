@@ -10,11 +10,16 @@ from typing import Any
 
 import numpy as np
 from _baselines import Prediction
-from _folds import BATCH, CLINICAL, SURVIVAL, Fold
+from _folds import BATCH, SURVIVAL, Fold
 
-__all__ = ["LATENT_BLOCKS", "ours"]
+__all__ = ["HEADS", "ours"]
 
-LATENT_BLOCKS = ("shared", "private", "clinical")
+# Heads that are read beside the reported one, and their kinds of blocks.
+HEADS = {
+    "ours_zw": ("shared", "private", "clinical"),
+    "ours_every": ("shared", "private", "scores", "clinical", "technical"),
+    "ours_every_no_site": ("shared", "private", "scores", "clinical"),
+}
 N_SAMPLES = 200
 
 
@@ -23,8 +28,8 @@ def ours(
 ) -> dict[str, Prediction]:
     """Fit on the training patients; predictions by arm.
 
-    Arms are ``ours`` (the default head), ``ours_z`` (shared and clinical), ``ours_zw`` (shared,
-    private and clinical) and ``ours_given_<view>`` (the default head looking at one view).
+    Arms are ``ours`` (the default head), ``ours_z`` (shared and clinical), those of `HEADS`, and
+    ``ours_given_<view>`` (the default head looking at one view).
 
     Parameters
     ----------
@@ -44,7 +49,7 @@ def ours(
             fold.train_mdata,
             views=fold.roles.views,
             batch=BATCH,
-            clinical=CLINICAL,
+            clinical=fold.roles.clinical,
             survival=SURVIVAL,
             **{"progress": False, "seed": 0, **(options or {})},
         )
@@ -52,8 +57,9 @@ def ours(
         readings: dict[str, Callable[[], Prediction]] = {
             "ours": lambda: _read(model, test, times),
             "ours_z": lambda: _read(model, test, times, "shared"),
-            "ours_zw": lambda: _latent_head(model, test, times),
         }
+        for name, kinds in HEADS.items():
+            readings[name] = partial(_other_head, model, test, times, kinds)
         for view in fold.roles.views if len(fold.roles.views) > 1 else ():
             readings[f"ours_given_{view}"] = partial(_read, model, test, times, given=[view])
         arms = {}
@@ -76,15 +82,15 @@ def _read(
     return Prediction(risk.to_numpy(), curves.to_numpy())
 
 
-def _latent_head(model: Any, test: Any, times: np.ndarray) -> Prediction:
-    """Read a second head, fitted on the latents and the clinical columns alone."""
+def _other_head(model: Any, test: Any, times: np.ndarray, kinds: tuple[str, ...]) -> Prediction:
+    """Read a second head, fitted on blocks of these kinds."""
     from mvlatent.reading.blocks import head_blocks
     from mvlatent.reading.outcome import fit_outcome
 
     trained = model.trained
     latents = model.latents(test)
     blocks = head_blocks(model.latents(), trained.bases)
-    reported = fit_outcome(blocks, model.cohort(), trained.roles.survival, kinds=LATENT_BLOCKS)
+    reported = fit_outcome(blocks, model.cohort(), trained.roles.survival, kinds=kinds)
     risk = reported.predict(latents, trained.bases)[:, 0]
     curves = reported.curves(latents, trained.bases, times, level=None, n_samples=N_SAMPLES, seed=0)
     return Prediction(risk.numpy(), np.asarray(curves[0]))

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["PEERS", "Found", "available", "standardised"]
+__all__ = ["PEERS", "Found", "available", "mofa_run", "standardised"]
 
 Views = Mapping[str, np.ndarray]
 Blocks = dict[str, np.ndarray]
@@ -85,9 +85,17 @@ def mofa(views: Views, n_factors: int, seed: int) -> Blocks:
     ----------
     Argelaguet et al. (2018), Multi-omics factor analysis.
     """
+    nodes = mofa_run(views, n_factors, seed)
+    z = np.asarray(nodes["Z"].getExpectation())
+    weights = [np.asarray(w) for w in nodes["W"].getExpectation()]
+    return _mofa_blocks(views, z, weights)
+
+
+def mofa_run(views: Views, n_factors: int, seed: int) -> Mapping[str, Any]:
+    """Nodes of a fitted MOFA model of standardised views: Z, W (p × k a view), Tau (n × p)."""
     from mofapy2.run.entry_point import entry_point
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):
         run = entry_point()
         run.set_data_options(scale_views=False)
         run.set_data_matrix([[x] for x in views.values()], likelihoods=["gaussian"] * len(views))
@@ -97,10 +105,7 @@ def mofa(views: Views, n_factors: int, seed: int) -> Blocks:
         )
         run.build()
         run.run()
-        z = np.asarray(run.model.nodes["Z"].getExpectation())
-        weights = [np.asarray(w) for w in run.model.nodes["W"].getExpectation()]
-        del folder
-    return _mofa_blocks(views, z, weights)
+    return run.model.nodes
 
 
 def _mofa_blocks(views: Views, z: np.ndarray, weights: list[np.ndarray]) -> Blocks:

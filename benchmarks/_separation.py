@@ -19,7 +19,16 @@ from mvlatent import sim, tl
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["CELLS", "Cell", "arrays", "coverage_of_z", "cross_view", "fit_ours", "judge"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "arrays",
+    "coverage_of_z",
+    "cross_view",
+    "fit_ours",
+    "judge",
+    "posterior_of_z",
+]
 
 LEVEL = 0.9
 N_TEST, N_PROBE = 1000, 2000
@@ -31,7 +40,9 @@ CELLS: dict[str, dict[str, Any]] = {
     "missing50": {},
     "nonlinear": {},
     "confounded": {},
+    "rich_private": {},
     "confounded, nonlinear": {"preset": "confounded", "mixing": "mlp"},
+    "missing30, confounded, nonlinear": {"preset": "confounded", "mixing": "mlp", "missing": 0.3},
     "pairwise": {
         "preset": "easy",
         "pairwise": {("rna", "cnv"): 2, ("rna", "img"): 2},
@@ -86,15 +97,22 @@ def fit_ours(mdata: MuData, seed: int, **options: Any) -> tuple[Any, float]:
 
 
 def judge(blocks: Mapping[str, np.ndarray], cell: Cell) -> dict[str, float]:
-    """Return recovery, leakage and excess site accuracy of latent blocks."""
+    """Return recovery, leakage and excess site accuracy of latent blocks.
+
+    ``w:<view>`` is the R² of a view's true private factors from its own private block.
+    """
+    empty = {f"w:{k.partition(':')[2]}": 0.0 for k, z in blocks.items() if not z.shape[1]}
     blocks = {name: z for name, z in blocks.items() if z.shape[1]}
     found = tl.leakage_matrix(blocks, cell.truth.blocks)
     whole = np.column_stack([v for k, v in cell.truth.blocks.items() if k.startswith("shared")])
     private = [name for name in blocks if name != "shared"]
+    each = {f"w:{name.partition(':')[2]}": float(found.table.loc[name, name]) for name in private}
+    each |= empty
     out = {
         "shared": tl.block_recovery(blocks["shared"], whole),
         "kernel": tl.block_recovery(blocks["shared"], whole, probe="kernel"),
-        "private": float(np.mean([found.table.loc[b, b] for b in private])) if private else np.nan,
+        "private": float(np.mean([*each.values()])) if each else np.nan,
+        **each,
         "leak": found.leak_max,
         "leak_mean": found.leak_mean,
     }
@@ -105,15 +123,18 @@ def judge(blocks: Mapping[str, np.ndarray], cell: Cell) -> dict[str, float]:
     return {**out, "site": audit.excess, "site_sd": audit.excess_sd}
 
 
-def coverage_of_z(model: Any, truth: sim.Truth) -> float:
+def posterior_of_z(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (N, k) and covariance (N, k, k) of the shared factors that are on."""
+    z, active = model.latents().z, model.trained.vae.active.numpy()
+    return z.mean.numpy()[:, active], z.covariance.numpy()[:, active][:, :, active]
+
+
+def coverage_of_z(mean: np.ndarray, covariance: np.ndarray, truth: sim.Truth) -> float:
     """Share of the true shared factors within their 90 % intervals.
 
     z is known up to a linear map: the map is the regression of the true factors on the posterior
     means, and carries the posterior covariance along.
     """
-    z = model.latents().z
-    active = model.trained.vae.active.numpy()
-    mean, covariance = z.mean.numpy()[:, active], z.covariance.numpy()[:, active][:, :, active]
     mapped = LinearRegression().fit(mean, truth.shared)
     variance = np.einsum("ij,njk,ik->ni", mapped.coef_, covariance, mapped.coef_)
     width = norm.ppf(0.5 + LEVEL / 2) * np.sqrt(variance)

@@ -22,6 +22,8 @@ NAMES = {
     "ours": "ours",
     "ours_z": "ours, z only",
     "ours_zw": "ours, [z, w]",
+    "ours_every": "ours, every block",
+    "ours_every_no_site": "ours, every block, no site",
 }
 RIDGES = ("ridge", "ridge_views")
 SCORED = ("C", "Uno's C", "IBS", "log-lik")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import torch
 from _rows import Rows
-from _separation import CELLS, Cell, coverage_of_z, cross_view, fit_ours, judge
+from _separation import CELLS, Cell, coverage_of_z, cross_view, fit_ours, judge, posterior_of_z
 
 FOLDER = Path(__file__).parent / "results" / "ablation"
 KEY = ["cell", "seed", "variant"]
@@ -75,7 +75,8 @@ def read(cell: Cell, options: dict[str, Any]) -> dict[str, float]:
     for name in cell.mdata.mod:
         blocks[f"private:{name}"] = model.transform(block=f"private:{name}")
     scores = {**judge(blocks, cell), **cross_view(model, cell, kernel=False)}
-    return {**scores, "coverage": coverage_of_z(model, cell.truth), "seconds": seconds}
+    coverage = coverage_of_z(*posterior_of_z(model), cell.truth)
+    return {**scores, "coverage": coverage, "seconds": seconds}
 
 
 def table(rows: pd.DataFrame) -> str:

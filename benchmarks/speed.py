@@ -1,8 +1,8 @@
-"""Seconds an epoch of our loop against a hand-written one, and the memory of a whole fit.
+"""Seconds an epoch of our loop against a hand-written one, and the memory of start and loop.
 
 ``python benchmarks/speed.py`` simulates three views of 400 patients, times one full-batch epoch of
 our loop and of `_plain_loop.PlainLoop` (the same networks, KLs by hand, no Pyro) in turn, A B A B,
-and measures the peak memory of whole fits in fresh processes. Writes ``results/speed.md``.
+and measures the peak memory in a fresh process. Writes ``results/speed.md``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import resource
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -155,20 +154,19 @@ def peak() -> float:
     return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def measure_memory(file: str, what: str) -> None:
+def measure_memory(file: str) -> None:
     """Print the growth of the peak while a cohort is read and fitted, as a multiple of its bytes.
 
-    ``what`` is ``"loop"`` (tensors, spectral start and ten epochs) or ``"fit"`` (`mvlatent.fit` of
-    a MuData). Everything is imported and warmed up on a small cohort first.
+    That of tensors, spectral start and ten epochs; ``fits.py`` has whole fits. Everything is
+    imported and warmed up on a small cohort first.
     """
     torch.set_num_threads(1)
-    fit_it = _fit_mudata if what == "fit" else _fit_tensors
     with TemporaryDirectory() as folder:
         small = Path(folder) / "small.npz"
         save(simulate(60, n=60), small)
-        fit_it(small)
+        _fit_tensors(small)
     before = peak()
-    n_bytes = fit_it(Path(file))
+    n_bytes = _fit_tensors(Path(file))
     print((peak() - before) / n_bytes)
 
 
@@ -192,32 +190,12 @@ def _fit_tensors(path: Path) -> int:
     return sum(x.nbytes for x in data.values())
 
 
-def _fit_mudata(path: Path) -> int:
-    import anndata
-    import mudata
-
-    import mvlatent as mv
-
-    warnings.simplefilter("ignore")
-    with np.load(path) as arrays:
-        data = {name: arrays[name] for name in arrays.files}
-    site = data.pop("site").astype(str)
-    mdata = mudata.MuData({k: anndata.AnnData(x) for k, x in data.items()})
-    for name, part in mdata.mod.items():
-        part.var_names = [f"{name}{j}" for j in range(part.n_vars)]
-    mdata.update()
-    mdata.obs["site"] = site
-    views = dict.fromkeys(data, "normal")
-    mv.fit(mdata, views=views, batch="site", max_epochs=10, progress=False)
-    return sum(x.nbytes for x in data.values())
-
-
-def memory(n_features: int, what: str) -> float:
-    """Return the peak of a whole fit in a fresh process, as a multiple of the data's bytes."""
+def memory(n_features: int) -> float:
+    """Return the peak of start and loop in a fresh process, as a multiple of the data's bytes."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cohort.npz"
         save(simulate(n_features), path)
-        command = [sys.executable, __file__, "--memory", str(path), what]
+        command = [sys.executable, __file__, "--memory", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
@@ -227,10 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=40, help="epochs timed at the largest size")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory", nargs=2, metavar=("FILE", "WHAT"), help=argparse.SUPPRESS)
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory:
-        measure_memory(*arguments.memory)
+        measure_memory(arguments.memory)
         return
     torch.set_num_threads(arguments.threads)
     lines = [
@@ -249,9 +227,9 @@ def main() -> None:
         "Growth of the peak resident memory of a fresh process, the data included, as a multiple "
         f"of the data's float32 bytes ({4 * N * max(SIZES) / 2**20:.0f} MiB):",
         "",
-        "| features | tensors, start and loop | `mvlatent.fit` of a MuData |",
-        "|---|---|---|",
-        f"| {max(SIZES):,} | {memory(max(SIZES), 'loop'):.1f} | {memory(max(SIZES), 'fit'):.1f} |",
+        "| features | tensors, start and loop |",
+        "|---|---|",
+        f"| {max(SIZES):,} | {memory(max(SIZES)):.1f} |",
     ]
     text = "\n".join(lines) + "\n"
     print(text)

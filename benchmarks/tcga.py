@@ -3,7 +3,9 @@
 ``python benchmarks/tcga.py --data FOLDER`` reads ``tcga_<cohort>.h5mu`` from the folder (or from
 ``$MVLATENT_DATA``), fits every arm on the training patients of every fold, keeps the out-of-fold
 predictions and writes ``table.md``. What was computed before is not computed again: after a change
-of the model ``--arms ours --force`` re-runs ours alone, and the table has all arms.
+of the model ``--arms ours --force`` re-runs ours alone, and the table has all arms. ``--stage``
+gives every arm one more clinical column; ``--folds survpath_fold`` (BLCA, BRCA) keeps hospitals
+whole. Each has a folder of results of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from _table import markdown, mean_c
 OURS = "ours"
 ARMS = (*BASELINES, OURS)
 FAILED = "failed"
+FOLDS = "mcat_fold"
 COHORTS = ("luad", "blca", "brca", "gbmlgg")
 
 
@@ -44,6 +47,7 @@ class Job(NamedTuple):
     options: dict[str, Any]
     tag: str
     force: bool
+    stage: bool = False
 
 
 def arm_function(job: Job, arm: str) -> Callable[[Fold, np.ndarray], dict[str, Prediction]]:
@@ -73,7 +77,7 @@ def run_job(job: Job, results: Results) -> dict[str, str]:
         return remarks
     mdata = read(job.data, job.cohort)
     table = outcomes(mdata, job.folds)
-    fold = cut(mdata, job.cohort, job.folds, job.number, job.views)
+    fold = cut(mdata, job.cohort, job.folds, job.number, job.views, stage=job.stage)
     test = table.loc[list(fold.test.obs_names)]
     grid = time_grid(training_outcomes(table, job.number)[0])
     times = np.union1d(grid, test["time"].to_numpy())
@@ -115,13 +119,15 @@ def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     out.add_argument("--data", type=Path, help="folder of the cohorts (default: $MVLATENT_DATA)")
     out.add_argument("--cohorts", nargs="+", default=list(COHORTS), metavar="NAME")
-    out.add_argument("--folds", default="mcat_fold", metavar="COLUMN", help="obs column of folds")
+    out.add_argument("--folds", default=FOLDS, metavar="COLUMN", help="obs column of folds")
     out.add_argument("--views", nargs="+", metavar="VIEW", help="modalities to use (default: all)")
+    out.add_argument("--stage", action="store_true",
+                     help="stage (I to IV) as one more clinical column of every arm")  # fmt: skip
     out.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS, metavar="ARM",
                      help=f"what to fit: {', '.join(ARMS)}")  # fmt: skip
     out.add_argument("--jobs", type=int, default=2, help="folds at a time")
-    default = Path(__file__).parent / "results" / "tcga"
-    out.add_argument("--out", type=Path, default=default, metavar="DIR")
+    out.add_argument("--out", type=Path, metavar="DIR",
+                     help="default: results/tcga, and what differs in its name")  # fmt: skip
     out.add_argument("--force", action="store_true", help="fit the arms again that are there")
     out.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
                      help="option of mvlatent.fit for our arms; give --tag with it")  # fmt: skip
@@ -153,7 +159,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options and not args.tag:
         parser().error("--option needs a --tag, so that it is not taken for the default model")
     views = None if args.views is None else tuple(args.views)
-    results = Results(args.out, {"folds": args.folds, "views": views and list(views)})
+    if args.out is None:
+        name = "_".join(["tcga", *([args.folds] if args.folds != FOLDS else []),
+                         *(["stage"] if args.stage else [])])  # fmt: skip
+        args.out = Path(__file__).parent / "results" / name
+    settings = {"folds": args.folds, "views": views and list(views)}
+    results = Results(args.out, {**settings, "stage": True} if args.stage else settings)
     jobs = []
     for cohort in args.cohorts:
         mdata = read(Path(data), cohort)
@@ -164,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
               f"{lacking} without a fold left out", flush=True)  # fmt: skip
         jobs += [
             Job(Path(data), cohort, args.folds, int(number), tuple(args.arms), views, options,
-                args.tag, args.force)
+                args.tag, args.force, args.stage)
             for number in sorted(table["fold"].unique())
         ]  # fmt: skip
     remarks = run_all(jobs, results, args.jobs)

@@ -1,5 +1,6 @@
 """Simulated cohorts with a known truth, and what could at best be known of them."""
 
+from mvlatent.sim.ceiling import supervised_ceiling
 from mvlatent.sim.cohort import cohort
 from mvlatent.sim.cross_view import cross_view_r2, oracle_prediction, probe_prediction
 from mvlatent.sim.oracle import OraclePosterior, oracle, oracle_concordance, oracle_posterior
@@ -22,4 +23,5 @@ __all__ = [
     "oracle_posterior",
     "oracle_prediction",
     "probe_prediction",
+    "supervised_ceiling",
 ]

@@ -49,7 +49,8 @@ def cohort(
         one thing of it: ``"nonlinear"`` (MLP mixing), ``"confounded"`` (six strong sites, entangled
         with subtype; harder yet with ``mixing="mlp"``), ``"missing50"`` (half of all patient-view
         pairs), ``"weak_survival"``, ``"null"`` (outcomes and labels say nothing of the views),
-        ``"private_dominates"``.
+        ``"private_dominates"``, ``"rich_private"`` (thirty private factors a view of falling
+        strength around five weak shared ones, and more features than 500 patients).
         ``"demo"`` looks like a small bladder-cancer cohort: expression, copy number, mutations,
         image features, six sites, gaps.
     n

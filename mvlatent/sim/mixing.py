@@ -6,7 +6,7 @@ import numpy as np
 
 from mvlatent.sim.spec import ViewSpec
 
-__all__ = ["Network", "draw_loadings", "draw_network"]
+__all__ = ["Network", "draw_loadings", "draw_network", "private_scales"]
 
 SEGMENT = 12  # features of one copy-number segment share their loadings
 WIDTH = 32
@@ -86,3 +86,10 @@ def draw_loadings(p: int, k: int, spec: ViewSpec, rng: np.random.Generator) -> n
     else:
         drawn = rng.standard_normal((p, k))
     return drawn / np.sqrt(max(k, 1))
+
+
+def private_scales(spec: ViewSpec) -> np.ndarray:
+    """Scale of each private factor, (``n_private``,); its mean square is ``private_scale``²."""
+    falling = np.arange(1.0, spec.n_private + 1) ** -spec.private_decay
+    rms = np.sqrt(np.mean(falling**2)) if spec.n_private else 1.0
+    return spec.private_scale * (falling / rms)

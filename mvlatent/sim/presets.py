@@ -12,6 +12,12 @@ _THREE_VIEWS = {
     "cnv": ViewSpec(n_features=100),
     "img": ViewSpec(n_features=60),
 }
+# More private factors than a private block can hold, the first of them several times as strong as
+# the shared ones, and more features than patients: the likelihood would spend z on single views.
+_RICH_PRIVATE = {
+    name: ViewSpec(n_features=p, n_private=30, private_scale=4.0, private_decay=0.5, noise=2.0)
+    for name, p in {"rna": 800, "cnv": 700, "img": 600}.items()
+}
 _SIX_SITES = tuple(f"site{i}" for i in range(1, 7))
 _EASY = CohortSpec(views=_THREE_VIEWS)
 _DEMO = CohortSpec(
@@ -57,6 +63,7 @@ PRESETS: dict[str, CohortSpec] = {
         _EASY,
         views={name: replace(view, private_scale=3.0) for name, view in _THREE_VIEWS.items()},
     ),
+    "rich_private": replace(_EASY, views=_RICH_PRIVATE),
     "demo": _DEMO,
 }
 

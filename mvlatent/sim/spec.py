@@ -42,6 +42,9 @@ class ViewSpec:
     private_scale, pairwise_scale
         Sd of the private and of each pairwise-shared signal of a feature, where the shared signal
         has sd 1.
+    private_decay
+        How fast the private factors weaken: the sd of factor j is in proportion to
+        j^−``private_decay``, with ``private_scale`` for all of them together. 0: equally strong.
     site_scale
         Multiplies the cohort's ``site_sd`` (and ``purity_sd``) in this view.
     link_scale
@@ -78,6 +81,7 @@ class ViewSpec:
     noise: float = 1.0
     private_scale: float = 1.0
     pairwise_scale: float = 1.0
+    private_decay: float = 0.0
     site_scale: float = 1.0
     link_scale: float | None = None
     base_rate: tuple[float, float] = (0.05, 0.25)
@@ -107,6 +111,8 @@ class ViewSpec:
         for name in ("noise", "dispersion", "df", "concentration"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.private_decay < 0:
+            raise ValueError(f"private_decay must not be negative, got {self.private_decay}")
         if self.n_levels < 2:
             raise ValueError(f"n_levels must be at least 2, got {self.n_levels}")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mvlatent.sim.kinds import MEASURES, Draws, Measurement
-from mvlatent.sim.mixing import Network, draw_loadings, draw_network
+from mvlatent.sim.mixing import Network, draw_loadings, draw_network, private_scales
 from mvlatent.sim.spec import CohortSpec, ViewSpec
 
 __all__ = ["Factors", "View", "ViewTruth", "draw_view", "measure_view"]
@@ -96,7 +96,7 @@ def _stack(
 ) -> np.ndarray:
     """Inputs of a network: factors, each block scaled as its signal would be."""
     bent = [view.pairwise_scale * u for u in pairwise.values()]
-    return np.column_stack([shared, *bent, *(view.private_scale * w for w in private)])
+    return np.column_stack([shared, *bent, *(private_scales(view) * w for w in private)])
 
 
 def _draw_mixing(
@@ -110,7 +110,7 @@ def _draw_mixing(
     p, pairs_rng = view.n_features, rng.spawn(1)[0]
     if spec.mixing == "linear":
         loadings = draw_loadings(p, spec.n_shared, view, rng)
-        private = view.private_scale * draw_loadings(p, view.n_private, view, rng)
+        private = private_scales(view) * draw_loadings(p, view.n_private, view, rng)
         pairs = {
             name: view.pairwise_scale * draw_loadings(p, k, view, pairs_rng)
             for name, k in pairwise_sizes.items()
@@ -120,7 +120,7 @@ def _draw_mixing(
     n = len(reference)
     others = {name: rng.standard_normal((n, k)) for name, k in pairwise_sizes.items()}
     variance = 1 + len(others) * view.pairwise_scale**2
-    linear_private = view.private_scale * draw_loadings(p, view.n_private, view, rng)
+    linear_private = private_scales(view) * draw_loadings(p, view.n_private, view, rng)
     privates = []
     if spec.mixing == "mlp":
         privates = [rng.standard_normal((n, view.n_private))]
@@ -134,7 +134,7 @@ def _draw_mixing(
         name: view.pairwise_scale * block
         for name, block in zip(pairwise_sizes, blocks[1:-1], strict=True)
     }
-    private = view.private_scale * blocks[-1] if spec.mixing == "mlp" else linear_private
+    private = private_scales(view) * blocks[-1] if spec.mixing == "mlp" else linear_private
     return _Mixing(blocks[0], pairs, private, network)
 
 

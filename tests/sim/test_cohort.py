@@ -148,6 +148,26 @@ def test_private_scale_dominates():
         assert 5 < ratio < 15
 
 
+@pytest.mark.parametrize("mixing", ["linear", "additive", "mlp"])
+def test_private_factors_weaken_as_they_were_told(mixing):
+    view = sim.ViewSpec(n_features=4000, n_private=10, private_scale=2.0, private_decay=0.8)
+    _, truth = sim.cohort("easy", n=10, site_sd=0.0, mixing=mixing, views={"rna": view})
+    sd = np.sqrt((truth.parameters["rna"].private_loadings ** 2).mean(axis=0))
+    slope, _ = np.polyfit(np.log(np.arange(1, 11)), np.log(sd), 1)
+    assert slope == pytest.approx(-0.8, abs=0.05 if mixing != "mlp" else 0.25)
+    if mixing != "mlp":  # a network of all factors splits its variance between them as it likes
+        assert (sd**2).sum() == pytest.approx(4, rel=0.05)
+
+
+def test_rich_private_outnumbers_and_outweighs_what_is_shared():
+    mdata, truth = sim.cohort("rich_private", n=500)
+    for view, values in truth.parameters.items():
+        assert mdata[view].n_vars > 500
+        strength = (values.private_loadings**2).mean(axis=0)
+        assert len(strength) == 30
+        assert np.sqrt(strength[0] / (values.loadings**2).mean(axis=0).max()) > 3
+
+
 def test_unknown_names_list_the_choices():
     with pytest.raises(ValueError, match="easy, nonlinear"):
         sim.cohort("hard")

@@ -22,6 +22,26 @@ def test_the_demo_is_what_it_was():
     assert abs(mdata["mut"].X.sum() - 375) <= 3
 
 
+@pytest.mark.parametrize(
+    ("options", "first", "last"),
+    [
+        ({}, [-2.689436, 0.47719, -0.902114], [0.163679, 1.87432, -0.575046]),
+        ({"mixing": "mlp"}, [2.823416, 2.65307, -0.917782], [-2.67803, -1.655866, -0.403079]),
+        ({"mixing": "additive"}, [2.469037, -0.217978, 0.378396], [-3.179069, -0.543411, 1.880491]),
+        (
+            {"preset": "private_dominates"},
+            [-4.915133, 0.885764, -3.669109],
+            [0.866313, 2.499474, -0.768055],
+        ),
+    ],
+)
+def test_other_presets_are_what_they_were(options, first, last):
+    """A new option of a view leaves the draws of those who do not use it alone."""
+    _, truth = sim.cohort(n=60, seed=5, **options)
+    np.testing.assert_allclose(truth.complete["rna"][0, :3], first, rtol=1e-5)
+    np.testing.assert_allclose(truth.complete["img"][-1, -3:], last, rtol=1e-5)
+
+
 @pytest.mark.parametrize("preset", sim.PRESETS)
 def test_new_patients_are_of_the_same_world(preset):
     _, truth = sim.cohort(preset, n=300, seed=3)

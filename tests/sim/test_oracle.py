@@ -114,6 +114,21 @@ def test_intervals_cover_what_they_promise(prior):
         assert (scaled**2).mean() == pytest.approx(1, abs=0.06), name
 
 
+def test_the_oracle_holds_where_features_and_private_factors_outnumber_patients():
+    _, truth = sim.cohort("rich_private", n=150, seed=2)
+    posterior = sim.oracle_posterior(truth)
+    for name, block in truth.blocks.items():
+        scaled = (block - posterior.mean(name)) / posterior.sd(name)
+        assert (scaled**2).mean() == pytest.approx(1, abs=0.12), name
+    _, test = truth.new_patients(1500)
+    zero = test.parameters["img"].offset + test.parameters["img"].scale * (
+        test.parameters["img"].site_effects[:, test.site_codes].T
+    )
+    bayes = sim.cross_view_r2(test, "img", sim.oracle_prediction(test, "img"))
+    # The shared signal has variance 1 of 1 + 16 + 4 and more; the site is known to both.
+    assert bayes - sim.cross_view_r2(test, "img", zero) == pytest.approx(1 / 21, rel=0.25)
+
+
 def test_the_true_prior_knows_more_and_never_less():
     truth = _small(n=4000, separation=6.0, confounding=0.8)
     error = {

@@ -184,7 +184,13 @@ def test_purity_shifts_features_by_its_effects():
 def test_wrong_options_of_views_and_pairs_are_refused():
     with pytest.raises(ValueError, match="'gamma'; choose from normal"):
         sim.ViewSpec(n_features=3, kind="gamma")
-    for option in ({"dropout": 1.0}, {"df": 0.0}, {"n_levels": 1}, {"base_mean": (2.0, 1.0)}):
+    for option in (
+        {"private_decay": -0.1},
+        {"dropout": 1.0},
+        {"df": 0.0},
+        {"n_levels": 1},
+        {"base_mean": (2.0, 1.0)},
+    ):
         with pytest.raises(ValueError, match=next(iter(option))):
             sim.ViewSpec(n_features=3, **option)
     for pairs, message in (
