@@ -59,6 +59,7 @@ def fit_block_sds(
     *,
     max_iter: int = 50,
     prior_sd: Tensor | None = None,
+    coord: Tensor | None = None,
 ) -> EmpiricalBayes:
     """Learn the block sds from starts ``tau``, holding those that are ``fixed`` (bool, (B,)).
 
@@ -68,9 +69,9 @@ def fit_block_sds(
     beside them.
 
     With ``prior_sd`` (B,) the sds are half-normal of these scales, and what is found is the mode of
-    their logarithms, where no block is ever off.
+    their logarithms, where no block is ever off. ``coord`` are dual coordinates to start from.
     """
-    coord = space.zeros(target.n_outputs)
+    coord = space.zeros(target.n_outputs) if coord is None else coord
     walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
     noisy = target if isinstance(target, NoisyTarget) else None
@@ -79,8 +80,8 @@ def fit_block_sds(
         space.set_tau(walk.tau)
         mode = find_mode(space, target, offset, coord, tolerance=MODE_TOLERANCE)
         coord = mode.coord
-        traces, logdet = space.evidence()
-        path.append(log_marginal(mode, logdet, target))
+        traces = space.traces()
+        path.append(log_marginal(mode, space.log_det(), target))
         n_effective = float((walk.tau.square() * traces).sum())
         norms, traces = space.norms(coord), target.effective_share * traces
         if prior_sd is not None:  # as if the block held one coefficient more, and more information
@@ -93,8 +94,7 @@ def fit_block_sds(
             break
     space.set_tau(walk.tau)
     mode = find_mode(space, target, offset, coord)
-    _, logdet = space.evidence()
-    path.append(log_marginal(mode, logdet, target))
+    path.append(log_marginal(mode, space.log_det(), target))
     return EmpiricalBayes(walk.tau, mode, path[-1], converged, path)
 
 

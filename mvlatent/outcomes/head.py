@@ -23,6 +23,7 @@ from .target import Baseline, BaselineShape, Target
 __all__ = ["BlockHead"]
 
 N_SDS = 16  # points of the sds' posterior
+START_SHARE = 0.3  # of the usual first sd: what a block has at least when a known head is the start
 
 
 @dataclass
@@ -87,6 +88,7 @@ class BlockHead:
         max_iter: int = 50,
         n_sds: int = N_SDS,
         off: float = 0.0,
+        start: BlockHead | None = None,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
 
@@ -108,6 +110,8 @@ class BlockHead:
         off
             Prior probability that a block has no effect at all, for questions of which blocks do;
             0 leaves every block a little.
+        start
+            Head of other patients, with whose sds the search begins.
 
         Raises
         ------
@@ -119,6 +123,10 @@ class BlockHead:
         scaling = BlockScaling.fit(rows)
         x = scaling(rows)
         tau, fixed = starting_sds(scaling, fixed_sd or {})
+        if start is not None:  # a block that was off there may be on here
+            known_sd = [start.tau.get(name, 0.0) for name in scaling.names]
+            near = torch.tensor(known_sd, dtype=torch.float64)
+            tau = torch.where(fixed, tau, near.clamp(min=START_SHARE * tau))
         shape = (len(target.rows), target.n_outputs)
         known = torch.zeros(shape, dtype=torch.float64)
         if offset is not None:
@@ -129,7 +137,7 @@ class BlockHead:
         shrinkage = space.shrinkage()
         standard = torch.cat(x, 1) * scaling.by_column(found.tau)
         profiled = target.profiled(found.mode.eta)
-        baseline = joint_baseline(profiled, standard, shrinkage)
+        baseline = joint_baseline(profiled, standard, space)
         head = cls(
             dict(zip(scaling.names, found.tau.tolist(), strict=True)),
             found.log_marginal,
@@ -143,7 +151,15 @@ class BlockHead:
         )
         if n_sds and not bool(fixed.all()):
             points = sd_points(
-                space, target, known, found.tau, fixed, sd_scales(scaling.sizes), n_sds, off=off
+                space,
+                target,
+                known,
+                found.tau,
+                fixed,
+                sd_scales(scaling.sizes),
+                n_sds,
+                off=off,
+                coord=found.mode.coord,
             )
             head._posterior = averaged(
                 points, space, target, torch.cat(x, 1), scaling, head.baseline

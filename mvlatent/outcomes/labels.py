@@ -99,21 +99,28 @@ class CategoricalTarget:
         self._hot = hot.double()
         self._intercept = ((self._hot.sum(0) + 0.5) / len(self.rows)).log()
         self._intercept -= self._intercept.mean()
+        self._known: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _objective(self, intercept: Tensor, eta: Tensor) -> Tensor:
         fit = (self._hot * torch.log_softmax(eta + intercept, 1)).sum()
         return fit - 0.5 * LEVEL_PRECISION * intercept.square().sum()
 
+    @staticmethod
+    def _information(p: Tensor) -> Tensor:
+        """Precision of the intercepts (C, C) at probabilities (n, C); their level is held."""
+        eye = torch.eye(p.shape[1], dtype=p.dtype)
+        return p.sum(0).diag() - p.T @ p + LEVEL_PRECISION * eye + 1.0
+
     def _profile(self, eta: Tensor) -> tuple[Tensor, Tensor]:
         """Find the intercepts (C,) that suit eta (n, C), and the objective there."""
+        if self._known is not None and self._known[0] is eta:
+            return self._known[1:]
         intercept = self._intercept
         value = self._objective(intercept, eta)
         for _ in range(MAX_STEPS):
             p = torch.softmax(eta + intercept, 1)
             grad = (self._hot - p).sum(0) - LEVEL_PRECISION * intercept
-            hessian = p.sum(0).diag() - p.T @ p
-            hessian = hessian + LEVEL_PRECISION * torch.eye(len(grad), dtype=grad.dtype) + 1.0
-            step = torch.linalg.solve(hessian, grad)
+            step = torch.linalg.solve(self._information(p), grad)
             if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
                 intercept, value = intercept + step, self._objective(intercept + step, eta)
                 break
@@ -121,7 +128,7 @@ class CategoricalTarget:
             while (new := self._objective(intercept + size * step, eta)) < value and size > 1e-8:
                 size /= 2
             intercept, value = intercept + size * step, new
-        self._intercept = intercept
+        self._intercept, self._known = intercept, (eta, intercept, value)
         return intercept, value
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
@@ -139,6 +146,13 @@ class CategoricalTarget:
         diag = p * (1 - p) / self.effective_share
         low_rank = diag / diag.sum(0).clamp(min=1e-12).sqrt()
         return Curvature(value, self._hot - p, diag, low_rank.T[:, :, None])
+
+    def bend(self, eta: Tensor, move: Tensor) -> Tensor:
+        """Minus the second derivative at eta along move (n, C), the intercepts following it."""
+        p = torch.softmax(eta + self._profile(eta)[0], 1)
+        pushed = p * (move - (p * move).sum(1, keepdim=True))
+        pull = pushed.sum(0)
+        return (pushed * move).sum() - pull @ torch.linalg.solve(self._information(p), pull)
 
     def log_volume(self, eta: Tensor) -> Tensor:
         """Log determinant of the precision of the intercepts."""

@@ -66,8 +66,10 @@ class Shrinkage(NamedTuple):
 
     def dense(self) -> Tensor:
         """Return the covariance itself, (P, P)."""
-        unit = torch.eye(len(self.q), dtype=self.q.dtype)
-        return unit - (self.q * (1.0 - self.rest)) @ self.q.T
+        along = (self.q * self.rest) @ self.q.T
+        if self.q.shape[0] == self.q.shape[1]:  # nothing lies across: no cancellation either
+            return along
+        return torch.eye(len(self.q), dtype=self.q.dtype) - self.q @ self.q.T + along
 
 
 class Space(Protocol):
@@ -89,12 +91,24 @@ class Space(Protocol):
         """Take new block sds (B,)."""
         ...
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate; keeps the factorisation for `evidence`."""
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates (m, C) of a gradient by the linear predictor (n, C)."""
         ...
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """``tr(K_b S)`` of each block (B,) summed over outputs, and ``log|I + K W|``."""
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``, which all that follows reads."""
+        ...
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``, (m, C)."""
+        ...
+
+    def log_det(self) -> Tensor:
+        """``log|I + K W|``, summed over outputs."""
+        ...
+
+    def traces(self) -> Tensor:
+        """``tr(K_b S)`` of each block, (B,), summed over outputs."""
         ...
 
     def norms(self, coord: Tensor) -> Tensor:
@@ -105,8 +119,15 @@ class Space(Protocol):
         """Standardised coefficients ``u = T X' a``, (C, P)."""
         ...
 
-    def shrinkage(self) -> list[Shrinkage]:
-        """Posterior covariance of the standardised coefficients, by output."""
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
+        """Posterior covariance of the standardised coefficients, by output.
+
+        Directions that lose no more than the share ``least`` of their prior variance are left out.
+        """
+        ...
+
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
         ...
 
 
@@ -142,49 +163,63 @@ class Patients:
         """Prior precision form, a scalar."""
         return (left * (self._kernel @ right)).sum()
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate."""
-        self._factors, out = [], []
-        for c in range(eta.shape[1]):
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates of a gradient."""
+        return grad
+
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``."""
+        self._factors = []
+        for c in range(curvature.diag.shape[1]):
             root, q, shrink = curvature_factor(curvature.diag[:, c], curvature.low_rank[c])
             middle = _deflate(root[:, None] * self._kernel * root, q, shrink)
             middle = _deflate(middle.T, q, shrink)
             middle.diagonal().add_(1.0)
-            factor = torch.linalg.cholesky(middle)
-            self._factors.append((root, q, shrink, factor))
-            low = curvature.low_rank[c]
-            right = curvature.diag[:, c] * eta[:, c] - low @ (low.T @ eta[:, c])
-            right = right + curvature.grad[:, c]
-            half = _deflate((root * (self._kernel @ right))[:, None], q, shrink)
+            self._factors.append((root, q, shrink, torch.linalg.cholesky(middle)))
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``."""
+        out, known = [], self._kernel @ right
+        for c, (root, q, shrink, factor) in enumerate(self._factors):
+            half = _deflate((root * known[:, c])[:, None], q, shrink)
             half = _deflate(torch.cholesky_solve(half, factor), q, shrink)
-            out.append(right - root * half[:, 0])
+            out.append(right[:, c] - root * half[:, 0])
         return torch.stack(out, 1)
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """Traces by block and the log determinant."""
-        traces, logdet = self._x.new_zeros(len(self._kernels)), self._x.new_zeros(())
+    def log_det(self) -> Tensor:
+        """Log determinant, summed over outputs."""
+        return _log_det([factor for *_, factor in self._factors])
+
+    def traces(self) -> Tensor:
+        """Traces by block, (B,)."""
+        total = torch.zeros_like(self._kernel)
         for root, q, shrink, factor in self._factors:
             inverse = torch.cholesky_inverse(factor)
-            s = _deflate(_deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
-            traces += torch.mv(self._kernels.flatten(1), s.flatten())
-            logdet += 2 * factor.diagonal().log().sum()
-        return traces, logdet
+            total += _deflate(_deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
+        return torch.mv(self._kernels.flatten(1), total.flatten())
 
     def norms(self, coord: Tensor) -> Tensor:
         """Form ``a' K_b a`` of each block, (B,)."""
-        return torch.einsum("ic,bij,jc->b", coord, self._kernels, coord)
+        return torch.mv(self._kernels.flatten(1), (coord @ coord.T).flatten())
 
     def coefficients(self, coord: Tensor) -> Tensor:
         """Standardised coefficients, (C, P)."""
         return (self._x.T @ coord).T * self._tau.repeat_interleave(self._sizes)
 
-    def shrinkage(self) -> list[Shrinkage]:
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
+        root, q, shrink, factor = self._factors[0]
+        half = _deflate(root[:, None] * self._kernel, q, shrink)
+        half = torch.linalg.solve_triangular(factor, half, upper=False)
+        return self._kernel - half.T @ half
+
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
         out = []
         scaled = self._x * self._tau.repeat_interleave(self._sizes)
         for root, q, shrink, factor in self._factors:
             values, vectors = torch.linalg.eigh(factor @ factor.T)
-            keep = values - 1.0 > 1e-9 * values[-1]
+            keep = (values - 1.0 > 1e-9 * values[-1]) & (1.0 - 1.0 / values > least)
             values, vectors = values[keep], vectors[:, keep]
             columns = root[:, None] * _deflate(vectors, q, shrink) / (values - 1.0).sqrt()
             out.append(Shrinkage(scaled.T @ columns, 1.0 / values))
@@ -218,34 +253,42 @@ class Columns:
         """Prior precision form, a scalar."""
         return (left * self._tau.square()[:, None] * right).sum()
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate."""
-        self._factors, out = [], []
-        for c in range(eta.shape[1]):
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates of a gradient."""
+        return self._x.T @ grad
+
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``."""
+        self._factors = []
+        for c in range(curvature.diag.shape[1]):
             low = self._x.T @ curvature.low_rank[c]
             information = self._x.T @ (curvature.diag[:, c, None] * self._x) - low @ low.T
             middle = self._tau[:, None] * information * self._tau
             middle = (middle + middle.T) / 2
             middle.diagonal().add_(1.0)
-            factor = torch.linalg.cholesky(middle)
-            self._factors.append((information, factor))
-            rank = curvature.low_rank[c]
-            right = curvature.diag[:, c] * eta[:, c] - rank @ (rank.T @ eta[:, c])
-            right = self._x.T @ (right + curvature.grad[:, c])
-            u = torch.cholesky_solve((self._tau * right)[:, None], factor)[:, 0]
-            out.append(right - information @ (self._tau * u))
+            self._factors.append((information, torch.linalg.cholesky(middle)))
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``."""
+        out, scaled = [], self._tau[:, None] * right
+        for c, (information, factor) in enumerate(self._factors):
+            u = torch.cholesky_solve(scaled[:, c, None], factor)[:, 0]
+            out.append(right[:, c] - information @ (self._tau * u))
         return torch.stack(out, 1)
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """Traces by block and the log determinant."""
-        traces, logdet = self._x.new_zeros(self._n_blocks), self._x.new_zeros(())
+    def log_det(self) -> Tensor:
+        """Log determinant, summed over outputs."""
+        return _log_det([factor for _, factor in self._factors])
+
+    def traces(self) -> Tensor:
+        """Traces by block, (B,)."""
+        traces = self._x.new_zeros(self._n_blocks)
         for information, factor in self._factors:
             half = torch.linalg.solve_triangular(
                 factor, self._tau[:, None] * information, upper=False
             )
             traces.index_add_(0, self._block, information.diagonal() - half.square().sum(0))
-            logdet += 2 * factor.diagonal().log().sum()
-        return traces, logdet
+        return traces
 
     def norms(self, coord: Tensor) -> Tensor:
         """Form ``a' K_b a`` of each block, (B,)."""
@@ -255,13 +298,27 @@ class Columns:
         """Standardised coefficients, (C, P)."""
         return (self._tau[:, None] * coord).T
 
-    def shrinkage(self) -> list[Shrinkage]:
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
+        half = torch.linalg.solve_triangular(
+            self._factors[0][1], (self._x * self._tau).T, upper=False
+        )
+        return half.T @ half
+
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
         out = []
         for _, factor in self._factors:
             values, vectors = torch.linalg.eigh(factor @ factor.T)
-            out.append(Shrinkage(vectors, 1.0 / values.clamp(min=1.0)))
+            rest = 1.0 / values.clamp(min=1.0)
+            keep = 1.0 - rest > least if least else slice(None)
+            out.append(Shrinkage(vectors[:, keep], rest[keep]))
         return out
+
+
+def _log_det(factors: Sequence[Tensor]) -> Tensor:
+    """Summed log determinants of matrices with these Cholesky factors."""
+    return 2 * torch.stack([factor.diagonal().log().sum() for factor in factors]).sum()
 
 
 def _deflate(x: Tensor, q: Tensor, shrink: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What inner folds say of a reported head: which blocks it takes, and how sure it may be."""
+"""What inner folds say of a reported head: what its blocks are worth, how sure it may be."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.causes import fit_head
+from mvlatent.outcomes.causes import Head, fit_head
 from mvlatent.reading.blocks import pick
 from mvlatent.reading.held_out import Outcome
 
-__all__ = ["AUTO", "CANDIDATES", "OFF", "InnerFolds", "judge_blocks"]
+__all__ = ["AUTO", "EVERY", "OFF", "SHARED_ONLY", "InnerFolds", "judge_blocks"]
 
 AUTO = ("auto",)
-CANDIDATES: tuple[tuple[str, ...], ...] = (
-    ("shared", "clinical", "technical"),
-    ("shared", "private", "scores", "clinical", "technical"),
-)
-OFF = 0.5  # prior probability that a block of the larger set has no effect
+SHARED_ONLY = ("shared", "clinical", "technical")
+EVERY = ("shared", "private", "scores", "clinical", "technical")
+OFF = 0.5  # prior probability that one of every block has no effect
 MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
 
 
@@ -42,8 +40,9 @@ class InnerFolds(NamedTuple):
 def judge_blocks(
     blocks: Mapping[str, Tensor],
     outcome: Outcome,
-    candidates: Sequence[tuple[str, ...]] = CANDIDATES,
+    candidates: Sequence[tuple[str, ...]] = (SHARED_ONLY, EVERY),
     *,
+    start: Mapping[tuple[str, ...], Head] | None = None,
     seed: int = 0,
 ) -> InnerFolds | None:
     """Predict every patient from heads that were fitted without them, by candidate set of blocks.
@@ -62,6 +61,8 @@ def judge_blocks(
         Their outcome.
     candidates
         Kinds (or names) of the blocks of each candidate.
+    start
+        Heads of candidates, with whose sds the search begins in every fold.
     seed
         Seed of the folds.
 
@@ -90,7 +91,8 @@ def judge_blocks(
         target = outcome.target(train)
         for kinds in candidates:
             chosen = pick(blocks, kinds)
-            head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0)
+            near = None if start is None else start.get(kinds)
+            head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0, start=near)
             eta = outcome.predictive(head, {k: x[test] for k, x in chosen.items()})
             predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)

@@ -64,7 +64,7 @@ class Outcome(Generic[Data]):
 
     def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
         """What held-out rows are scored by: linear predictors (n, C), or draws of them."""
-        return head.predict(blocks)[0]
+        return head.mean(blocks)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Score of held-out rows for what is predicted of them, summed over patients."""
