@@ -82,10 +82,6 @@ class CauseHeads:
         mean, variance = zip(*(head.predict(blocks) for head in self.heads), strict=True)
         return torch.cat(mean, -1), torch.cat(variance, -1)
 
-    def mean(self, blocks: Mapping[str, Tensor]) -> Tensor:
-        """Posterior mean of the log relative hazard of each cause, (..., n, K)."""
-        return torch.cat([head.mean(blocks) for head in self.heads], -1)
-
     def sample(
         self,
         blocks: Mapping[str, Tensor],
@@ -205,8 +201,6 @@ Head = BlockHead | CauseHeads
 def fit_head(
     blocks: Mapping[str, Tensor],
     target: Target | CompetingTarget,
-    *,
-    start: Head | None = None,
     **options: Any,
 ) -> Head:
     """Fit the reported head of a target: a block head, or one a competing cause.
@@ -217,17 +211,12 @@ def fit_head(
         Features of all patients by block, (N, p_b).
     target
         ``likelihood.target(...)`` of a survival or label likelihood.
-    start
-        Head of the same outcome in other patients, with whose sds the search begins.
     **options
         Options of `BlockHead.fit`, the same for every cause.
     """
     if isinstance(target, CompetingTarget):
-        begin = start.heads if isinstance(start, CauseHeads) else [None] * len(target.causes)
-        pairs = zip(target.causes, begin, strict=True)
-        return CauseHeads([BlockHead.fit(blocks, of, start=b, **options) for of, b in pairs])
-    begun = start if isinstance(start, BlockHead) else None
-    return BlockHead.fit(blocks, target, start=begun, **options)
+        return CauseHeads([BlockHead.fit(blocks, cause, **options) for cause in target.causes])
+    return BlockHead.fit(blocks, target, **options)
 
 
 def head_from_state(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Head:

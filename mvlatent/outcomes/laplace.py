@@ -16,7 +16,7 @@ __all__ = ["Mode", "find_mode"]
 MAX_NEWTON = 200
 MAX_HALVINGS = 40
 NEAR = 20.0  # nats of decrement: nearer to the mode a factorisation is kept
-SAME = 1e-6  # nats of objective: the curvature is as good as that of the mode
+SAME = 1e-3  # nats of objective: the curvature is as good as that of the mode
 ROUNDING = 1e-15  # of the objective: a step that loses no more has not failed
 
 

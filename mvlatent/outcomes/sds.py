@@ -61,7 +61,7 @@ class _Density:
         return log_marginal(self.mode, self.space.log_det(), self.target) + float(prior.sum())
 
     def slope(self, tau: Tensor, on: Tensor) -> Tensor:
-        """Slope of the density by the log sds of the blocks that are on, where it was last taken."""
+        """Slope of the density, where it was last taken, by the log sds of blocks that are on."""
         traces = self.target.effective_share * self.space.traces()
         norms = self.space.norms(self.mode.coord)
         return (tau.square() * (norms - traces) + 1.0 - (tau / self.scales).square())[on]
@@ -165,8 +165,10 @@ class _Proposal:
         tau[on] = (tau[on].log() + moved[kept]).exp()
         if bool(kept.any()):
             own = self.covariance[kept][:, kept]
-            normal = torch.distributions.MultivariateNormal(torch.zeros(len(own)).double(), own)
-            chance = chance + normal.log_prob(moved[kept])
+            factor = torch.linalg.cholesky(own)
+            white = torch.linalg.solve_triangular(factor, moved[kept][:, None], upper=False)
+            chance = chance - 0.5 * white.square().sum() - factor.diagonal().log().sum()
+            chance = chance - 0.5 * len(own) * math.log(2 * math.pi)
         return tau, on, float(chance)
 
 

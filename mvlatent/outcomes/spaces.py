@@ -137,14 +137,75 @@ def make_space(blocks: Sequence[Tensor]) -> Space:
     return Patients(blocks) if p > n else Columns(blocks)
 
 
+class _On(NamedTuple):
+    """Factorisation in the columns of the blocks that are on, of one output.
+
+    Attributes
+    ----------
+    x
+        Those columns times their sds, ``X T``, (n, r).
+    diag, low
+        Curvature of the output, ``W = diag - low low'``.
+    factor
+        Cholesky factor of ``I + T X' W X T``, (r, r).
+    """
+
+    x: Tensor
+    diag: Tensor
+    low: Tensor
+    factor: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, curvature: Curvature, c: int) -> _On:
+        """Factorise at a curvature."""
+        diag, low = curvature.diag[:, c], curvature.low_rank[c]
+        along = x.T @ low
+        middle = x.T @ (diag[:, None] * x) - along @ along.T
+        middle = (middle + middle.T) / 2
+        middle.diagonal().add_(1.0)
+        return cls(x, diag, low, torch.linalg.cholesky(middle))
+
+    def weigh(self, y: Tensor) -> Tensor:
+        """``W y`` of (n, m)."""
+        return self.diag[:, None] * y - self.low @ (self.low.T @ y)
+
+    def back(self, right: Tensor) -> Tensor:
+        """``W X T (I + T X' W X T)^-1 right`` of right (r,), (n,)."""
+        return self.weigh(self.x @ torch.cholesky_solve(right[:, None], self.factor))[:, 0]
+
+    def half(self, y: Tensor) -> Tensor:
+        """``L^-1 T X' y`` of (n, m), where ``L L' = I + T X' W X T``, (r, m)."""
+        return torch.linalg.solve_triangular(self.factor, self.x.T @ y, upper=False)
+
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the linear predictor, (n, n)."""
+        half = torch.linalg.solve_triangular(self.factor, self.x.T, upper=False)
+        return half.T @ half
+
+    def shrinkage(self, on: Tensor, least: float) -> Shrinkage:
+        """Covariance of the standardised coefficients of all columns, of which those are on."""
+        values, vectors = torch.linalg.eigh(self.factor @ self.factor.T)
+        rest = 1.0 / values.clamp(min=1.0)
+        if least:
+            vectors, rest = vectors[:, 1.0 - rest > least], rest[1.0 - rest > least]
+        q = vectors.new_zeros(len(on), len(rest))
+        q[on] = vectors
+        return Shrinkage(q, rest)
+
+
 class Patients:
-    """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1)."""
+    """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1).
+
+    While the blocks that are on have fewer columns than there are patients, the factorisation is
+    in those columns.
+    """
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:
         self._x = torch.cat(list(blocks), 1)
         self._sizes = torch.tensor([b.shape[1] for b in blocks])
         self._kernels = torch.stack([b @ b.T for b in blocks])
         self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._narrow: list[_On] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -152,16 +213,21 @@ class Patients:
 
     def set_tau(self, tau: Tensor) -> None:
         """Take new block sds (B,)."""
-        self._tau = tau
-        self._kernel = torch.tensordot(tau.square(), self._kernels, 1)
+        self._tau = tau.repeat_interleave(self._sizes)
+        on = self._tau > 0
+        self._thin = int(on.sum()) < len(self._x)
+        if self._thin:
+            self._x_on = self._x[:, on] * self._tau[on]
+        else:
+            self._kernel = torch.tensordot(tau.square(), self._kernels, 1)
 
     def eta(self, coord: Tensor) -> Tensor:
         """Linear predictor (n, C)."""
-        return self._kernel @ coord
+        return self._x_on @ (self._x_on.T @ coord) if self._thin else self._kernel @ coord
 
     def inner(self, left: Tensor, right: Tensor) -> Tensor:
         """Prior precision form, a scalar."""
-        return (left * (self._kernel @ right)).sum()
+        return (left * self.eta(right)).sum()
 
     def lift(self, grad: Tensor) -> Tensor:
         """Coordinates of a gradient."""
@@ -169,8 +235,11 @@ class Patients:
 
     def factorise(self, curvature: Curvature) -> None:
         """Factorise ``I + W K``."""
-        self._factors = []
+        self._factors, self._narrow = [], []
         for c in range(curvature.diag.shape[1]):
+            if self._thin:
+                self._narrow.append(_On.of(self._x_on, curvature, c))
+                continue
             root, q, shrink = curvature_factor(curvature.diag[:, c], curvature.low_rank[c])
             middle = _deflate(root[:, None] * self._kernel * root, q, shrink)
             middle = _deflate(middle.T, q, shrink)
@@ -179,6 +248,10 @@ class Patients:
 
     def solve(self, right: Tensor) -> Tensor:
         """Coordinates ``(I + W K)^-1 right``."""
+        if self._thin:
+            known = self._x_on.T @ right
+            back = [part.back(known[:, c]) for c, part in enumerate(self._narrow)]
+            return right - torch.stack(back, 1)
         out, known = [], self._kernel @ right
         for c, (root, q, shrink, factor) in enumerate(self._factors):
             half = _deflate((root * known[:, c])[:, None], q, shrink)
@@ -188,11 +261,15 @@ class Patients:
 
     def log_det(self) -> Tensor:
         """Log determinant, summed over outputs."""
-        return _log_det([factor for *_, factor in self._factors])
+        factors = [part.factor for part in self._narrow] if self._thin else None
+        return _log_det(factors or [factor for *_, factor in self._factors])
 
     def traces(self) -> Tensor:
         """Traces by block, (B,)."""
-        total = torch.zeros_like(self._kernel)
+        total = self._x.new_zeros(len(self._x), len(self._x))
+        for part in self._narrow:
+            half = torch.linalg.solve_triangular(part.factor, part.weigh(part.x).T, upper=False)
+            total += part.diag.diag() - part.low @ part.low.T - half.T @ half
         for root, q, shrink, factor in self._factors:
             inverse = torch.cholesky_inverse(factor)
             total += _deflate(_deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
@@ -204,10 +281,12 @@ class Patients:
 
     def coefficients(self, coord: Tensor) -> Tensor:
         """Standardised coefficients, (C, P)."""
-        return (self._x.T @ coord).T * self._tau.repeat_interleave(self._sizes)
+        return (self._x.T @ coord).T * self._tau
 
     def covariance(self) -> Tensor:
         """Posterior covariance of the first output's linear predictor, (n, n)."""
+        if self._thin:
+            return self._narrow[0].covariance()
         root, q, shrink, factor = self._factors[0]
         half = _deflate(root[:, None] * self._kernel, q, shrink)
         half = torch.linalg.solve_triangular(factor, half, upper=False)
@@ -215,8 +294,9 @@ class Patients:
 
     def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
-        out = []
-        scaled = self._x * self._tau.repeat_interleave(self._sizes)
+        if self._thin:
+            return [part.shrinkage(self._tau > 0, least) for part in self._narrow]
+        out, scaled = [], self._x * self._tau
         for root, q, shrink, factor in self._factors:
             values, vectors = torch.linalg.eigh(factor @ factor.T)
             keep = (values - 1.0 > 1e-9 * values[-1]) & (1.0 - 1.0 / values > least)
@@ -227,7 +307,7 @@ class Patients:
 
 
 class Columns:
-    """Coefficient space: P x P, for at most as many columns as patients."""
+    """Coefficient space: coordinates of P columns, for at most as many columns as patients."""
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:
         self._x = torch.cat(list(blocks), 1)
@@ -235,7 +315,7 @@ class Columns:
         self._sizes = torch.tensor(sizes)
         self._n_blocks = len(sizes)
         self._block = torch.repeat_interleave(torch.arange(len(sizes)), self._sizes)
-        self._factors: list[tuple[Tensor, Tensor]] = []
+        self._factors: list[_On] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -244,10 +324,12 @@ class Columns:
     def set_tau(self, tau: Tensor) -> None:
         """Take new block sds (B,)."""
         self._tau = tau[self._block]
+        self._on = self._tau > 0
+        self._x_on = self._x[:, self._on] * self._tau[self._on]
 
     def eta(self, coord: Tensor) -> Tensor:
         """Linear predictor (n, C)."""
-        return self._x @ (self._tau.square()[:, None] * coord)
+        return self._x_on @ (self._tau[:, None] * coord)[self._on]
 
     def inner(self, left: Tensor, right: Tensor) -> Tensor:
         """Prior precision form, a scalar."""
@@ -259,35 +341,26 @@ class Columns:
 
     def factorise(self, curvature: Curvature) -> None:
         """Factorise ``I + W K``."""
-        self._factors = []
-        for c in range(curvature.diag.shape[1]):
-            low = self._x.T @ curvature.low_rank[c]
-            information = self._x.T @ (curvature.diag[:, c, None] * self._x) - low @ low.T
-            middle = self._tau[:, None] * information * self._tau
-            middle = (middle + middle.T) / 2
-            middle.diagonal().add_(1.0)
-            self._factors.append((information, torch.linalg.cholesky(middle)))
+        outputs = range(curvature.diag.shape[1])
+        self._factors = [_On.of(self._x_on, curvature, c) for c in outputs]
 
     def solve(self, right: Tensor) -> Tensor:
         """Coordinates ``(I + W K)^-1 right``."""
-        out, scaled = [], self._tau[:, None] * right
-        for c, (information, factor) in enumerate(self._factors):
-            u = torch.cholesky_solve(scaled[:, c, None], factor)[:, 0]
-            out.append(right[:, c] - information @ (self._tau * u))
-        return torch.stack(out, 1)
+        scaled = (self._tau[:, None] * right)[self._on]
+        back = [part.back(scaled[:, c]) for c, part in enumerate(self._factors)]
+        return right - self._x.T @ torch.stack(back, 1)
 
     def log_det(self) -> Tensor:
         """Log determinant, summed over outputs."""
-        return _log_det([factor for _, factor in self._factors])
+        return _log_det([part.factor for part in self._factors])
 
     def traces(self) -> Tensor:
         """Traces by block, (B,)."""
         traces = self._x.new_zeros(self._n_blocks)
-        for information, factor in self._factors:
-            half = torch.linalg.solve_triangular(
-                factor, self._tau[:, None] * information, upper=False
-            )
-            traces.index_add_(0, self._block, information.diagonal() - half.square().sum(0))
+        for part in self._factors:
+            weighed = part.weigh(self._x)
+            own = (self._x * weighed).sum(0) - part.half(weighed).square().sum(0)
+            traces.index_add_(0, self._block, own)
         return traces
 
     def norms(self, coord: Tensor) -> Tensor:
@@ -300,20 +373,11 @@ class Columns:
 
     def covariance(self) -> Tensor:
         """Posterior covariance of the first output's linear predictor, (n, n)."""
-        half = torch.linalg.solve_triangular(
-            self._factors[0][1], (self._x * self._tau).T, upper=False
-        )
-        return half.T @ half
+        return self._factors[0].covariance()
 
     def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
-        out = []
-        for _, factor in self._factors:
-            values, vectors = torch.linalg.eigh(factor @ factor.T)
-            rest = 1.0 / values.clamp(min=1.0)
-            keep = 1.0 - rest > least if least else slice(None)
-            out.append(Shrinkage(vectors[:, keep], rest[keep]))
-        return out
+        return [part.shrinkage(self._on, least) for part in self._factors]
 
 
 def _log_det(factors: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.causes import Head, fit_head
+from mvlatent.outcomes.causes import Head
 from mvlatent.reading.blocks import pick
 from mvlatent.reading.held_out import Outcome
 
@@ -19,7 +19,7 @@ AUTO = ("auto",)
 SHARED_ONLY = ("shared", "clinical", "technical")
 EVERY = ("shared", "private", "scores", "clinical", "technical")
 OFF = 0.5  # prior probability that one of every block has no effect
-MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
+MIN_A_FOLD = 5  # events (or patients with a class) an inner fold needs on average
 
 
 class InnerFolds(NamedTuple):
@@ -47,10 +47,9 @@ def judge_blocks(
 ) -> InnerFolds | None:
     """Predict every patient from heads that were fitted without them, by candidate set of blocks.
 
-    Survival is scored by Harrell's C, labels by their log-likelihood a patient, targets by R² or by
-    the order of their levels.
+    Survival is scored by Harrell's C, labels by their log-likelihood a patient.
 
-    A class (level, cause) with fewer patients than there are folds cannot be in each of them: its
+    A class (cause) with fewer patients than there are folds cannot be in each of them: its
     patients train the head of every fold, as they train the reported one, and are not scored.
 
     Parameters
@@ -69,8 +68,8 @@ def judge_blocks(
     Returns
     -------
     InnerFolds
-        ``None`` with too few events, labelled patients or values for folds: five a fold on
-        average, labels of at least two classes.
+        ``None`` with too few events or labelled patients for folds: five a fold on average, labels
+        of at least two classes.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -91,9 +90,9 @@ def judge_blocks(
         target = outcome.target(train)
         for kinds in candidates:
             chosen = pick(blocks, kinds)
+            seen, new = ({k: x[at] for k, x in chosen.items()} for at in (train, test))
             near = None if start is None else start.get(kinds)
-            head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0, start=near)
-            eta = outcome.predictive(head, {k: x[test] for k, x in chosen.items()})
+            eta = outcome.predictive(seen, target, new, near)
             predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)
     tested = np.concatenate(order)
