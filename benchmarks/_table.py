@@ -20,6 +20,8 @@ NAMES = {
     "ridge_views": "ridge Cox, a penalty a view",
     "forest": "random survival forest",
     "ours": "ours",
+    "ours_every_no_site": "ours, every block, no site",
+    "ours_chosen": "ours, blocks chosen by inner folds",
     "ours_z": "ours, z only",
     "ours_zw": "ours, [z, w]",
 }
