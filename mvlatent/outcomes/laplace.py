@@ -95,12 +95,11 @@ def find_mode(
             old = (move, residual, decrement)
             moved = space.eta(move)
             size = slope / float(coupled.bend(eta, moved) + space.inner(move, move))
-        size, gain, curvature = _line_search(
-            space, target, coord, move, eta, moved, value, size, curvature
-        )
-        if size == 0.0:
+        found = _line_search(space, target, coord, move, eta, moved, value, size)
+        if found is None:
             break
-        coord, eta, value = coord + size * move, eta + size * moved, value + gain
+        size, gain, eta, curvature = found
+        coord, value = coord + size * move, value + gain
     if value - factorised_at > max(tolerance, SAME):
         space.factorise(curvature)
     return Mode(coord, eta, curvature, value, decrement)
@@ -131,16 +130,16 @@ def _line_search(
     moved: Tensor,
     value: float,
     size: float,
-    curvature: Curvature,
-) -> tuple[float, float, Curvature]:
-    """Halve the step until the penalised likelihood does not fall; size, gain and curvature."""
+) -> tuple[float, float, Tensor, Curvature] | None:
+    """Halve the step until the penalised likelihood does not fall: size, gain, eta, curvature."""
     linear, square = float(space.inner(coord, move)), float(space.inner(move, move))
     start = float(space.inner(coord, coord))
     for _ in range(MAX_HALVINGS):
         penalty = 0.5 * (start + 2 * size * linear + size**2 * square)
-        there = target.curvature(eta + size * moved)  # the first size is nearly always right
-        new = float(there.loglik) - penalty
+        there = eta + size * moved
+        curvature = target.curvature(there)  # the first size is nearly always right
+        new = float(curvature.loglik) - penalty
         if new >= value - ROUNDING * abs(value):
-            return size, new - value, there
+            return size, new - value, there, curvature
         size /= 2
-    return 0.0, 0.0, curvature
+    return None

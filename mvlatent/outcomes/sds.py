@@ -39,13 +39,16 @@ def sd_scales(sizes: Sequence[int]) -> Tensor:
 
 
 class _Density:
-    """Log posterior density of the log sds of the blocks that are on, and its slope."""
+    """Log posterior density of the log sds of the blocks that are on, and its slope.
+
+    Every mode is looked for from the one at the centre, which is nearer than the last one.
+    """
 
     def __init__(
         self, space: Space, target: Target, offset: Tensor, scales: Tensor, start: Mode
     ) -> None:
         self.space, self.target, self.offset, self.scales = space, target, offset, scales
-        self.mode = start
+        self.start = self.mode = start
 
     def __call__(self, tau: Tensor, on: Tensor) -> float:
         """Density, up to a constant of the data.
@@ -54,7 +57,7 @@ class _Density:
         """
         self.space.set_tau(tau)
         self.mode = find_mode(
-            self.space, self.target, self.offset, self.mode.coord, tolerance=MODE_TOLERANCE
+            self.space, self.target, self.offset, self.start.coord, tolerance=MODE_TOLERANCE
         )
         ratio = (tau / self.scales)[on]
         prior = 0.5 * math.log(2 / math.pi) + ratio.log() - 0.5 * ratio.square()
