@@ -11,65 +11,19 @@ import torch
 from torch import Tensor
 
 from .averaging import averaged, joint_baseline
-from .blocks import BlockScaling, checked_blocks, starting_sds
-from .evidence import SLOPE_TOLERANCE, EmpiricalBayes, fit_block_sds
+from .blocks import BlockScaling
+from .evidence import SLOPE_TOLERANCE
+from .factors import Shrinkage
 from .head_state import saved, saved_fields
 from .mixture import Component, HeadPosterior, LaplaceMixture
 from .sds import sd_points, sd_scales
-from .spaces import Shrinkage, Space, make_space
+from .search import Search
 from .survival import survival_curves
 from .target import Baseline, BaselineShape, Target
 
-__all__ = ["BlockHead", "predicted_at_mode"]
+__all__ = ["BlockHead"]
 
 N_SDS = 16  # points of the sds' posterior
-
-
-@dataclass
-class _Search:
-    """Scaled blocks of the rows with an outcome, and where the search for their sds begins."""
-
-    scaling: BlockScaling
-    x: list[Tensor]
-    space: Space
-    target: Target
-    offset: Tensor
-    tau: Tensor
-    fixed: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        blocks: Mapping[str, Tensor],
-        target: Target,
-        start: BlockHead | None = None,
-        fixed_sd: Mapping[str, float] | None = None,
-        offset: Tensor | None = None,
-    ) -> _Search:
-        rows = {k: v.detach().double()[target.rows] for k, v in checked_blocks(blocks).items()}
-        scaling = BlockScaling.fit(rows)
-        x = scaling(rows)
-        tau, fixed = starting_sds(scaling, fixed_sd or {})
-        if start is not None:
-            near = [start.tau.get(name, 0.0) for name in scaling.names]
-            tau = torch.where(fixed, tau, torch.tensor(near, dtype=torch.float64))
-        shape = (len(target.rows), target.n_outputs)
-        known = torch.zeros(shape, dtype=torch.float64)
-        if offset is not None:
-            known = known + offset.double()[target.rows].reshape(shape[0], -1)
-        return cls(scaling, x, make_space(x), target, known, tau, fixed)
-
-    def run(self, *, max_iter: int = 50, settled: float = SLOPE_TOLERANCE) -> EmpiricalBayes:
-        """Sds of the largest evidence."""
-        return fit_block_sds(
-            self.space,
-            self.target,
-            self.offset,
-            self.tau,
-            self.fixed,
-            max_iter=max_iter,
-            settled=settled,
-        )
 
 
 @dataclass
@@ -134,7 +88,7 @@ class BlockHead:
         max_iter: int = 50,
         n_sds: int = N_SDS,
         off: float = 0.0,
-        start: BlockHead | None = None,
+        start: Mapping[str, float] | None = None,
         settled: float = SLOPE_TOLERANCE,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
@@ -158,7 +112,8 @@ class BlockHead:
             Prior probability that a block has no effect at all, for questions of which blocks do;
             0 leaves every block a little.
         start
-            Head of other patients, with whose sds the search begins.
+            Sds by block with which the search begins, say those of a head of other patients; 0
+            where not named.
         settled
             Nats of log evidence that a block may still gain as its variance grows e-fold.
 
@@ -168,7 +123,7 @@ class BlockHead:
             If a block holds a value that is not finite, blocks differ in rows or ``fixed_sd`` names
             a block that is not there.
         """
-        search = _Search.of(blocks, target, start, fixed_sd or {}, offset)
+        search = Search.of(blocks, target, start, fixed_sd or {}, offset)
         scaling, x, space = search.scaling, search.x, search.space
         found = search.run(max_iter=max_iter, settled=settled)
         mode = space.coefficients(found.mode.coord)
@@ -362,26 +317,3 @@ class BlockHead:
     def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a head from `state`."""
         return cls(**saved_fields(json, arrays))
-
-
-def predicted_at_mode(
-    blocks: Mapping[str, Tensor],
-    target: Target,
-    new: Mapping[str, Tensor],
-    *,
-    start: BlockHead | None = None,
-    settled: float = SLOPE_TOLERANCE,
-) -> Tensor:
-    """Linear predictors (n, C) of new rows by a head without a posterior, for inner folds.
-
-    Parameters
-    ----------
-    blocks, target, start, settled
-        As in `BlockHead.fit`.
-    new
-        Blocks of the new rows, (n, p_b).
-    """
-    search = _Search.of(blocks, target, start)
-    found = search.run(settled=settled)
-    mode = search.space.coefficients(found.mode.coord) * search.scaling.by_column(found.tau)
-    return torch.cat(search.scaling(new), -1) @ mode.T

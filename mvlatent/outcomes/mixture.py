@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .spaces import Shrinkage
+from .factors import Shrinkage
 from .target import Baseline
 
 __all__ = ["Component", "HeadPosterior", "LaplaceMixture", "SampledPosterior"]

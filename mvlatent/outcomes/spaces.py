@@ -8,68 +8,15 @@ either are dual, ``beta_b = tau_b^2 X_b' a``, so that a block with tau 0 needs n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .factors import OnColumns, Shrinkage, curvature_factor, deflate, log_det_of
 from .target import Curvature
 
-__all__ = ["Columns", "Patients", "Shrinkage", "Space", "curvature_factor", "make_space"]
-
-
-def curvature_factor(diag: Tensor, low_rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Factor ``diag - low_rank low_rank' = R R'``, ``R = D^1/2 (I - Q diag(c) Q')``.
-
-    Returns
-    -------
-    tuple
-        ``D^1/2`` (n,), ``Q`` (n, r) and ``c`` (r,).
-    """
-    root = diag.clamp(min=0.0).sqrt()
-    small = root <= 1e-9 * root.max().clamp(min=1e-300)
-    scaled = torch.where(small[:, None], 0.0, low_rank / torch.where(small, 1.0, root)[:, None])
-    values, vectors = torch.linalg.eigh(scaled.T @ scaled)
-    keep = values > 1e-12
-    values, vectors = values[keep], vectors[:, keep]
-    q = scaled @ vectors / values.sqrt()
-    return torch.where(small, 0.0, root), q, 1.0 - (1.0 - values).clamp(min=0.0).sqrt()
-
-
-class Shrinkage(NamedTuple):
-    """Posterior covariance of standardised coefficients u, ``I - Q diag(1 - rest) Q'``.
-
-    Attributes
-    ----------
-    q
-        Orthonormal directions that the data speak of, (P, r).
-    rest
-        Variance that is left along each, (r,); it is 1 across them.
-    """
-
-    q: Tensor
-    rest: Tensor
-
-    def variance(self, x: Tensor) -> Tensor:
-        """Posterior variance of ``x @ u`` for rows x (..., P)."""
-        along = x @ self.q
-        across = x - along @ self.q.T
-        return across.square().sum(-1) + along.square() @ self.rest
-
-    def covariance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Posterior covariance (a, b) of ``x @ u`` and ``y @ u``, rows x (a, P), y (b, P)."""
-        return x @ y.T - ((x @ self.q) * (1.0 - self.rest)) @ (y @ self.q).T
-
-    def root(self, z: Tensor) -> Tensor:
-        """Turn standard Normal draws (S, P) into draws of ``u - mode``."""
-        return z - (z @ self.q * (1.0 - self.rest.sqrt())) @ self.q.T
-
-    def dense(self) -> Tensor:
-        """Return the covariance itself, (P, P)."""
-        along = (self.q * self.rest) @ self.q.T
-        if self.q.shape[0] == self.q.shape[1]:  # nothing lies across: no cancellation either
-            return along
-        return torch.eye(len(self.q), dtype=self.q.dtype) - self.q @ self.q.T + along
+__all__ = ["Columns", "Patients", "Space", "make_space"]
 
 
 class Space(Protocol):
@@ -137,62 +84,6 @@ def make_space(blocks: Sequence[Tensor]) -> Space:
     return Patients(blocks) if p > n else Columns(blocks)
 
 
-class _On(NamedTuple):
-    """Factorisation in the columns of the blocks that are on, of one output.
-
-    Attributes
-    ----------
-    x
-        Those columns times their sds, ``X T``, (n, r).
-    diag, low
-        Curvature of the output, ``W = diag - low low'``.
-    factor
-        Cholesky factor of ``I + T X' W X T``, (r, r).
-    """
-
-    x: Tensor
-    diag: Tensor
-    low: Tensor
-    factor: Tensor
-
-    @classmethod
-    def of(cls, x: Tensor, curvature: Curvature, c: int) -> _On:
-        """Factorise at a curvature."""
-        diag, low = curvature.diag[:, c], curvature.low_rank[c]
-        along = x.T @ low
-        middle = x.T @ (diag[:, None] * x) - along @ along.T
-        middle = (middle + middle.T) / 2
-        middle.diagonal().add_(1.0)
-        return cls(x, diag, low, torch.linalg.cholesky(middle))
-
-    def weigh(self, y: Tensor) -> Tensor:
-        """``W y`` of (n, m)."""
-        return self.diag[:, None] * y - self.low @ (self.low.T @ y)
-
-    def back(self, right: Tensor) -> Tensor:
-        """``W X T (I + T X' W X T)^-1 right`` of right (r,), (n,)."""
-        return self.weigh(self.x @ torch.cholesky_solve(right[:, None], self.factor))[:, 0]
-
-    def half(self, y: Tensor) -> Tensor:
-        """``L^-1 T X' y`` of (n, m), where ``L L' = I + T X' W X T``, (r, m)."""
-        return torch.linalg.solve_triangular(self.factor, self.x.T @ y, upper=False)
-
-    def covariance(self) -> Tensor:
-        """Posterior covariance of the linear predictor, (n, n)."""
-        half = torch.linalg.solve_triangular(self.factor, self.x.T, upper=False)
-        return half.T @ half
-
-    def shrinkage(self, on: Tensor, least: float) -> Shrinkage:
-        """Covariance of the standardised coefficients of all columns, of which those are on."""
-        values, vectors = torch.linalg.eigh(self.factor @ self.factor.T)
-        rest = 1.0 / values.clamp(min=1.0)
-        if least:
-            vectors, rest = vectors[:, 1.0 - rest > least], rest[1.0 - rest > least]
-        q = vectors.new_zeros(len(on), len(rest))
-        q[on] = vectors
-        return Shrinkage(q, rest)
-
-
 class Patients:
     """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1).
 
@@ -205,7 +96,7 @@ class Patients:
         self._sizes = torch.tensor([b.shape[1] for b in blocks])
         self._kernels = torch.stack([b @ b.T for b in blocks])
         self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        self._narrow: list[_On] = []
+        self._narrow: list[OnColumns] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -238,11 +129,11 @@ class Patients:
         self._factors, self._narrow = [], []
         for c in range(curvature.diag.shape[1]):
             if self._thin:
-                self._narrow.append(_On.of(self._x_on, curvature, c))
+                self._narrow.append(OnColumns.of(self._x_on, curvature, c))
                 continue
             root, q, shrink = curvature_factor(curvature.diag[:, c], curvature.low_rank[c])
-            middle = _deflate(root[:, None] * self._kernel * root, q, shrink)
-            middle = _deflate(middle.T, q, shrink)
+            middle = deflate(root[:, None] * self._kernel * root, q, shrink)
+            middle = deflate(middle.T, q, shrink)
             middle.diagonal().add_(1.0)
             self._factors.append((root, q, shrink, torch.linalg.cholesky(middle)))
 
@@ -254,15 +145,15 @@ class Patients:
             return right - torch.stack(back, 1)
         out, known = [], self._kernel @ right
         for c, (root, q, shrink, factor) in enumerate(self._factors):
-            half = _deflate((root * known[:, c])[:, None], q, shrink)
-            half = _deflate(torch.cholesky_solve(half, factor), q, shrink)
+            half = deflate((root * known[:, c])[:, None], q, shrink)
+            half = deflate(torch.cholesky_solve(half, factor), q, shrink)
             out.append(right[:, c] - root * half[:, 0])
         return torch.stack(out, 1)
 
     def log_det(self) -> Tensor:
         """Log determinant, summed over outputs."""
         factors = [part.factor for part in self._narrow] if self._thin else None
-        return _log_det(factors or [factor for *_, factor in self._factors])
+        return log_det_of(factors or [factor for *_, factor in self._factors])
 
     def traces(self) -> Tensor:
         """Traces by block, (B,)."""
@@ -272,7 +163,7 @@ class Patients:
             total += part.diag.diag() - part.low @ part.low.T - half.T @ half
         for root, q, shrink, factor in self._factors:
             inverse = torch.cholesky_inverse(factor)
-            total += _deflate(_deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
+            total += deflate(deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
         return torch.mv(self._kernels.flatten(1), total.flatten())
 
     def norms(self, coord: Tensor) -> Tensor:
@@ -288,7 +179,7 @@ class Patients:
         if self._thin:
             return self._narrow[0].covariance()
         root, q, shrink, factor = self._factors[0]
-        half = _deflate(root[:, None] * self._kernel, q, shrink)
+        half = deflate(root[:, None] * self._kernel, q, shrink)
         half = torch.linalg.solve_triangular(factor, half, upper=False)
         return self._kernel - half.T @ half
 
@@ -301,7 +192,7 @@ class Patients:
             values, vectors = torch.linalg.eigh(factor @ factor.T)
             keep = (values - 1.0 > 1e-9 * values[-1]) & (1.0 - 1.0 / values > least)
             values, vectors = values[keep], vectors[:, keep]
-            columns = root[:, None] * _deflate(vectors, q, shrink) / (values - 1.0).sqrt()
+            columns = root[:, None] * deflate(vectors, q, shrink) / (values - 1.0).sqrt()
             out.append(Shrinkage(scaled.T @ columns, 1.0 / values))
         return out
 
@@ -315,7 +206,7 @@ class Columns:
         self._sizes = torch.tensor(sizes)
         self._n_blocks = len(sizes)
         self._block = torch.repeat_interleave(torch.arange(len(sizes)), self._sizes)
-        self._factors: list[_On] = []
+        self._factors: list[OnColumns] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -342,7 +233,7 @@ class Columns:
     def factorise(self, curvature: Curvature) -> None:
         """Factorise ``I + W K``."""
         outputs = range(curvature.diag.shape[1])
-        self._factors = [_On.of(self._x_on, curvature, c) for c in outputs]
+        self._factors = [OnColumns.of(self._x_on, curvature, c) for c in outputs]
 
     def solve(self, right: Tensor) -> Tensor:
         """Coordinates ``(I + W K)^-1 right``."""
@@ -352,7 +243,7 @@ class Columns:
 
     def log_det(self) -> Tensor:
         """Log determinant, summed over outputs."""
-        return _log_det([part.factor for part in self._factors])
+        return log_det_of([part.factor for part in self._factors])
 
     def traces(self) -> Tensor:
         """Traces by block, (B,)."""
@@ -378,13 +269,3 @@ class Columns:
     def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
         return [part.shrinkage(self._on, least) for part in self._factors]
-
-
-def _log_det(factors: Sequence[Tensor]) -> Tensor:
-    """Summed log determinants of matrices with these Cholesky factors."""
-    return 2 * torch.stack([factor.diagonal().log().sum() for factor in factors]).sum()
-
-
-def _deflate(x: Tensor, q: Tensor, shrink: Tensor) -> Tensor:
-    """Apply ``I - Q diag(c) Q'`` from the left."""
-    return x - q @ (shrink[:, None] * (q.T @ x))

@@ -12,8 +12,9 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
 from mvlatent.outcomes.causes import CauseHeads, Head
 from mvlatent.outcomes.competing import CompetingTarget
-from mvlatent.outcomes.head import BlockHead, predicted_at_mode
+from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.likelihoods import outcome_target
+from mvlatent.outcomes.search import predicted_at_mode
 from mvlatent.specs import OutcomeSpec
 
 __all__ = [
@@ -125,9 +126,10 @@ class SurvivalOutcome(Outcome[SurvivalData]):
         """Log relative hazards of each cause at the mode, (n, K)."""
         causes = target.causes if isinstance(target, CompetingTarget) else [target]
         heads = start.heads if isinstance(start, CauseHeads) else [start] * len(causes)
+        sds = [None if head is None else head.tau for head in heads]
         eta = [
-            predicted_at_mode(blocks, cause, new, start=head, settled=SETTLED)
-            for cause, head in zip(causes, heads, strict=True)
+            predicted_at_mode(blocks, cause, new, start=tau, settled=SETTLED)
+            for cause, tau in zip(causes, sds, strict=True)
         ]
         return torch.cat(eta, -1)
 
@@ -184,7 +186,7 @@ class LabelOutcome(Outcome[LabelData]):
         start: Head | None = None,
     ) -> Tensor:
         """Draws of the logits, (S, n, C)."""
-        begin = start if isinstance(start, BlockHead) else None
+        begin = None if start is None else start.tau
         head = BlockHead.fit(blocks, target, n_sds=0, start=begin, settled=SETTLED)
         return head.sample(new, N_DRAWS, torch.Generator().manual_seed(0))
 

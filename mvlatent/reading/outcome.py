@@ -42,8 +42,9 @@ class Reported:
     horizon
         Last event time of the training patients; 0 for labels.
     inner_scores
-        Concordance in inner folds of the training patients: of the full head (``"full"``), of the
-        same without the technical block (``"no technical"``) and of the other head (``"shared"``).
+        Concordance in inner folds of the training patients, each at the sds of the largest
+        evidence: of the full head (``"full"``), of the same without the technical block
+        (``"no technical"``) and of the other head (``"shared"``).
         Empty where there is no technical block, no survival or too few events.
     name
         Name of the outcome; ``None`` is the first of its kind that a cohort has.
