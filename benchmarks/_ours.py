@@ -12,14 +12,10 @@ import numpy as np
 from _baselines import Prediction
 from _folds import BATCH, SURVIVAL, Fold
 
-__all__ = ["HEADS", "ours"]
+__all__ = ["LATENT_BLOCKS", "ours"]
 
-# Heads that are read beside the reported one, and their kinds of blocks.
-HEADS = {
-    "ours_zw": ("shared", "private", "clinical"),
-    "ours_every": ("shared", "private", "scores", "clinical", "technical"),
-    "ours_every_no_site": ("shared", "private", "scores", "clinical"),
-}
+AUTO = ("auto",)
+LATENT_BLOCKS = ("shared", "private", "clinical")
 N_SAMPLES = 200
 
 
@@ -28,8 +24,10 @@ def ours(
 ) -> dict[str, Prediction]:
     """Fit on the training patients; predictions by arm.
 
-    Arms are ``ours`` (the default head), ``ours_z`` (shared and clinical), those of `HEADS`, and
-    ``ours_given_<view>`` (the default head looking at one view).
+    Arms are ``ours`` (the default head: every block), ``ours_every_no_site`` (every block but the
+    site), ``ours_chosen`` (every block or z, clinical columns and site, by what inner folds of the
+    training patients prefer), ``ours_z`` (z, clinical columns and site), ``ours_zw`` (shared,
+    private and clinical) and ``ours_given_<view>`` (the default head looking at one view).
 
     Parameters
     ----------
@@ -57,9 +55,12 @@ def ours(
         readings: dict[str, Callable[[], Prediction]] = {
             "ours": lambda: _read(model, test, times),
             "ours_z": lambda: _read(model, test, times, "shared"),
+            "ours_chosen": lambda: _read(model, test, times, _preferred(model)),
+            "ours_zw": lambda: _other_head(model, test, times, LATENT_BLOCKS),
+            "ours_every_no_site": lambda: _other_head(
+                model, test, times, AUTO, without="technical"
+            ),
         }
-        for name, kinds in HEADS.items():
-            readings[name] = partial(_other_head, model, test, times, kinds)
         for view in fold.roles.views if len(fold.roles.views) > 1 else ():
             readings[f"ours_given_{view}"] = partial(_read, model, test, times, given=[view])
         arms = {}
@@ -82,14 +83,23 @@ def _read(
     return Prediction(risk.to_numpy(), curves.to_numpy())
 
 
-def _other_head(model: Any, test: Any, times: np.ndarray, kinds: tuple[str, ...]) -> Prediction:
-    """Read a second head, fitted on blocks of these kinds."""
+def _preferred(model: Any) -> str:
+    """Which of the two reported heads inner folds prefer; every block where they say nothing."""
+    scores = model.trained.survival.inner_scores
+    return "shared" if scores and scores["shared"] >= scores["full"] else "full"
+
+
+def _other_head(
+    model: Any, test: Any, times: np.ndarray, kinds: tuple[str, ...], without: str | None = None
+) -> Prediction:
+    """Read another head on the same posterior, of blocks of these kinds."""
     from mvlatent.reading.blocks import head_blocks
     from mvlatent.reading.outcome import fit_outcome
 
     trained = model.trained
     latents = model.latents(test)
-    blocks = head_blocks(model.latents(), trained.bases)
+    every = head_blocks(model.latents(), trained.bases)
+    blocks = {name: x for name, x in every.items() if name != without}
     reported = fit_outcome(blocks, model.cohort(), trained.roles.survival, kinds=kinds)
     risk = reported.predict(latents, trained.bases)[:, 0]
     curves = reported.curves(latents, trained.bases, times, level=None, n_samples=N_SAMPLES, seed=0)

@@ -19,11 +19,11 @@ NAMES = {
     "ridge": "ridge Cox, one penalty",
     "ridge_views": "ridge Cox, a penalty a view",
     "forest": "random survival forest",
-    "ours": "ours",
+    "ours": "ours (every block)",
+    "ours_every_no_site": "ours, every block, no site",
+    "ours_chosen": "ours, blocks chosen by inner folds",
     "ours_z": "ours, z only",
     "ours_zw": "ours, [z, w]",
-    "ours_every": "ours, every block",
-    "ours_every_no_site": "ours, every block, no site",
 }
 RIDGES = ("ridge", "ridge_views")
 SCORED = ("C", "Uno's C", "IBS", "log-lik")

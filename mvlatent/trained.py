@@ -62,7 +62,7 @@ class Options:
         Power of each view's likelihood by name, for calibrated posteriors of z; 1 where not named.
     head_blocks
         Blocks of the reported head: kinds (shared, private, scores, clinical, technical) or names;
-        ``("auto",)`` takes what inner folds of the training rows prefer.
+        ``("auto",)`` takes every block, each on or off by its evidence and averaged over both.
     n_hidden
         Width of networks.
     prior

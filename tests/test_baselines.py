@@ -253,5 +253,6 @@ def test_our_arms_run(data, tmp_path):
     assert run(data, tmp_path, "--arms", "ours", *options) == 0
     kept = {p.stem for p in tmp_path.glob("toy/fold1/*.csv")}
     given = {f"ours_given_{view}@small" for view in ("rna", "cnv", "mut", "img")}
-    assert kept == {"ours@small", "ours_z@small", "ours_zw@small", *given}
+    heads = ("ours", "ours_every_no_site", "ours_chosen", "ours_z", "ours_zw")
+    assert kept == {*(f"{head}@small" for head in heads), *given}
     assert "| ours, given rna only (small) |" in (tmp_path / "table.md").read_text()

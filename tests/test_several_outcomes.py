@@ -12,7 +12,7 @@ import torch
 import mvlatent as mv
 from mvlatent import cli
 from mvlatent.io import load_trained
-from mvlatent.reading.choice import CANDIDATES, InnerFolds
+from mvlatent.reading.choice import EVERY, SHARED_ONLY, InnerFolds
 from mvlatent.study import OutOfFold
 
 TIMES = [5.0, 20.0]
@@ -391,14 +391,15 @@ def test_weights_are_relative_pulls(small_fit, patients, make_vae):
                                [0.4, 1.2, 0.2], rtol=1e-3)  # fmt: skip
 
 
-def test_blocks_are_chosen_for_each(small_fit, patients):
+def test_targets_take_every_block(small_fit, patients):
     specs = OUTCOMES[4:]
     model = small_fit(patients, **NO_DEFAULTS, outcomes=specs, head_blocks=("auto",), max_epochs=2)
-    for name, low in (("purity", -0.5), ("stage", 0.3)):
-        scores = model.trained.outcomes[name].inner_scores
-        assert len(scores) == 2 and all(low < s < 1 for s in scores.values())
-    said = model.summary()
-    assert "inner folds, R² of shared" in said and "share of pairs in order of shared" in said
+    for name in ("purity", "stage"):
+        reported = model.trained.outcomes[name]
+        assert {"shared", "scores:rna"} <= set(reported.full.tau) and reported.off == 0.5
+        assert set(reported.shared_only.tau) <= {"shared", "clinical", "technical"}
+        assert not reported.inner_scores
+    assert "probability that a block has an effect" in model.summary()
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -550,9 +551,9 @@ def run(*arguments):
 
 def test_command_line(patients, tmp_path, capsys, monkeypatch):
     # what inner folds say is tested elsewhere
-    one, other = CANDIDATES
-    found = InnerFolds({one: 1.0, other: 0.0}, {one: 1.5, other: 1.0})
-    monkeypatch.setattr("mvlatent.reading.outcome.judge_blocks", lambda *_: found)
+    sets = [SHARED_ONLY, EVERY, tuple(kind for kind in EVERY if kind != "technical")]
+    found = InnerFolds(dict.fromkeys(sets, 0.5), dict.fromkeys(sets, 1.5))
+    monkeypatch.setattr("mvlatent.reading.outcome.judge_blocks", lambda *_, **__: found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patients.write(tmp_path / "c.h5mu")

@@ -119,13 +119,13 @@ def test_strata_are_looked_up_for_new_patients(models, patients):
         np.testing.assert_allclose(model.predict_survival(new, TIMES, n_samples=20), strange)
 
 
-def test_blocks_are_chosen_by_inner_folds(small_fit, patients):
+def test_the_site_has_its_share_of_the_concordance(small_fit, patients):
     """With strata, entry times and competing causes alike."""
     spec = mv.Survival(MONTHS, "cause", kind="competing", strata="arm", entry="start")
     model = small_fit(patients, survival=spec, labels=None, head_blocks=("auto",), max_epochs=3)
     scores = model.trained.survival.inner_scores
-    assert len(scores) == 2 and all(0.3 < s < 1 for s in scores.values())
-    assert "inner folds, Harrell's C of shared" in model.summary()
+    assert len(scores) == 3 and all(0.3 < s < 1 for s in scores.values())
+    assert f"Harrell's C in inner folds: {scores['full']:.3f}; without site" in model.summary()
 
 
 def test_wrong_columns_are_named_before_training(patients):

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from .blocks import BlockScaling
-from .mixture import Component, LaplaceMixture, thinned
+from .mixture import Component, LaplaceMixture
 from .sds import SdPoint
-from .spaces import Shrinkage, Space
+from .spaces import Space
 from .target import Baseline, BaselineShape, ProfiledBaseline, Target
 
 __all__ = ["averaged", "joint_baseline"]
+
+SPOKEN_OF = 1e-2  # share of prior variance taken off a direction below which it is not kept
 
 
 def averaged(
@@ -41,21 +43,17 @@ def averaged(
     parts = []
     for point in points:
         sd = scaling.by_column(point.tau)
-        profiled, shrinkage = target.profiled(point.mode.eta), space.shrinkage()
-        joint = joint_baseline(profiled, x * sd, shrinkage)
+        profiled = target.profiled(point.mode.eta)
+        joint = joint_baseline(profiled, x * sd, space)
         moved = profiled.baseline.coordinates - reference.coordinates
         joint = Baseline(joint.shift + moved, joint.gain, joint.factor)
         mode = space.coefficients(point.mode.coord)
-        parts.append(
-            Component(point.weight, sd, mode, [thinned(part) for part in shrinkage], joint)
-        )
+        parts.append(Component(point.weight, sd, mode, space.shrinkage(SPOKEN_OF), joint))
     return LaplaceMixture(parts)
 
 
-def joint_baseline(
-    profiled: ProfiledBaseline, standard: Tensor, shrinkage: list[Shrinkage]
-) -> Baseline:
-    """Couple a baseline to the coefficients through the training rows.
+def joint_baseline(profiled: ProfiledBaseline, standard: Tensor, space: Space) -> Baseline:
+    """Couple a baseline to the coefficients through the training rows ``standard``, (n, P).
 
     The shift is of second order and keeps the average hazard where the data have it: a group's
     expected events ``sum_i w_i exp(eta_i)`` grow with the spread of the draws of eta in the group.
@@ -67,9 +65,9 @@ def joint_baseline(
     if profiled.baseline.hazard:
         bend = weights[0] if profiled.bend is None else profiled.bend[0]
         centre = weights[0] if profiled.centre is None else profiled.centre[0]
-        mean = centre @ standard
+        covariance = space.covariance()
+        with_mean = centre @ covariance
         # variance of a row's predictor around the mean of its group, (K, n)
-        spread = shrinkage[0].variance(standard) + shrinkage[0].variance(mean)[:, None]
-        spread = spread - 2 * shrinkage[0].covariance(mean, standard)
+        spread = covariance.diagonal() + (with_mean * centre).sum(1)[:, None] - 2 * with_mean
         shift = -0.5 * (bend * spread).sum(1)
     return Baseline(shift, gain, profiled.baseline.factor)

@@ -199,7 +199,9 @@ Head = BlockHead | CauseHeads
 
 
 def fit_head(
-    blocks: Mapping[str, Tensor], target: Target | CompetingTarget, **options: Any
+    blocks: Mapping[str, Tensor],
+    target: Target | CompetingTarget,
+    **options: Any,
 ) -> Head:
     """Fit the reported head of a target: a block head, or one a competing cause.
 

@@ -11,7 +11,7 @@ from .laplace import Mode, find_mode
 from .spaces import Space
 from .target import NoisyTarget, Target
 
-__all__ = ["EmpiricalBayes", "fit_block_sds"]
+__all__ = ["SLOPE_TOLERANCE", "EmpiricalBayes", "fit_block_sds"]
 
 FADING = 0.5  # effective parameters below which a shrinking block is tried without
 GONE = 0.01  # the same, once the trial has brought it back
@@ -59,6 +59,8 @@ def fit_block_sds(
     *,
     max_iter: int = 50,
     prior_sd: Tensor | None = None,
+    coord: Tensor | None = None,
+    settled: float = SLOPE_TOLERANCE,
 ) -> EmpiricalBayes:
     """Learn the block sds from starts ``tau``, holding those that are ``fixed`` (bool, (B,)).
 
@@ -68,9 +70,11 @@ def fit_block_sds(
     beside them.
 
     With ``prior_sd`` (B,) the sds are half-normal of these scales, and what is found is the mode of
-    their logarithms, where no block is ever off.
+    their logarithms, where no block is ever off. ``coord`` are dual coordinates to start from. The
+    sds have settled where no block would gain ``settled`` nats of log evidence as its variance
+    grows e-fold.
     """
-    coord = space.zeros(target.n_outputs)
+    coord = space.zeros(target.n_outputs) if coord is None else coord
     walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
     noisy = target if isinstance(target, NoisyTarget) else None
@@ -79,8 +83,8 @@ def fit_block_sds(
         space.set_tau(walk.tau)
         mode = find_mode(space, target, offset, coord, tolerance=MODE_TOLERANCE)
         coord = mode.coord
-        traces, logdet = space.evidence()
-        path.append(log_marginal(mode, logdet, target))
+        traces = space.traces()
+        path.append(log_marginal(mode, space.log_det(), target))
         n_effective = float((walk.tau.square() * traces).sum())
         norms, traces = space.norms(coord), target.effective_share * traces
         if prior_sd is not None:  # as if the block held one coefficient more, and more information
@@ -88,13 +92,12 @@ def fit_block_sds(
         slope = walk.advance(norms, traces)
         if noisy is not None:
             slope = max(slope, noisy.learn_noise(mode.eta, n_effective))
-        if slope < SLOPE_TOLERANCE:
+        if slope < settled:
             converged = True
             break
     space.set_tau(walk.tau)
     mode = find_mode(space, target, offset, coord)
-    _, logdet = space.evidence()
-    path.append(log_marginal(mode, logdet, target))
+    path.append(log_marginal(mode, space.log_det(), target))
     return EmpiricalBayes(walk.tau, mode, path[-1], converged, path)
 
 

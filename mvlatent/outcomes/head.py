@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from .averaging import averaged, joint_baseline
-from .blocks import BlockScaling, checked_blocks, starting_sds
-from .evidence import fit_block_sds
+from .blocks import BlockScaling
+from .evidence import SLOPE_TOLERANCE
+from .factors import Shrinkage
 from .head_state import saved, saved_fields
 from .mixture import Component, HeadPosterior, LaplaceMixture
 from .sds import sd_points, sd_scales
-from .spaces import Shrinkage, make_space
+from .search import Search
 from .survival import survival_curves
 from .target import Baseline, BaselineShape, Target
 
@@ -87,6 +88,8 @@ class BlockHead:
         max_iter: int = 50,
         n_sds: int = N_SDS,
         off: float = 0.0,
+        start: Mapping[str, float] | None = None,
+        settled: float = SLOPE_TOLERANCE,
     ) -> Self:
         """Fit the head to a likelihood bound to outcomes.
 
@@ -108,6 +111,11 @@ class BlockHead:
         off
             Prior probability that a block has no effect at all, for questions of which blocks do;
             0 leaves every block a little.
+        start
+            Sds by block with which the search begins, say those of a head of other patients; 0
+            where not named.
+        settled
+            Nats of log evidence that a block may still gain as its variance grows e-fold.
 
         Raises
         ------
@@ -115,21 +123,14 @@ class BlockHead:
             If a block holds a value that is not finite, blocks differ in rows or ``fixed_sd`` names
             a block that is not there.
         """
-        rows = {k: v.detach().double()[target.rows] for k, v in checked_blocks(blocks).items()}
-        scaling = BlockScaling.fit(rows)
-        x = scaling(rows)
-        tau, fixed = starting_sds(scaling, fixed_sd or {})
-        shape = (len(target.rows), target.n_outputs)
-        known = torch.zeros(shape, dtype=torch.float64)
-        if offset is not None:
-            known = known + offset.double()[target.rows].reshape(shape[0], -1)
-        space = make_space(x)
-        found = fit_block_sds(space, target, known, tau, fixed, max_iter=max_iter)
+        search = Search.of(blocks, target, start, fixed_sd or {}, offset)
+        scaling, x, space = search.scaling, search.x, search.space
+        found = search.run(max_iter=max_iter, settled=settled)
         mode = space.coefficients(found.mode.coord)
         shrinkage = space.shrinkage()
         standard = torch.cat(x, 1) * scaling.by_column(found.tau)
         profiled = target.profiled(found.mode.eta)
-        baseline = joint_baseline(profiled, standard, shrinkage)
+        baseline = joint_baseline(profiled, standard, space)
         head = cls(
             dict(zip(scaling.names, found.tau.tolist(), strict=True)),
             found.log_marginal,
@@ -141,9 +142,17 @@ class BlockHead:
             profiled.baseline,
             baseline,
         )
-        if n_sds and not bool(fixed.all()):
+        if n_sds and not bool(search.fixed.all()):
             points = sd_points(
-                space, target, known, found.tau, fixed, sd_scales(scaling.sizes), n_sds, off=off
+                space,
+                target,
+                search.offset,
+                found.tau,
+                search.fixed,
+                sd_scales(scaling.sizes),
+                n_sds,
+                off=off,
+                coord=found.mode.coord,
             )
             head._posterior = averaged(
                 points, space, target, torch.cat(x, 1), scaling, head.baseline

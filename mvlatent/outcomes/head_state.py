@@ -10,10 +10,10 @@ import torch
 
 from .blocks import BlockScaling
 from .continuous import NormalNoise
+from .factors import Shrinkage
 from .labels import Intercepts
 from .mixture import LaplaceMixture, SampledPosterior
 from .ordinal import Cutpoints
-from .spaces import Shrinkage
 from .survival import BASELINES
 from .target import Baseline, BaselineShape
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,14 @@ class Categorical(Likelihood[LabelData]):
         return CategoricalTarget(data)
 
 
+class _Profiled(NamedTuple):
+    """Intercepts (C,) that suit a predictor, the objective there and probabilities p (n, C)."""
+
+    intercept: Tensor
+    value: Tensor
+    p: Tensor
+
+
 class CategoricalTarget:
     """Softmax likelihood of known labels with the intercepts profiled out.
 
@@ -99,46 +107,64 @@ class CategoricalTarget:
         self._hot = hot.double()
         self._intercept = ((self._hot.sum(0) + 0.5) / len(self.rows)).log()
         self._intercept -= self._intercept.mean()
+        self._known: tuple[Tensor, _Profiled] | None = None
 
-    def _objective(self, intercept: Tensor, eta: Tensor) -> Tensor:
-        fit = (self._hot * torch.log_softmax(eta + intercept, 1)).sum()
-        return fit - 0.5 * LEVEL_PRECISION * intercept.square().sum()
+    def _at(self, intercept: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective of intercepts (C,) at a predictor (n, C), and log probabilities (n, C)."""
+        log_p = torch.log_softmax(eta + intercept, 1)
+        prior = 0.5 * LEVEL_PRECISION * intercept.square().sum()
+        return (self._hot * log_p).sum() - prior, log_p
 
-    def _profile(self, eta: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the intercepts (C,) that suit eta (n, C), and the objective there."""
+    @staticmethod
+    def _information(p: Tensor) -> Tensor:
+        """Precision of the intercepts (C, C) at probabilities (n, C); their level is held."""
+        eye = torch.eye(p.shape[1], dtype=p.dtype)
+        return p.sum(0).diag() - p.T @ p + LEVEL_PRECISION * eye + 1.0
+
+    def _profile(self, eta: Tensor) -> _Profiled:
+        """Find the intercepts that suit eta (n, C); the last eta's are known."""
+        if self._known is not None and self._known[0] is eta:
+            return self._known[1]
         intercept = self._intercept
-        value = self._objective(intercept, eta)
+        value, log_p = self._at(intercept, eta)
         for _ in range(MAX_STEPS):
-            p = torch.softmax(eta + intercept, 1)
+            p = log_p.exp()
             grad = (self._hot - p).sum(0) - LEVEL_PRECISION * intercept
-            hessian = p.sum(0).diag() - p.T @ p
-            hessian = hessian + LEVEL_PRECISION * torch.eye(len(grad), dtype=grad.dtype) + 1.0
-            step = torch.linalg.solve(hessian, grad)
+            step = torch.linalg.solve(self._information(p), grad)
             if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                intercept, value = intercept + step, self._objective(intercept + step, eta)
+                intercept = intercept + step
+                value, log_p = self._at(intercept, eta)
                 break
-            size = 1.0
-            while (new := self._objective(intercept + size * step, eta)) < value and size > 1e-8:
+            size, (new, moved) = 1.0, self._at(intercept + step, eta)
+            while new < value and size > 1e-8:
                 size /= 2
-            intercept, value = intercept + size * step, new
-        self._intercept = intercept
-        return intercept, value
+                new, moved = self._at(intercept + size * step, eta)
+            intercept, value, log_p = intercept + size * step, new, moved
+        found = _Profiled(intercept, value, log_p.exp())
+        self._intercept, self._known = intercept, (eta, found)
+        return found
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
         """Log-likelihood of a predictor (n, C) and intercepts (C,), with their log prior."""
-        return self._objective(coordinates, eta)
+        return self._at(coordinates, eta)[0]
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, C)."""
-        return self._profile(eta)[1]
+        return self._profile(eta).value
 
     def curvature(self, eta: Tensor) -> Curvature:
         """Profile log-likelihood, gradient and curvature at a linear predictor (n, C)."""
-        intercept, value = self._profile(eta)
-        p = torch.softmax(eta + intercept, 1)
+        _, value, p = self._profile(eta)
         diag = p * (1 - p) / self.effective_share
         low_rank = diag / diag.sum(0).clamp(min=1e-12).sqrt()
         return Curvature(value, self._hot - p, diag, low_rank.T[:, :, None])
+
+    def bend(self, eta: Tensor, move: Tensor) -> Tensor:
+        """Minus the second derivative at eta along move (n, C), the intercepts following it."""
+        p = self._profile(eta).p
+        pushed = p * (move - (p * move).sum(1, keepdim=True))
+        pull = pushed.sum(0)
+        return (pushed * move).sum() - pull @ torch.linalg.solve(self._information(p), pull)
 
     def log_volume(self, eta: Tensor) -> Tensor:
         """Log determinant of the precision of the intercepts."""
@@ -147,7 +173,7 @@ class CategoricalTarget:
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
         """Posterior of the intercepts at a linear predictor (n, C)."""
-        intercept, _ = self._profile(eta)
+        intercept = self._profile(eta).intercept
         diag = self.curvature(eta).diag
         total = diag.sum(0).clamp(min=1e-12)
         share = (diag / total).T

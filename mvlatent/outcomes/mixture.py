@@ -10,12 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .spaces import Shrinkage
+from .factors import Shrinkage
 from .target import Baseline
 
-__all__ = ["Component", "HeadPosterior", "LaplaceMixture", "SampledPosterior", "thinned"]
-
-SPOKEN_OF = 1e-2  # share of prior variance taken off a direction below which it is not kept
+__all__ = ["Component", "HeadPosterior", "LaplaceMixture", "SampledPosterior"]
 
 
 class HeadPosterior(Protocol):
@@ -197,9 +195,3 @@ class SampledPosterior:
         """Inverse of `state`; values are kept in single precision."""
         beta, moved = (torch.as_tensor(np.array(arrays[k])).double() for k in ("beta", "moved"))
         return cls(beta, moved)
-
-
-def thinned(shrinkage: Shrinkage) -> Shrinkage:
-    """Leave out directions that the data hardly speak of: they keep nearly their prior variance."""
-    keep = 1.0 - shrinkage.rest > SPOKEN_OF
-    return Shrinkage(shrinkage.q[:, keep], shrinkage.rest[keep])

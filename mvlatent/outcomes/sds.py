@@ -19,6 +19,7 @@ __all__ = ["PRIOR_SD", "SdPoint", "sd_points", "sd_scales"]
 PRIOR_SD = 1.0  # half-normal scale of the sd that a block gives to the linear predictor
 STEP = 0.3  # of log sd, in differences of the slope
 MIN_CURVATURE = 0.5  # of log sd: the half-normal alone has 2 at its mode and a longer left tail
+POINT_TOLERANCE = 1e-9  # in nats before the last step at a point that is kept
 CERTAIN = 0.97  # most that a proposal may trust that a block is on, or off
 INFLATION = 1.2  # of the proposal's sd: its tails should not be lighter than the posterior's
 
@@ -38,31 +39,35 @@ def sd_scales(sizes: Sequence[int]) -> Tensor:
 
 
 class _Density:
-    """Log posterior density of the log sds of the blocks that are on, and its slope."""
+    """Log posterior density of the log sds of the blocks that are on, and its slope.
+
+    Every mode is looked for from the one at the centre, which is nearer than the last one.
+    """
 
     def __init__(
         self, space: Space, target: Target, offset: Tensor, scales: Tensor, start: Mode
     ) -> None:
         self.space, self.target, self.offset, self.scales = space, target, offset, scales
-        self.mode = start
+        self.start = self.mode = start
 
-    def __call__(self, tau: Tensor, on: Tensor) -> tuple[float, Tensor]:
-        """Density, up to a constant of the data, and slope by the log sds of blocks that are on.
+    def __call__(self, tau: Tensor, on: Tensor) -> float:
+        """Density, up to a constant of the data.
 
         Sds (B,) of free blocks that are off are 0; ``on`` are the free blocks with an sd.
         """
         self.space.set_tau(tau)
         self.mode = find_mode(
-            self.space, self.target, self.offset, self.mode.coord, tolerance=MODE_TOLERANCE
+            self.space, self.target, self.offset, self.start.coord, tolerance=MODE_TOLERANCE
         )
-        traces, logdet = self.space.evidence()
-        traces = self.target.effective_share * traces
+        ratio = (tau / self.scales)[on]
+        prior = 0.5 * math.log(2 / math.pi) + ratio.log() - 0.5 * ratio.square()
+        return log_marginal(self.mode, self.space.log_det(), self.target) + float(prior.sum())
+
+    def slope(self, tau: Tensor, on: Tensor) -> Tensor:
+        """Slope of the density, where it was last taken, by the log sds of blocks that are on."""
+        traces = self.target.effective_share * self.space.traces()
         norms = self.space.norms(self.mode.coord)
-        ratio = tau / self.scales
-        value = log_marginal(self.mode, logdet, self.target)
-        prior = 0.5 * math.log(2 / math.pi) + ratio[on].log() - 0.5 * ratio[on].square()
-        slope = tau.square() * (norms - traces) + 1.0 - ratio.square()
-        return value + float(prior.sum()), slope[on]
+        return (tau.square() * (norms - traces) + 1.0 - (tau / self.scales).square())[on]
 
 
 def sd_points(
@@ -75,6 +80,7 @@ def sd_points(
     n_points: int,
     *,
     off: float = 0.0,
+    coord: Tensor | None = None,
 ) -> Iterator[SdPoint]:
     """Weighted points of the posterior of the block sds, ``tau_b ~ half-normal(scales_b)``.
 
@@ -94,6 +100,8 @@ def sd_points(
         Number of points.
     off
         Prior probability that a block has no effect at all.
+    coord
+        Dual coordinates to start from.
 
     References
     ----------
@@ -102,13 +110,13 @@ def sd_points(
     """
     free = ~fixed
     begin = torch.where(free, start.clamp(min=0.3 * scales), start)
-    found = fit_block_sds(space, target, offset, begin, fixed, prior_sd=scales)
+    found = fit_block_sds(space, target, offset, begin, fixed, prior_sd=scales, coord=coord)
     density = _Density(space, target, offset, scales, found.mode)
     proposal = _Proposal.at_mode(density, found.tau, free, off)
     log_weight, points = [], []
     for z, u in zip(*_quasi_random(n_points, int(free.sum())), strict=True):
         tau, on, log_proposal = proposal.point(z, u)
-        value, _ = density(tau, on)
+        value = density(tau, on)
         if off:
             n_on = int(on.sum())
             value += n_on * math.log(1 - off) + (int(free.sum()) - n_on) * math.log(off)
@@ -118,7 +126,7 @@ def sd_points(
     for (tau, mode), weight in zip(points, weights, strict=True):
         if weight > 0.02 / n_points:
             space.set_tau(tau)
-            best = find_mode(space, target, offset, mode.coord)
+            best = find_mode(space, target, offset, mode.coord, tolerance=POINT_TOLERANCE)
             yield SdPoint(tau, float(weight), best)
 
 
@@ -134,7 +142,7 @@ class _Proposal:
     @classmethod
     def at_mode(cls, density: _Density, tau: Tensor, free: Tensor, off: float) -> _Proposal:
         """Gaussian at the mode ``tau``; each block's odds by what the evidence loses without it."""
-        value, at = density(tau, free)
+        value, at = density(tau, free), density.slope(tau, free)
         curvature = torch.stack([(at - slope) / STEP for slope in _slopes(density, tau, free)])
         values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
         precision = values.clamp(min=MIN_CURVATURE)
@@ -145,7 +153,7 @@ class _Proposal:
             for j, b in enumerate(free.nonzero()[:, 0]):
                 without, on = tau.clone(), free.clone()
                 without[b], on[b] = 0.0, False
-                odds = value + float(width[j]) - density(without, on)[0]
+                odds = value + float(width[j]) - density(without, on)
                 probability[j] = odds + math.log((1 - off) / off)
             probability = probability.sigmoid().clamp(1 - CERTAIN, CERTAIN)
         return cls(tau, free, covariance, probability)
@@ -160,8 +168,10 @@ class _Proposal:
         tau[on] = (tau[on].log() + moved[kept]).exp()
         if bool(kept.any()):
             own = self.covariance[kept][:, kept]
-            normal = torch.distributions.MultivariateNormal(torch.zeros(len(own)).double(), own)
-            chance = chance + normal.log_prob(moved[kept])
+            factor = torch.linalg.cholesky(own)
+            white = torch.linalg.solve_triangular(factor, moved[kept][:, None], upper=False)
+            chance = chance - 0.5 * white.square().sum() - factor.diagonal().log().sum()
+            chance = chance - 0.5 * len(own) * math.log(2 * math.pi)
         return tau, on, float(chance)
 
 
@@ -170,7 +180,8 @@ def _slopes(density: _Density, tau: Tensor, free: Tensor) -> Iterator[Tensor]:
     for b in free.nonzero()[:, 0]:
         moved = tau.clone()
         moved[b] *= math.exp(STEP)
-        yield density(moved, free)[1]
+        density(moved, free)
+        yield density.slope(moved, free)
 
 
 def _quasi_random(n: int, dimension: int) -> tuple[Tensor, Tensor]:

@@ -8,66 +8,15 @@ either are dual, ``beta_b = tau_b^2 X_b' a``, so that a block with tau 0 needs n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .factors import OnColumns, Shrinkage, curvature_factor, deflate, log_det_of
 from .target import Curvature
 
-__all__ = ["Columns", "Patients", "Shrinkage", "Space", "curvature_factor", "make_space"]
-
-
-def curvature_factor(diag: Tensor, low_rank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Factor ``diag - low_rank low_rank' = R R'``, ``R = D^1/2 (I - Q diag(c) Q')``.
-
-    Returns
-    -------
-    tuple
-        ``D^1/2`` (n,), ``Q`` (n, r) and ``c`` (r,).
-    """
-    root = diag.clamp(min=0.0).sqrt()
-    small = root <= 1e-9 * root.max().clamp(min=1e-300)
-    scaled = torch.where(small[:, None], 0.0, low_rank / torch.where(small, 1.0, root)[:, None])
-    values, vectors = torch.linalg.eigh(scaled.T @ scaled)
-    keep = values > 1e-12
-    values, vectors = values[keep], vectors[:, keep]
-    q = scaled @ vectors / values.sqrt()
-    return torch.where(small, 0.0, root), q, 1.0 - (1.0 - values).clamp(min=0.0).sqrt()
-
-
-class Shrinkage(NamedTuple):
-    """Posterior covariance of standardised coefficients u, ``I - Q diag(1 - rest) Q'``.
-
-    Attributes
-    ----------
-    q
-        Orthonormal directions that the data speak of, (P, r).
-    rest
-        Variance that is left along each, (r,); it is 1 across them.
-    """
-
-    q: Tensor
-    rest: Tensor
-
-    def variance(self, x: Tensor) -> Tensor:
-        """Posterior variance of ``x @ u`` for rows x (..., P)."""
-        along = x @ self.q
-        across = x - along @ self.q.T
-        return across.square().sum(-1) + along.square() @ self.rest
-
-    def covariance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Posterior covariance (a, b) of ``x @ u`` and ``y @ u``, rows x (a, P), y (b, P)."""
-        return x @ y.T - ((x @ self.q) * (1.0 - self.rest)) @ (y @ self.q).T
-
-    def root(self, z: Tensor) -> Tensor:
-        """Turn standard Normal draws (S, P) into draws of ``u - mode``."""
-        return z - (z @ self.q * (1.0 - self.rest.sqrt())) @ self.q.T
-
-    def dense(self) -> Tensor:
-        """Return the covariance itself, (P, P)."""
-        unit = torch.eye(len(self.q), dtype=self.q.dtype)
-        return unit - (self.q * (1.0 - self.rest)) @ self.q.T
+__all__ = ["Columns", "Patients", "Space", "make_space"]
 
 
 class Space(Protocol):
@@ -89,12 +38,24 @@ class Space(Protocol):
         """Take new block sds (B,)."""
         ...
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate; keeps the factorisation for `evidence`."""
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates (m, C) of a gradient by the linear predictor (n, C)."""
         ...
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """``tr(K_b S)`` of each block (B,) summed over outputs, and ``log|I + K W|``."""
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``, which all that follows reads."""
+        ...
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``, (m, C)."""
+        ...
+
+    def log_det(self) -> Tensor:
+        """``log|I + K W|``, summed over outputs."""
+        ...
+
+    def traces(self) -> Tensor:
+        """``tr(K_b S)`` of each block, (B,), summed over outputs."""
         ...
 
     def norms(self, coord: Tensor) -> Tensor:
@@ -105,8 +66,15 @@ class Space(Protocol):
         """Standardised coefficients ``u = T X' a``, (C, P)."""
         ...
 
-    def shrinkage(self) -> list[Shrinkage]:
-        """Posterior covariance of the standardised coefficients, by output."""
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
+        """Posterior covariance of the standardised coefficients, by output.
+
+        Directions that lose no more than the share ``least`` of their prior variance are left out.
+        """
+        ...
+
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
         ...
 
 
@@ -117,13 +85,18 @@ def make_space(blocks: Sequence[Tensor]) -> Space:
 
 
 class Patients:
-    """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1)."""
+    """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1).
+
+    While the blocks that are on have fewer columns than there are patients, the factorisation is
+    in those columns.
+    """
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:
         self._x = torch.cat(list(blocks), 1)
         self._sizes = torch.tensor([b.shape[1] for b in blocks])
         self._kernels = torch.stack([b @ b.T for b in blocks])
         self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._narrow: list[OnColumns] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -131,68 +104,101 @@ class Patients:
 
     def set_tau(self, tau: Tensor) -> None:
         """Take new block sds (B,)."""
-        self._tau = tau
-        self._kernel = torch.tensordot(tau.square(), self._kernels, 1)
+        self._tau = tau.repeat_interleave(self._sizes)
+        on = self._tau > 0
+        self._thin = int(on.sum()) < len(self._x)
+        if self._thin:
+            self._x_on = self._x[:, on] * self._tau[on]
+        else:
+            self._kernel = torch.tensordot(tau.square(), self._kernels, 1)
 
     def eta(self, coord: Tensor) -> Tensor:
         """Linear predictor (n, C)."""
-        return self._kernel @ coord
+        return self._x_on @ (self._x_on.T @ coord) if self._thin else self._kernel @ coord
 
     def inner(self, left: Tensor, right: Tensor) -> Tensor:
         """Prior precision form, a scalar."""
-        return (left * (self._kernel @ right)).sum()
+        return (left * self.eta(right)).sum()
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate."""
-        self._factors, out = [], []
-        for c in range(eta.shape[1]):
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates of a gradient."""
+        return grad
+
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``."""
+        self._factors, self._narrow = [], []
+        for c in range(curvature.diag.shape[1]):
+            if self._thin:
+                self._narrow.append(OnColumns.of(self._x_on, curvature, c))
+                continue
             root, q, shrink = curvature_factor(curvature.diag[:, c], curvature.low_rank[c])
-            middle = _deflate(root[:, None] * self._kernel * root, q, shrink)
-            middle = _deflate(middle.T, q, shrink)
+            middle = deflate(root[:, None] * self._kernel * root, q, shrink)
+            middle = deflate(middle.T, q, shrink)
             middle.diagonal().add_(1.0)
-            factor = torch.linalg.cholesky(middle)
-            self._factors.append((root, q, shrink, factor))
-            low = curvature.low_rank[c]
-            right = curvature.diag[:, c] * eta[:, c] - low @ (low.T @ eta[:, c])
-            right = right + curvature.grad[:, c]
-            half = _deflate((root * (self._kernel @ right))[:, None], q, shrink)
-            half = _deflate(torch.cholesky_solve(half, factor), q, shrink)
-            out.append(right - root * half[:, 0])
+            self._factors.append((root, q, shrink, torch.linalg.cholesky(middle)))
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``."""
+        if self._thin:
+            known = self._x_on.T @ right
+            back = [part.back(known[:, c]) for c, part in enumerate(self._narrow)]
+            return right - torch.stack(back, 1)
+        out, known = [], self._kernel @ right
+        for c, (root, q, shrink, factor) in enumerate(self._factors):
+            half = deflate((root * known[:, c])[:, None], q, shrink)
+            half = deflate(torch.cholesky_solve(half, factor), q, shrink)
+            out.append(right[:, c] - root * half[:, 0])
         return torch.stack(out, 1)
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """Traces by block and the log determinant."""
-        traces, logdet = self._x.new_zeros(len(self._kernels)), self._x.new_zeros(())
+    def log_det(self) -> Tensor:
+        """Log determinant, summed over outputs."""
+        factors = [part.factor for part in self._narrow] if self._thin else None
+        return log_det_of(factors or [factor for *_, factor in self._factors])
+
+    def traces(self) -> Tensor:
+        """Traces by block, (B,)."""
+        total = self._x.new_zeros(len(self._x), len(self._x))
+        for part in self._narrow:
+            half = torch.linalg.solve_triangular(part.factor, part.weigh(part.x).T, upper=False)
+            total += part.diag.diag() - part.low @ part.low.T - half.T @ half
         for root, q, shrink, factor in self._factors:
             inverse = torch.cholesky_inverse(factor)
-            s = _deflate(_deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
-            traces += torch.mv(self._kernels.flatten(1), s.flatten())
-            logdet += 2 * factor.diagonal().log().sum()
-        return traces, logdet
+            total += deflate(deflate(inverse, q, shrink).T, q, shrink) * root * root[:, None]
+        return torch.mv(self._kernels.flatten(1), total.flatten())
 
     def norms(self, coord: Tensor) -> Tensor:
         """Form ``a' K_b a`` of each block, (B,)."""
-        return torch.einsum("ic,bij,jc->b", coord, self._kernels, coord)
+        return torch.mv(self._kernels.flatten(1), (coord @ coord.T).flatten())
 
     def coefficients(self, coord: Tensor) -> Tensor:
         """Standardised coefficients, (C, P)."""
-        return (self._x.T @ coord).T * self._tau.repeat_interleave(self._sizes)
+        return (self._x.T @ coord).T * self._tau
 
-    def shrinkage(self) -> list[Shrinkage]:
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
+        if self._thin:
+            return self._narrow[0].covariance()
+        root, q, shrink, factor = self._factors[0]
+        half = deflate(root[:, None] * self._kernel, q, shrink)
+        half = torch.linalg.solve_triangular(factor, half, upper=False)
+        return self._kernel - half.T @ half
+
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
-        out = []
-        scaled = self._x * self._tau.repeat_interleave(self._sizes)
+        if self._thin:
+            return [part.shrinkage(self._tau > 0, least) for part in self._narrow]
+        out, scaled = [], self._x * self._tau
         for root, q, shrink, factor in self._factors:
             values, vectors = torch.linalg.eigh(factor @ factor.T)
-            keep = values - 1.0 > 1e-9 * values[-1]
+            keep = (values - 1.0 > 1e-9 * values[-1]) & (1.0 - 1.0 / values > least)
             values, vectors = values[keep], vectors[:, keep]
-            columns = root[:, None] * _deflate(vectors, q, shrink) / (values - 1.0).sqrt()
+            columns = root[:, None] * deflate(vectors, q, shrink) / (values - 1.0).sqrt()
             out.append(Shrinkage(scaled.T @ columns, 1.0 / values))
         return out
 
 
 class Columns:
-    """Coefficient space: P x P, for at most as many columns as patients."""
+    """Coefficient space: coordinates of P columns, for at most as many columns as patients."""
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:
         self._x = torch.cat(list(blocks), 1)
@@ -200,7 +206,7 @@ class Columns:
         self._sizes = torch.tensor(sizes)
         self._n_blocks = len(sizes)
         self._block = torch.repeat_interleave(torch.arange(len(sizes)), self._sizes)
-        self._factors: list[tuple[Tensor, Tensor]] = []
+        self._factors: list[OnColumns] = []
 
     def zeros(self, n_outputs: int) -> Tensor:
         """Coordinates of the zero predictor."""
@@ -209,43 +215,44 @@ class Columns:
     def set_tau(self, tau: Tensor) -> None:
         """Take new block sds (B,)."""
         self._tau = tau[self._block]
+        self._on = self._tau > 0
+        self._x_on = self._x[:, self._on] * self._tau[self._on]
 
     def eta(self, coord: Tensor) -> Tensor:
         """Linear predictor (n, C)."""
-        return self._x @ (self._tau.square()[:, None] * coord)
+        return self._x_on @ (self._tau[:, None] * coord)[self._on]
 
     def inner(self, left: Tensor, right: Tensor) -> Tensor:
         """Prior precision form, a scalar."""
         return (left * self._tau.square()[:, None] * right).sum()
 
-    def newton(self, curvature: Curvature, eta: Tensor) -> Tensor:
-        """Coordinates of the next Newton iterate."""
-        self._factors, out = [], []
-        for c in range(eta.shape[1]):
-            low = self._x.T @ curvature.low_rank[c]
-            information = self._x.T @ (curvature.diag[:, c, None] * self._x) - low @ low.T
-            middle = self._tau[:, None] * information * self._tau
-            middle = (middle + middle.T) / 2
-            middle.diagonal().add_(1.0)
-            factor = torch.linalg.cholesky(middle)
-            self._factors.append((information, factor))
-            rank = curvature.low_rank[c]
-            right = curvature.diag[:, c] * eta[:, c] - rank @ (rank.T @ eta[:, c])
-            right = self._x.T @ (right + curvature.grad[:, c])
-            u = torch.cholesky_solve((self._tau * right)[:, None], factor)[:, 0]
-            out.append(right - information @ (self._tau * u))
-        return torch.stack(out, 1)
+    def lift(self, grad: Tensor) -> Tensor:
+        """Coordinates of a gradient."""
+        return self._x.T @ grad
 
-    def evidence(self) -> tuple[Tensor, Tensor]:
-        """Traces by block and the log determinant."""
-        traces, logdet = self._x.new_zeros(self._n_blocks), self._x.new_zeros(())
-        for information, factor in self._factors:
-            half = torch.linalg.solve_triangular(
-                factor, self._tau[:, None] * information, upper=False
-            )
-            traces.index_add_(0, self._block, information.diagonal() - half.square().sum(0))
-            logdet += 2 * factor.diagonal().log().sum()
-        return traces, logdet
+    def factorise(self, curvature: Curvature) -> None:
+        """Factorise ``I + W K``."""
+        outputs = range(curvature.diag.shape[1])
+        self._factors = [OnColumns.of(self._x_on, curvature, c) for c in outputs]
+
+    def solve(self, right: Tensor) -> Tensor:
+        """Coordinates ``(I + W K)^-1 right``."""
+        scaled = (self._tau[:, None] * right)[self._on]
+        back = [part.back(scaled[:, c]) for c, part in enumerate(self._factors)]
+        return right - self._x.T @ torch.stack(back, 1)
+
+    def log_det(self) -> Tensor:
+        """Log determinant, summed over outputs."""
+        return log_det_of([part.factor for part in self._factors])
+
+    def traces(self) -> Tensor:
+        """Traces by block, (B,)."""
+        traces = self._x.new_zeros(self._n_blocks)
+        for part in self._factors:
+            weighed = part.weigh(self._x)
+            own = (self._x * weighed).sum(0) - part.half(weighed).square().sum(0)
+            traces.index_add_(0, self._block, own)
+        return traces
 
     def norms(self, coord: Tensor) -> Tensor:
         """Form ``a' K_b a`` of each block, (B,)."""
@@ -255,15 +262,10 @@ class Columns:
         """Standardised coefficients, (C, P)."""
         return (self._tau[:, None] * coord).T
 
-    def shrinkage(self) -> list[Shrinkage]:
+    def covariance(self) -> Tensor:
+        """Posterior covariance of the first output's linear predictor, (n, n)."""
+        return self._factors[0].covariance()
+
+    def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:
         """Posterior covariance of the standardised coefficients, by output."""
-        out = []
-        for _, factor in self._factors:
-            values, vectors = torch.linalg.eigh(factor @ factor.T)
-            out.append(Shrinkage(vectors, 1.0 / values.clamp(min=1.0)))
-        return out
-
-
-def _deflate(x: Tensor, q: Tensor, shrink: Tensor) -> Tensor:
-    """Apply ``I - Q diag(c) Q'`` from the left."""
-    return x - q @ (shrink[:, None] * (q.T @ x))
+        return [part.shrinkage(self._on, least) for part in self._factors]

@@ -13,6 +13,7 @@ from torch import Tensor
 __all__ = [
     "Baseline",
     "BaselineShape",
+    "CoupledTarget",
     "Curvature",
     "LinearBaseline",
     "NoisyTarget",
@@ -103,6 +104,18 @@ class Target(Protocol):
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
         """Baseline at a linear predictor (n, C)."""
+        ...
+
+
+@runtime_checkable
+class CoupledTarget(Protocol):
+    """A target of several outputs, whose block-diagonal curvature is not quite its Hessian.
+
+    The level that all outputs share is invisible to it.
+    """
+
+    def bend(self, eta: Tensor, move: Tensor) -> Tensor:
+        """Minus the second derivative of the profile log-likelihood at eta along move, (n, C)."""
         ...
 
 

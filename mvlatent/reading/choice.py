@@ -1,4 +1,4 @@
-"""What inner folds say of a reported head: which blocks it takes, and how sure it may be."""
+"""What inner folds say of a reported head: what its blocks are worth, how sure it may be."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.causes import fit_head
+from mvlatent.outcomes.causes import Head
 from mvlatent.reading.blocks import pick
 from mvlatent.reading.held_out import Outcome
 
-__all__ = ["AUTO", "CANDIDATES", "OFF", "InnerFolds", "judge_blocks"]
+__all__ = ["AUTO", "EVERY", "OFF", "SHARED_ONLY", "InnerFolds", "judge_blocks"]
 
 AUTO = ("auto",)
-CANDIDATES: tuple[tuple[str, ...], ...] = (
-    ("shared", "clinical", "technical"),
-    ("shared", "private", "scores", "clinical", "technical"),
-)
-OFF = 0.5  # prior probability that a block of the larger set has no effect
-MIN_A_FOLD = 5  # events (or patients with a class or value) an inner fold needs on average
+SHARED_ONLY = ("shared", "clinical", "technical")
+EVERY = ("shared", "private", "scores", "clinical", "technical")
+OFF = 0.5  # prior probability that one of every block has no effect
+MIN_A_FOLD = 5  # events (or patients with a class) an inner fold needs on average
 
 
 class InnerFolds(NamedTuple):
@@ -42,16 +40,16 @@ class InnerFolds(NamedTuple):
 def judge_blocks(
     blocks: Mapping[str, Tensor],
     outcome: Outcome,
-    candidates: Sequence[tuple[str, ...]] = CANDIDATES,
+    candidates: Sequence[tuple[str, ...]] = (SHARED_ONLY, EVERY),
     *,
+    start: Mapping[tuple[str, ...], Head] | None = None,
     seed: int = 0,
 ) -> InnerFolds | None:
     """Predict every patient from heads that were fitted without them, by candidate set of blocks.
 
-    Survival is scored by Harrell's C, labels by their log-likelihood a patient, targets by R² or by
-    the order of their levels.
+    Survival is scored by Harrell's C, labels by their log-likelihood a patient.
 
-    A class (level, cause) with fewer patients than there are folds cannot be in each of them: its
+    A class (cause) with fewer patients than there are folds cannot be in each of them: its
     patients train the head of every fold, as they train the reported one, and are not scored.
 
     Parameters
@@ -62,14 +60,16 @@ def judge_blocks(
         Their outcome.
     candidates
         Kinds (or names) of the blocks of each candidate.
+    start
+        Heads of candidates, with whose sds the search begins in every fold.
     seed
         Seed of the folds.
 
     Returns
     -------
     InnerFolds
-        ``None`` with too few events, labelled patients or values for folds: five a fold on
-        average, labels of at least two classes.
+        ``None`` with too few events or labelled patients for folds: five a fold on average, labels
+        of at least two classes.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -90,8 +90,9 @@ def judge_blocks(
         target = outcome.target(train)
         for kinds in candidates:
             chosen = pick(blocks, kinds)
-            head = fit_head({k: x[train] for k, x in chosen.items()}, target, n_sds=0)
-            eta = outcome.predictive(head, {k: x[test] for k, x in chosen.items()})
+            seen, new = ({k: x[at] for k, x in chosen.items()} for at in (train, test))
+            near = None if start is None else start.get(kinds)
+            eta = outcome.predictive(seen, target, new, near)
             predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)
     tested = np.concatenate(order)

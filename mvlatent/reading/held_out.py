@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
-from mvlatent.outcomes.causes import Head
+from mvlatent.outcomes.causes import CauseHeads, Head
+from mvlatent.outcomes.competing import CompetingTarget
+from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.likelihoods import outcome_target
+from mvlatent.outcomes.search import predicted_at_mode
 from mvlatent.specs import OutcomeSpec
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
 
 N_DRAWS = 64  # of held-out logits
 MAX_SLOPE = 8.0  # of logits, either way
+SETTLED = 0.1  # nats of evidence by which an inner fold may miss the sds of its blocks
 
 Data = TypeVar("Data", SurvivalData, LabelData, TargetData)
 
@@ -62,9 +66,25 @@ class Outcome(Generic[Data]):
         data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
         return outcome_target(data, self.spec)
 
-    def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
-        """What held-out rows are scored by: linear predictors (n, C), or draws of them."""
-        return head.predict(blocks)[0]
+    def predictive(
+        self,
+        blocks: Mapping[str, Tensor],
+        target: Any,
+        new: Mapping[str, Tensor],
+        start: Head | None = None,
+    ) -> Tensor:
+        """What held-out rows are scored by: linear predictors (n, C), or draws of them.
+
+        Parameters
+        ----------
+        blocks, target
+            Blocks of training rows, and the likelihood bound to their outcomes.
+        new
+            Blocks of the held-out rows.
+        start
+            Head with whose sds the search begins.
+        """
+        raise NotImplementedError(f"{self.what} are not predicted in inner folds")
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Score of held-out rows for what is predicted of them, summed over patients."""
@@ -95,6 +115,23 @@ class SurvivalOutcome(Outcome[SurvivalData]):
         super().__init__(cohort, spec)
         seen = self.data.observed & (self.data.event > 0)
         self.horizon = float(self.data.time[seen].max())
+
+    def predictive(
+        self,
+        blocks: Mapping[str, Tensor],
+        target: Any,
+        new: Mapping[str, Tensor],
+        start: Head | None = None,
+    ) -> Tensor:
+        """Log relative hazards of each cause at the mode, (n, K)."""
+        causes = target.causes if isinstance(target, CompetingTarget) else [target]
+        heads = start.heads if isinstance(start, CauseHeads) else [start] * len(causes)
+        sds = [None if head is None else head.tau for head in heads]
+        eta = [
+            predicted_at_mode(blocks, cause, new, start=tau, settled=SETTLED)
+            for cause, tau in zip(causes, sds, strict=True)
+        ]
+        return torch.cat(eta, -1)
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         seen = self.data.observed[rows]
@@ -141,9 +178,17 @@ class LabelOutcome(Outcome[LabelData]):
     record, what = LabelData, "labels"
     n_folds = 3
 
-    def predictive(self, head: Head, blocks: Mapping[str, Tensor]) -> Tensor:
+    def predictive(
+        self,
+        blocks: Mapping[str, Tensor],
+        target: Any,
+        new: Mapping[str, Tensor],
+        start: Head | None = None,
+    ) -> Tensor:
         """Draws of the logits, (S, n, C)."""
-        return head.sample(blocks, N_DRAWS, torch.Generator().manual_seed(0))
+        begin = None if start is None else start.tau
+        head = BlockHead.fit(blocks, target, n_sds=0, start=begin, settled=SETTLED)
+        return head.sample(new, N_DRAWS, torch.Generator().manual_seed(0))
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Log of the mean probability of each row's class, summed."""
@@ -173,32 +218,9 @@ class LabelOutcome(Outcome[LabelData]):
 
 
 class TargetOutcome(Outcome[TargetData]):
-    """A target of a cohort: continuous values are scored by R², levels by their order.
-
-    The order is the share of pairs of different levels that the predictor puts right.
-    """
+    """A target of a cohort; inner folds are not asked about it."""
 
     record, what = TargetData, "target"
-
-    def __init__(self, cohort: Cohort, spec: OutcomeSpec) -> None:
-        super().__init__(cohort, spec)
-        self._spread = float(self.data.value[self.data.observed].var(correction=0))
-
-    def score(self, eta: Tensor, rows: np.ndarray) -> float:
-        data = self.data.subset(torch.as_tensor(rows))
-        value, eta = data.value[data.observed].double(), eta[data.observed, 0].double()
-        if not data.levels:
-            return float((1 - (value - eta).square() / self._spread).sum())
-        higher = value[:, None] > value
-        right = (eta[:, None] > eta).double() + 0.5 * (eta[:, None] == eta).double()
-        pairs = int(higher.sum())
-        return len(value) * (float((right * higher).sum()) / pairs if pairs else 0.5)
-
-    def strata(self) -> np.ndarray:
-        """Thirds of the values, as far as they are told apart."""
-        observed, value = self.data.observed.numpy(), self.data.value.numpy()
-        cuts = np.unique(np.quantile(value[observed], [1 / 3, 2 / 3]))
-        return np.where(observed, np.searchsorted(cuts, value), -1)
 
 
 HELD_OUT: dict[str, type[Outcome[Any]]] = {

@@ -18,8 +18,8 @@ from mvlatent.outcomes.head import BlockHead
 from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.posterior import Latents
 from mvlatent.reading.blocks import head_blocks, head_draws, pick, trim
-from mvlatent.reading.choice import AUTO, CANDIDATES, OFF, judge_blocks
-from mvlatent.reading.held_out import HELD_OUT, LabelOutcome, Outcome
+from mvlatent.reading.choice import AUTO, EVERY, OFF, SHARED_ONLY, judge_blocks
+from mvlatent.reading.held_out import HELD_OUT, LabelOutcome, Outcome, SurvivalOutcome
 from mvlatent.reading.summaries import Summary
 from mvlatent.specs import Labels, OutcomeSpec
 from mvlatent.vae.basis import Basis
@@ -27,7 +27,6 @@ from mvlatent.vae.basis import Basis
 __all__ = ["Reported", "fit_outcome", "learnt_slopes"]
 
 MAX_ELEMENTS = 40_000_000  # of a chunk of drawn blocks: 320 MB in float64
-SHARED_ONLY = CANDIDATES[0]
 NO_SLOPES = {"full": 1.0, "shared": 1.0}
 MAX_LABEL_SCORES = 64  # leading scores a view: a class is not hidden in hundreds of directions
 
@@ -43,7 +42,10 @@ class Reported:
     horizon
         Last event time of the training patients; 0 for labels.
     inner_scores
-        Held-out score of each candidate set of blocks, where inner folds chose.
+        Concordance in inner folds of the training patients, each at the sds of the largest
+        evidence: of the full head (``"full"``), of the same without the technical block
+        (``"no technical"``) and of the other head (``"shared"``).
+        Empty where there is no technical block, no survival or too few events.
     name
         Name of the outcome; ``None`` is the first of its kind that a cohort has.
     off
@@ -256,8 +258,8 @@ def fit_outcome(
     spec
         The outcome.
     kinds
-        Blocks of the head; ``("auto",)`` takes z, clinical columns and the site alone where inner
-        folds find nothing to add, else all blocks, each of which may have no effect.
+        Blocks of the head; ``("auto",)`` takes every block, each of which may have no effect, and
+        asks inner folds what the technical one is worth to survival.
     """
     if isinstance(spec, Labels):
         blocks = {
@@ -265,26 +267,34 @@ def fit_outcome(
             for key, x in blocks.items()
         }
     outcome, auto = HELD_OUT[spec.role](cohort, spec), tuple(kinds) == AUTO
-    chosen = CANDIDATES[-1] if auto else tuple(kinds)
-    scores: dict[str, float] = {}
-    if auto and (judged := judge_blocks(blocks, outcome)) is not None:
-        chosen = max(judged.scores, key=judged.scores.__getitem__)
-        scores = {" + ".join(k): score for k, score in judged.scores.items()}
-        slopes = {"full": judged.slopes[chosen], "shared": judged.slopes[SHARED_ONLY]}
-    else:
-        slopes = dict(NO_SLOPES) if auto else learnt_slopes(blocks, outcome, chosen)
+    chosen, off = (EVERY, OFF) if auto else (tuple(kinds), 0.0)
     target = outcome.target()
     wide, narrow = pick(blocks, chosen), pick(blocks, SHARED_ONLY)
-    alone = fit_head(narrow, target)
+    full = alone = fit_head(narrow, target)
     if list(wide) == list(narrow):
-        return Reported(alone, alone, outcome.horizon, scores, spec.name, slopes=slopes)
-    off = OFF if auto else 0.0
-    full = fit_head(wide, target, off=off)
+        off = 0.0
+    else:
+        full = fit_head(wide, target, off=off)
+    scores = _worth(blocks, outcome, full, alone) if auto and "technical" in blocks else {}
+    slopes = learnt_slopes(blocks, outcome, chosen, full, alone)
     return Reported(full, alone, outcome.horizon, scores, spec.name, off, slopes)
 
 
+def _worth(
+    blocks: dict[str, Tensor], outcome: Outcome, full: Head, alone: Head
+) -> dict[str, float]:
+    """`Reported.inner_scores` of a head with every block."""
+    if not isinstance(outcome, SurvivalOutcome):
+        return {}
+    without = tuple(kind for kind in EVERY if kind != "technical")
+    sets = {"full": EVERY, "no technical": without, "shared": SHARED_ONLY}
+    start = {EVERY: full, without: full, SHARED_ONLY: alone}
+    judged = judge_blocks(blocks, outcome, tuple(sets.values()), start=start)
+    return {} if judged is None else {name: judged.scores[kinds] for name, kinds in sets.items()}
+
+
 def learnt_slopes(
-    blocks: dict[str, Tensor], outcome: Outcome, kinds: tuple[str, ...]
+    blocks: dict[str, Tensor], outcome: Outcome, kinds: tuple[str, ...], full: Head, alone: Head
 ) -> dict[str, float]:
     """Slopes of a `Reported` whose full head has the blocks of these kinds (or names).
 
@@ -292,7 +302,8 @@ def learnt_slopes(
     """
     judged = None
     if isinstance(outcome, LabelOutcome):
-        judged = judge_blocks(blocks, outcome, (SHARED_ONLY, kinds))
+        start = {SHARED_ONLY: alone, kinds: full}
+        judged = judge_blocks(blocks, outcome, (SHARED_ONLY, kinds), start=start)
     if judged is None:
         return dict(NO_SLOPES)
     return {"full": judged.slopes[kinds], "shared": judged.slopes[SHARED_ONLY]}

@@ -57,7 +57,6 @@ def refit(
     """
     outcome = HELD_OUT[spec.role](cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
-    slopes = learnt_slopes(full | alone, outcome, tuple(full))
     sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
 
     def again(features: dict[str, Tensor], off: float) -> Head:
@@ -73,4 +72,7 @@ def refit(
     same = list(full) == list(alone)
     reported.shared_only = again(alone, 0.0)
     reported.full = reported.shared_only if same else again(full, reported.off)
-    reported.horizon, reported.slopes = outcome.horizon, slopes
+    reported.horizon = outcome.horizon
+    reported.slopes = learnt_slopes(
+        full | alone, outcome, tuple(full), reported.full, reported.shared_only
+    )

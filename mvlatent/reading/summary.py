@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mvlatent.reading.choice import AUTO
 from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 
@@ -97,15 +96,6 @@ def _kept(trained: Trained) -> str:
     return f"{int(vae.active.sum())} of {len(vae.active)} shared, private {private}"
 
 
-def _measure(spec: OutcomeSpec) -> str:
-    """What inner folds score an outcome by."""
-    if isinstance(spec, Survival):
-        return "Harrell's C"
-    if isinstance(spec, Labels):
-        return "log probability a patient"
-    return "R²" if spec.kind == "continuous" else "share of pairs in order"
-
-
 def _fit(trained: Trained) -> Iterator[str]:
     fitted = trained.fitted
     yield (
@@ -121,10 +111,12 @@ def _fit(trained: Trained) -> Iterator[str]:
     for spec in roles.outcome_specs:
         reported, what = trained.outcomes[spec.name], roles.title(spec)
         yield from _head(reported, what)
-        for kinds, score in reported.inner_scores.items():
-            yield f"  inner folds, {_measure(spec)} of {kinds}: {score:.3f}"
-        if trained.options.head_blocks == AUTO and not reported.inner_scores:
-            yield "  every block was offered: too few patients (or of one class) for inner folds"
+        if scores := reported.inner_scores:
+            yield (
+                f"  Harrell's C in inner folds: {scores['full']:.3f}; without "
+                f"{', '.join(_technical(roles))} {scores['no technical']:.3f}; "
+                f"of z, clinical and technical columns alone {scores['shared']:.3f}"
+            )
         if reported.slopes["full"] != 1:
             yield f"  logits times {reported.slopes['full']:.2f}, as inner folds ask for"
 

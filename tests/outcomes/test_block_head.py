@@ -12,6 +12,7 @@ from mvlatent.outcomes import SURVIVAL, BlockHead, Cox, outcome_target, piecewis
 from mvlatent.outcomes.evidence import fit_block_sds
 from mvlatent.outcomes.laplace import find_mode
 from mvlatent.outcomes.sds import PRIOR_SD
+from mvlatent.outcomes.search import predicted_at_mode
 from mvlatent.outcomes.spaces import Columns, Patients
 from mvlatent.specs import Labels, Survival
 
@@ -142,6 +143,71 @@ def test_both_spaces_agree(kind):
         )
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("space", [Patients, Columns])
+@pytest.mark.parametrize("tau", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
+def test_blocks_that_are_off_need_no_columns(space, tau):
+    """Against the formulas with n x n matrices, whichever columns the factorisation takes."""
+    x = list(blocks({"a": 10, "b": 45}, 40).values())
+    time, event = outcomes(x[0][:, 0])
+    target, sds = bind("piecewise", time, event), torch.tensor(tau, dtype=torch.float64)
+    curvature = target.curvature(0.3 * x[0][:, :1])
+    w = curvature.diag[:, 0].diag() - curvature.low_rank[0] @ curvature.low_rank[0].T
+    kernels = [b @ b.T for b in x]
+    kernel = sum(t**2 * k for t, k in zip(tau, kernels, strict=True))
+    s = w @ torch.linalg.inv(torch.eye(40) + kernel @ w)
+    held = space(x)
+    held.set_tau(sds)
+    held.factorise(curvature)
+    a = torch.randn(40, 1, generator=source(1), dtype=torch.float64)
+    close = {"rtol": 1e-8, "atol": 1e-8}
+    torch.testing.assert_close(held.eta(held.lift(a)), kernel @ a, **close)
+    expected = kernel @ torch.linalg.solve(torch.eye(40) + w @ kernel, a)
+    torch.testing.assert_close(held.eta(held.solve(held.lift(a))), expected, **close)
+    torch.testing.assert_close(
+        held.log_det(), torch.logdet(torch.eye(40) + kernel @ w).double(), **close
+    )
+    traces = torch.stack([(k * s.T).sum() for k in kernels])
+    torch.testing.assert_close(held.traces(), traces, **close)
+    torch.testing.assert_close(held.covariance(), kernel - kernel @ s @ kernel, **close)
+    standard = torch.cat([t * b for t, b in zip(tau, x, strict=True)], 1)
+    spread = standard @ held.shrinkage()[0].dense() @ standard.T
+    torch.testing.assert_close(spread, held.covariance(), **close)
+
+
+def test_a_softmax_mode_takes_few_factorisations():
+    """Conjugate directions without the level: a handful of steps on one factorisation."""
+    x = list(blocks({"a": 8, "b": 12}, 150).values())
+    codes = torch.distributions.Categorical(logits=1.5 * x[0][:, :3])
+    torch.manual_seed(0)
+    space, target = Columns(x), classes(codes.sample(), 3)
+    space.set_tau(torch.tensor([0.5, 0.3], dtype=torch.float64))
+    factorised, solved, factorise, solve = [], [], space.factorise, space.solve
+    space.factorise = lambda curvature: factorised.append(1) or factorise(curvature)
+    space.solve = lambda right: solved.append(1) or solve(right)
+    mode = find_mode(space, target, torch.zeros(150, 3, dtype=torch.float64), space.zeros(3))
+    residual = space.lift(mode.curvature.grad) - mode.coord
+    assert float(space.inner(residual, residual)) < 1e-10
+    assert len(factorised) <= 4 and len(solved) <= 25
+
+
+@pytest.mark.parametrize("kind", ["piecewise", "labels"])
+def test_a_start_far_off_changes_nothing(kind):
+    x = blocks({"a": 4, "b": 6}, 200)
+    if kind == "labels":
+        torch.manual_seed(0)
+        codes = torch.distributions.Categorical(logits=1.5 * x["a"][:, :3]).sample()
+        target = classes(codes, 3)
+    else:
+        target = bind(kind, *outcomes(x["a"][:, 0]))
+    cold = BlockHead.fit(x, target, n_sds=0)
+    warm = BlockHead.fit(x, target, n_sds=0, start={"a": 0.0, "b": 2.0})
+    assert warm.log_marginal == pytest.approx(cold.log_marginal, abs=0.02)
+    np.testing.assert_allclose(warm.tau["a"], cold.tau["a"], rtol=0.05)
+    reached = predicted_at_mode(x, target, x, start=cold.tau)
+    level = cold.mean(x) - cold.baseline.level() if kind == "labels" else cold.mean(x)
+    torch.testing.assert_close(reached, level, atol=0.05, rtol=0.0)
 
 
 @pytest.mark.parametrize("kind", SINGLE)

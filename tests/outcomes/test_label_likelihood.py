@@ -88,3 +88,15 @@ def test_a_class_that_nobody_has_stays_finite():
     assert torch.isfinite(here.grad).all()
     assert torch.isfinite(here.loglik)
     assert torch.isfinite(module.target(data).log_volume(torch.zeros(60, 4).double()))
+
+
+def test_the_bend_is_the_second_derivative_of_the_profile():
+    eta, codes = logits()
+    target = Categorical.from_data(classes(codes, 3)).target(classes(codes, 3))
+    move = torch.randn(60, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    step = 1e-3
+    at = [target.loglik(eta + k * step * move) for k in (-1, 0, 1)]
+    curved = -(at[0] - 2 * at[1] + at[2]) / step**2
+    torch.testing.assert_close(target.bend(eta, move), curved, rtol=1e-4, atol=1e-6)
+    level = move[:, :1].expand(-1, 3)  # no softmax sees it
+    assert float(target.bend(eta, level)) == pytest.approx(0.0, abs=1e-9)

@@ -1,19 +1,15 @@
-"""Inner folds prefer the blocks that predict."""
+"""Inner folds see which blocks predict, and a head takes every block whatever they see."""
 
 import numpy as np
 import pytest
 import torch
 
-from mvlatent.data.cohort import Cohort, LabelData, SurvivalData, TargetData
-from mvlatent.reading.choice import CANDIDATES, judge_blocks
-from mvlatent.reading.held_out import (
-    LabelOutcome,
-    SurvivalOutcome,
-    TargetOutcome,
-    concordance_at_risk,
-)
+from mvlatent.data.cohort import Cohort, LabelData, SurvivalData
+from mvlatent.outcomes import fit_head
+from mvlatent.reading.choice import EVERY, SHARED_ONLY, judge_blocks
+from mvlatent.reading.held_out import LabelOutcome, SurvivalOutcome, concordance_at_risk
 from mvlatent.reading.outcome import fit_outcome
-from mvlatent.specs import Labels, Survival, Target
+from mvlatent.specs import Labels, Survival
 
 N = 200
 DEATH, CLASSES = Survival("t", "e", name="survival"), Labels("labels")
@@ -43,18 +39,18 @@ def blocks() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("kind", ["survival", "labels"])
 @pytest.mark.parametrize("where", ["shared", "scores:a"])
-def test_the_block_that_predicts_is_chosen(blocks, where, kind):
+def test_the_block_that_predicts_is_seen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
     outcome = LabelOutcome(seen, CLASSES) if kind == "labels" else SurvivalOutcome(seen, DEATH)
     found = judge_blocks(blocks, outcome)
-    alone, everything = (found.scores[kinds] for kinds in CANDIDATES)
+    alone, everything = (found.scores[kinds] for kinds in (SHARED_ONLY, EVERY))
     if where == "shared":
         assert alone > everything - 0.02
     else:
         assert alone < everything - 0.1
 
 
-def test_too_few_events_for_folds_take_all_blocks(blocks):
+def test_too_few_events_for_folds_say_nothing(blocks):
     outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
     assert judge_blocks(blocks, outcome) is None
 
@@ -95,7 +91,7 @@ def test_a_rare_class_leaves_the_others_to_be_judged(blocks, rare):
     codes[20] = -1
     outcome = Watched(of_classes(codes))
     scores = judge_blocks(blocks, outcome).scores
-    assert scores[CANDIDATES[0]] < scores[CANDIDATES[1]]
+    assert scores[SHARED_ONLY] < scores[EVERY]
     every = set(range(N)) - {20}
     assert set.union(*outcome.scored) == every - set(range(rare))
     assert all(set(range(rare)) <= rows for rows in outcome.trained)
@@ -132,11 +128,11 @@ def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
 
 def test_a_set_of_blocks_that_is_named_twice_is_judged_once(blocks):
     outcome = LabelOutcome(cohort(blocks["shared"][:, 0]), CLASSES)
-    once, twice = (judge_blocks(blocks, outcome, CANDIDATES[:1] * k) for k in (1, 2))
+    once, twice = (judge_blocks(blocks, outcome, (SHARED_ONLY,) * k) for k in (1, 2))
     assert twice == once
 
 
-@pytest.mark.parametrize("kinds", [CANDIDATES[0], CANDIDATES[1], ("scores:a",)])
+@pytest.mark.parametrize("kinds", [SHARED_ONLY, EVERY, ("scores:a",)])
 def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
     codes = (blocks["shared"][:, 0] > 0).long()
     empty, names = torch.zeros(N, 0), tuple(map(str, range(N)))
@@ -145,18 +141,39 @@ def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
     slopes = fit_outcome(blocks, seen, Labels("y"), kinds=kinds).slopes
     auto = fit_outcome(blocks, seen, Labels("y")).slopes
     assert slopes["shared"] == auto["shared"] != 1.0
-    assert (slopes["full"] == slopes["shared"]) == (kinds == CANDIDATES[0])
+    assert (slopes["full"] == slopes["shared"]) == (kinds == SHARED_ONLY)
 
 
-@pytest.mark.parametrize("kind", ["continuous", "ordinal"])
-def test_values_count_whichever_third_they_are_in(blocks, kind):
-    observed = torch.arange(N) < 30  # 20 of them beyond the lowest third
-    value = blocks["shared"][:, 0]
-    levels = ("low", "high") if kind == "ordinal" else ()
-    data = TargetData((value > 0.4).float() if levels else value, observed, levels)
-    empty = torch.zeros(N, 0)
-    seen = Cohort(tuple(map(str, range(N))), {}, empty, (), empty, (), outcomes={"y": data})
-    assert len(judge_blocks(blocks, TargetOutcome(seen, Target("y", kind=kind))).scores) == 2
+@pytest.mark.parametrize("kind", ["survival", "labels"])
+def test_a_known_head_as_a_start_changes_no_score(blocks, kind):
+    seen = cohort(blocks["scores:a"][:, 0])
+    outcome = LabelOutcome(seen, CLASSES) if kind == "labels" else SurvivalOutcome(seen, DEATH)
+    start = {EVERY: fit_head(blocks, outcome.target(), n_sds=0)}
+    cold, warm = (judge_blocks(blocks, outcome, (EVERY,), start=s) for s in (None, start))
+    assert warm.scores[EVERY] == pytest.approx(cold.scores[EVERY], abs=0.01)
+
+
+def test_every_block_is_taken_where_z_alone_is_as_good(blocks):
+    technical = (torch.arange(N) % 3 == 0).float()[:, None]
+    seen = cohort(2.0 * blocks["shared"][:, 0])
+    reported = fit_outcome(blocks | {"technical": technical}, seen, DEATH)
+    assert list(reported.full.tau) == [*blocks, "technical"] and reported.off == 0.5
+    assert list(reported.shared_only.tau) == ["shared", "technical"]
+    assert not fit_outcome(blocks, seen, DEATH).inner_scores  # nothing to leave out
+
+
+@pytest.mark.parametrize("events", [N, 8])
+def test_the_share_of_the_site_in_the_concordance(blocks, events):
+    """Who dies is known from the hospital alone; too few events say nothing of it."""
+    site = (torch.arange(N) % 2).float()[:, None]
+    seen = cohort(3.0 * (site[:, 0] - 0.5), events=events)
+    scores = fit_outcome(blocks | {"technical": site}, seen, DEATH).inner_scores
+    if events < N:
+        assert scores == {}
+    else:
+        assert list(scores) == ["full", "no technical", "shared"]
+        assert scores["full"] > 0.7 and abs(scores["no technical"] - 0.5) < 0.1
+        assert scores["shared"] > 0.7
 
 
 def test_concordance_is_that_of_lifelines():
