@@ -15,6 +15,7 @@ from mvlatent import __version__
 from mvlatent.data.preparation import Preparation
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.heads.view_head import ViewHeads
 from mvlatent.reading.outcome import Reported
 from mvlatent.trained import Options, Trained
 from mvlatent.vae.basis import Basis
@@ -93,6 +94,10 @@ def _state(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     for name, head in trained.outcomes.items():
         heads[name], held = head.state()
         arrays |= {f"head/{name}/{k}": v for k, v in held.items()}
+    views: dict[str, Any] | None = None
+    if trained.view_heads is not None:
+        views, held = trained.view_heads.state()
+        arrays |= {f"view_head/{k}": v for k, v in held.items()}
     spec = {
         "format": FORMAT,
         "version": __version__,
@@ -100,6 +105,7 @@ def _state(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "design": trained.vae.design.to_dict(),
         "rotated": [name for name, basis in trained.bases.items() if basis.rotated],
         "heads": heads,
+        "view_heads": views,
         "options": trained.options.to_dict(),
         "plan": trained.plan.to_dict(),
         "fitted": asdict(trained.fitted),
@@ -119,6 +125,7 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
             torch.from_numpy(arrays[f"basis/{name}/centre"]),
             torch.from_numpy(arrays[f"basis/{name}/directions"]),
             name in spec["rotated"],
+            _tensor(arrays.get(f"basis/{name}/weights")),
         )
         for name in preparation.views
     }
@@ -144,7 +151,14 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
         Fitted(**spec["fitted"]),
         Options(**spec["options"]),
         Plan(**spec["plan"]),
+        ViewHeads.from_state(spec["view_heads"], _under(arrays, "view_head/"))
+        if spec.get("view_heads")
+        else None,
     )
+
+
+def _tensor(array: np.ndarray | None) -> torch.Tensor | None:
+    return None if array is None else torch.from_numpy(array)
 
 
 def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -234,15 +234,18 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         Parameters
         ----------
         validation_size
-            Share of the patients held out to choose the epoch, e.g. 0.1. By default none: a small
-            cohort has no patient to spare, and a fixed number of epochs from the spectral start did
-            as well (see ``max_epochs``).
+            Share of the patients held out to choose the epoch of a model that is trained by
+            gradients, e.g. 0.1. By default none: a small cohort has no patient to spare, and the
+            criterion says when it has settled. A closed-form fit only leaves them out: it holds
+            patients out of its own accord.
         progress
-            Show a progress bar with the terms of the objective.
+            Show a line with the stage of the fit, or a bar with the terms of the objective.
         warm_start
-            A fitted model of the same shape: start from its weights in place of the spectral start.
+            A fitted model of the same shape: start from its weights in place of the spectral start,
+            and train by gradients.
         **plan
-            As in `mvlatent.fitting.plan.Plan`: ``max_epochs``, ``batch_size``, ``lr``, ``seed``,
+            As in `mvlatent.fitting.plan.Plan`: ``max_epochs`` (of a closed-form fit: most sweeps, 0
+            for the start alone), ``batch_size``, ``lr``, ``seed``,
             ``weight_decay``, ``warmup``, ``early_stopping``, ``patience``, ``shared_first``,
             ``refit_epochs``, ``view_dropout``, ``accelerator``, ``devices``, ``num_nodes``,
             ``strategy``, ``precision``.
@@ -263,7 +266,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         _check_options(plan, LOOP)
         if self._tables is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
-        self._trained = train(
+        self._trained, self._cohort = train(
             self._tables,
             self.roles,
             self.options,
@@ -273,7 +276,6 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             progress=progress,
             warm_start=None if warm_start is None else warm_start.trained,
         )
-        self._cohort = self._trained.cohort(self._tables)
         self.history_ = _history(self._trained)
         self.is_trained_ = True
         return self

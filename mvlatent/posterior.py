@@ -141,13 +141,18 @@ class Latents:
             for name in self.vae.names:
                 given, present = self.private_given(name, z)
                 w = given.rsample()
-                private[name] = torch.where(present[:, None], w, torch.randn_like(w))
+                unseen = self.vae.part(name).private_sd * torch.randn_like(w)
+                private[name] = torch.where(present[:, None], w, unseen)
         return z, private
 
     @cached_property
     def private_means(self) -> dict[str, Tensor]:
         """Posterior means of every private latent."""
         return {name: self.private_mean(name) for name in self.vae.names}
+
+    def shown(self, name: str, w: Tensor) -> Tensor:
+        """The columns of w (..., d) that are shown: its leading directions."""
+        return w[..., : self.vae.part(name).design.n_shown]
 
     def blocks(self, block: str) -> list[str]:
         """Names of the latent blocks that ``block`` stands for.
@@ -171,7 +176,8 @@ class Latents:
 
         def sampler(n: int, seed: int) -> np.ndarray:
             z, private = self.draw(n, seed)
-            drawn = [z if b == "shared" else private[b.removeprefix("private:")] for b in names]
+            views = [b.removeprefix("private:") for b in names]
+            drawn = [z if v == "shared" else self.shown(v, private[v]) for v in views]
             return torch.cat(drawn, -1).numpy()
 
         mean = torch.cat([m for m, _ in parts], 1).numpy()
@@ -182,4 +188,4 @@ class Latents:
         if block == "shared":
             return self.z.mean, self.z.sd
         name = block.removeprefix("private:")
-        return self.private_means[name], self.private_sd(name)
+        return self.shown(name, self.private_means[name]), self.shown(name, self.private_sd(name))

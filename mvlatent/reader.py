@@ -123,6 +123,7 @@ class Reader(OutcomeReader):
         mdata: MuData | AnnData | None = None,
         *,
         given: Sequence[str] | str | None = None,
+        through: str = "all",
         interval: float | None = None,
         n_samples: int = 200,
         seed: int = 0,
@@ -138,6 +139,9 @@ class Reader(OutcomeReader):
             Patients; the fitted ones by default.
         given
             Views to look at; by default every other one.
+        through
+            ``"all"``: through z, and through what the other views know of this one beyond it where
+            held-out patients said that it helps; ``"latent"``: through z alone.
         interval
             Level of a predictive interval, e.g. 0.9.
         n_samples, seed
@@ -155,6 +159,8 @@ class Reader(OutcomeReader):
         self._view(view)
         if units not in ("original", "scaled"):
             raise ValueError(f"units must be 'original' or 'scaled', not {units!r}.")
+        if through not in ("all", "latent"):
+            raise ValueError(f"through must be 'all' or 'latent', not {through!r}.")
         if interval is not None and not 0 < interval < 1:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
         given = [name for name in self.roles.views if name != view] if given is None else given
@@ -166,7 +172,15 @@ class Reader(OutcomeReader):
 
         basis = self.trained.bases[view]
         found = predict_view(
-            latents, view, basis, inverse, level=interval, n_samples=n_samples, seed=seed
+            latents,
+            view,
+            basis,
+            inverse,
+            level=interval,
+            n_samples=n_samples,
+            seed=seed,
+            heads=self.trained.view_heads,
+            latent=through == "latent",
         )
         coded = found.mean.shape[1] != len(preparation.features(view))  # a column a level
         columns = preparation.columns(view) if coded else preparation.features(view)
@@ -194,6 +208,8 @@ class Reader(OutcomeReader):
             return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
+        if block == "private":
+            values = values[:, : self.trained.vae.part(view).design.n_shown]
         columns = [f"{block}_{j}" for j in range(values.shape[1])]
         return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
 

@@ -11,6 +11,7 @@ from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.heads.view_head import ViewHeads
 from mvlatent.objectives.base import Term
 from mvlatent.objectives.terms import as_terms
 from mvlatent.posterior import Latents
@@ -47,15 +48,18 @@ class Options:
     effects
         Technical effects: ``"random"``, ``"free"`` or ``"none"``.
     start
-        ``"gcca"``, ``"svd"`` or ``"random"``.
+        Where z begins: ``"gcca"`` (generalized canonical correlation, with each view's ridge where
+        the fit is in closed form), ``"svd"`` (leading directions of all views) or ``"random"``.
     rank
-        ``"auto"`` switches off shared factors along which views agree no more than shuffled ones
-        do, so that what one view alone knows goes to its private latent, and private ones that do
-        not stand out of the noise; ``"full"`` keeps all.
+        ``"auto"`` keeps as many shared factors as predict the views of held-out patients best from
+        one another (models trained by gradients: those along which views agree more than chance),
+        so that what one view alone knows goes to its private latent, and private ones that stand
+        out of the noise; ``"full"`` keeps all.
     sweeps
-        Sweeps of expectation–maximisation between the start and the first epoch, of views with
-        normal noise; ``None`` takes 0, 5 or 30, by which held-out patients' views are predicted
-        best from one another. With them or without, random technical effects then stay as found.
+        Sweeps of expectation–maximisation. ``None``: until the criterion settles, or fewer (0
+        included) where views of held-out patients are then predicted better from one another; a
+        model trained by gradients takes 0, 5 or 30 of them before its first epoch, by the same
+        question. With them or without, random technical effects then stay as found.
     rho
         Share of the outcome's gradient at z while fitting; 0 is two-stage.
     likelihood_power
@@ -181,6 +185,8 @@ class Trained:
         History of the run.
     options, plan
         How it was made.
+    view_heads
+        What predicts a view from the others beside z; ``None`` where there is nothing to judge by.
     """
 
     preparation: Preparation
@@ -190,6 +196,13 @@ class Trained:
     fitted: Fitted
     options: Options
     plan: Plan
+    view_heads: ViewHeads | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the fit was in closed form, and shaped the model by its covariances."""
+        weighted = any(basis.weights is not None for basis in self.bases.values())
+        return weighted or any(view.reads_surface for view in self.vae.design.views)
 
     @property
     def roles(self) -> Roles:

@@ -189,15 +189,20 @@ def test_loadings_and_variance(fitted, fitted_mdata):
 
 
 def test_history_and_summary(fitted):
-    assert len(fitted.history) == 12 and "x:rna" in fitted.history and "kl:z" in fitted.history
+    columns = ["elbo", *(f"x:{view}" for view in VIEWS), "kl:z"]
+    columns += ["prior:loadings", "prior:private", "prior:means"]
+    history, sweeps = fitted.history, fitted.trained.fitted.sweeps
+    assert list(history) == columns and history.index.tolist() == list(range(sweeps + 1))
+    assert 1 <= sweeps <= 12 and (history["elbo"].diff().iloc[1:] >= -1e-6).all()
+    np.testing.assert_allclose(history.drop(columns="elbo").sum(axis=1), history["elbo"])
     text = repr(fitted)
     assert text == fitted.summary()
-    for said in ("rna: normal", "mut: bernoulli", "guessed", "site", "survival head", "12 epochs"):
+    for said in ("rna: normal", "mut: bernoulli", "guessed", "site", "survival head"):
         assert said in text
+    assert f"{sweeps} sweeps" in text and "held-out patients: views predicted" in text
     kept = int(fitted.trained.vae.active.sum())
     private = int(fitted.trained.vae.part("mut").active.sum())
-    sweeps = fitted.trained.fitted.sweeps
-    assert f"started from gcca and {sweeps} sweeps" in text if sweeps else "from gcca;" in text
+    assert "started from gcca;" in text
     assert f"factors kept: {kept} of 3 shared" in text and f"mut {private}" in text
 
 
@@ -487,7 +492,7 @@ MISTAKES = {
     "no zeros and ones": (half_counts, {"views": {"mut": "bernoulli", "rna": "normal"}}, "mut"),
     "infinite": (infinite, {}, "rna.*infinite"),
     "features twice": (same_features, {}, "rna.*more than once"),
-    "bad epochs": (nothing, {"max_epochs": 0}, "max_epochs"),
+    "bad epochs": (nothing, {"max_epochs": -1}, "max_epochs"),
     "bad validation": (nothing, {"validation_size": 2.0}, "validation_size"),
     "tiny validation": (nothing, {"validation_size": 0.02}, "validation_size"),
     "power of no view": (nothing, {"likelihood_power": {"dna": 0.5}}, "dna"),

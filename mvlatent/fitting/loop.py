@@ -23,17 +23,24 @@ __all__ = ["Fitted", "fit"]
 REBALANCE_EVERY = 10
 VALIDATION_SEED = 20_000
 # terms of what all patients share: no part of the bound of held-out ones
-COUNTED_ONCE = tuple(f"kl:{s}:" for s in ("effect", "loadings", "precision", "local", "global"))
+COUNTED_ONCE = (
+    "prior:weights",
+    *(f"kl:{s}:" for s in ("effect", "loadings", "precision", "local", "global")),
+)
+MOST_JUDGED = 1024  # patients on whom the criterion is taken on fixed noise
+TOLERANCE = 0.02  # nats a patient that the best state must gain over the patience
 
 
 @dataclass
 class Fitted:
     """What a run leaves beside the weights.
 
-    ``history`` has a row an epoch and a column a term (nats a patient); ``best_epoch`` is the
-    epoch whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of
-    sweeps of expectation–maximisation before the first epoch (``None`` if it was not kept),
-    ``warm`` says whether a fitted model gave the start instead.
+    ``history`` has a row an epoch and a column a term (nats a patient), after the epoch and on the
+    same noise every time, which add up to ``elbo``; ``best_epoch`` is the epoch (-1: the start)
+    whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of sweeps
+    of expectation–maximisation before the first epoch (``None`` if it was not kept), ``warm`` says
+    whether a fitted model gave the start instead. ``said`` is what `summary` says of the way of a
+    fit: how it ended, what held-out patients chose, what binds.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -42,6 +49,7 @@ class Fitted:
     seconds: float = 0.0
     sweeps: int | None = None
     warm: bool = False
+    said: list[str] = field(default_factory=list)
 
 
 def fit(
@@ -87,19 +95,21 @@ def fit(
     )
     if fabric.world_size > 1:
         fabric.launch()
-    return _Run(fabric, objective, plan, len(train)).go(train, validation, progress=progress)
+    return _Run(fabric, objective, plan).go(train, validation, progress=progress)
 
 
 class _Run:
     """One run of the loop."""
 
-    def __init__(self, fabric: Any, objective: Objective, plan: Plan, n: int) -> None:
-        steps = max(1, round(n / plan.batch_of(n)))
+    def __init__(self, fabric: Any, objective: Objective, plan: Plan) -> None:
         self.fabric, self.plan, self.objective = fabric, plan, objective
-        optimizer = torch.optim.AdamW(_groups(objective, plan, steps), lr=plan.lr, fused=True)
+        optimizer = torch.optim.AdamW(
+            objective.parameters(), lr=plan.lr, weight_decay=0.0, fused=True
+        )
         self.module, self.optimizer = fabric.setup(objective, optimizer)
         self.result = Fitted()
         self.best_loss = float("inf")
+        self.best_losses: list[float] = []
         self.best_weights: dict[str, Any] | None = None
         self.step = 0
         self.hiding = torch.Generator().manual_seed(plan.seed + 1 + fabric.global_rank)
@@ -112,15 +122,18 @@ class _Run:
         bar = _bar(plan.epochs, progress and self.fabric.global_rank == 0)
         with torch.random.fork_rng(), pyro.validation_enabled(False), bar:
             torch.manual_seed(plan.seed + self.fabric.global_rank)
+            start = self.judge(train)
+            self.consider(start if validation is None else start | self.validate(validation), -1)
             try:
                 for epoch in range(plan.epochs):
                     row = self.epoch(train, epoch, generator)
+                    row |= self.judge(train, shared_first=plan.is_shared_first(epoch))
                     if validation is not None:
                         row |= self.validate(validation)
                     self.result.history.append(row)
                     bar.update(1)
                     bar.set_postfix(_postfix(row), refresh=False)
-                    if self.keep_or_stop(row, epoch, validated=validation is not None):
+                    if self.keep_or_stop(row, epoch):
                         break
             except KeyboardInterrupt:
                 self.result.stopped = "interrupted"
@@ -155,8 +168,7 @@ class _Run:
         row = dict(zip(total, (torch.stack(list(total.values())) / count).tolist(), strict=True))
         _check_finite(row)
         strengths = self.objective.strengths(progress, shared_first=shared_first)
-        elbo = sum(value for name, value in row.items() if name not in strengths)
-        return {"epoch": epoch, "kl_weight": kl_weight, "elbo": elbo, **row} | {
+        return {"epoch": epoch, "kl_weight": kl_weight, **row} | {
             **{f"weight:{head.site}": float(head.weight) for head in self.objective.heads},
             **{f"weight:{name}": weight for name, weight in strengths.items()},
         }
@@ -187,76 +199,87 @@ class _Run:
         }
         return replace(batch, views=views)
 
-    @torch.no_grad()
+    def judge(self, train: Cohort, *, shared_first: bool = False) -> dict[str, float]:
+        """The criterion and its terms for the training patients, on the same noise every time.
+
+        ``shared_first``: the bound of private latents that are clamped to their prior.
+        """
+        some = train
+        if len(train) > MOST_JUDGED:
+            some = train.subset(torch.linspace(0, len(train) - 1, MOST_JUDGED).long())
+        terms = self.terms_of(some, len(train), shared_first=shared_first)
+        _check_finite(terms)
+        row = {"elbo": sum(v for k, v in terms.items() if k not in self.objective.names), **terms}
+        if self.objective.names:
+            row["criterion"] = row["elbo"] + self.beside(terms)
+        return row
+
     def validate(self, validation: Cohort) -> dict[str, float]:
-        """Loss on held-out patients, on the same noise every time."""
-        self.module.eval()
-        with torch.random.fork_rng():
-            torch.manual_seed(VALIDATION_SEED)
-            n = len(validation)
-            terms: Terms = {}
-            for rows in validation.chunks():
-                _, part = self.module(validation.subset(rows).dense(), n, 1.0)
-                terms = {k: terms.get(k, 0.0) + v * len(rows) / n for k, v in part.items()}
-        beside = {name: float(terms.pop(name)) for name in self.objective.names}
-        held_out = [v for k, v in terms.items() if not k.startswith(COUNTED_ONCE)]
-        row = {"validation_elbo": float(torch.stack(held_out).sum())}
-        if beside:
-            full = self.objective.strengths()
-            row |= {f"validation_{name}": value for name, value in beside.items()}
-            row["validation_objective"] = row["validation_elbo"] + sum(
-                full[name] * value for name, value in beside.items()
-            )
+        """The same of held-out patients, what all patients share left out."""
+        terms = self.terms_of(validation, len(validation))
+        counted = {k: v for k, v in terms.items() if not k.startswith(COUNTED_ONCE)}
+        row = {
+            "validation_elbo": sum(v for k, v in counted.items() if k not in self.objective.names)
+        }
+        if self.objective.names:
+            row |= {f"validation_{name}": terms[name] for name in self.objective.names}
+            row["validation_objective"] = row["validation_elbo"] + self.beside(terms)
         for head in self.objective.heads:
             row[f"validation:{head.site}"] = float(terms[head.site] / head.weight)
         return row
 
-    def keep_or_stop(self, row: dict[str, float], epoch: int, *, validated: bool) -> bool:
+    def beside(self, terms: dict[str, float]) -> float:
+        """The terms beside the ELBO at full strength."""
+        full = self.objective.strengths()
+        return sum(full[name] * terms[name] for name in self.objective.names)
+
+    @torch.no_grad()
+    def terms_of(self, cohort: Cohort, n: int, *, shared_first: bool = False) -> dict[str, float]:
+        """Terms of the criterion for patients of a cohort of n, on fixed noise, a patient."""
+        self.module.eval()
+        with torch.random.fork_rng():
+            torch.manual_seed(VALIDATION_SEED)
+            terms: Terms = {}
+            for rows in cohort.chunks():
+                batch = cohort.subset(rows).dense()
+                _, part = self.module(batch, n, 1.0, shared_first=shared_first)
+                share = len(rows) / len(cohort)
+                terms = {k: terms.get(k, 0.0) + v * share for k, v in part.items()}
+        return {name: float(value) for name, value in terms.items()}
+
+    def keep_or_stop(self, row: dict[str, float], epoch: int) -> bool:
         """Keep the weights if they are the best so far; say whether patience is over."""
-        if not validated:
-            self.result.best_epoch = epoch
-            return False
-        loss = -row.get("validation_objective", row["validation_elbo"])
+        self.consider(row, epoch)
+        if not self.plan.early_stopping or epoch - self.result.best_epoch < self.plan.patience:
+            recent = self.best_losses[-self.plan.patience - 1 :]
+            settled = len(recent) > self.plan.patience and recent[0] - recent[-1] < TOLERANCE
+            if not (self.plan.early_stopping and settled):
+                return False
+            self.result.stopped = "converged"
+            return True
+        self.result.stopped = "early_stopping" if "validation_elbo" in row else "converged"
+        return True
+
+    def consider(self, row: dict[str, float], epoch: int) -> None:
+        """Keep these weights if no earlier ones were better; the start is among the choices.
+
+        With in-training heads, whose weights move, the criterion of one epoch is not that of
+        another: without validation the last weights are kept then.
+        """
+        held_out = row.get("validation_objective", row.get("validation_elbo"))
+        loss = -(row.get("criterion", row["elbo"]) if held_out is None else held_out)
+        if held_out is None and self.objective.heads:
+            loss = -float(epoch)
         if loss < self.best_loss:
             self.best_loss, self.result.best_epoch = loss, epoch
             self.best_weights = deepcopy(self.objective.state_dict())
-        if self.plan.early_stopping and epoch - self.result.best_epoch >= self.plan.patience:
-            self.result.stopped = "early_stopping"
-            return True
-        return False
+        self.best_losses.append(self.best_loss)
 
     def restore(self) -> None:
         """Put the best weights back, where the readers of the model expect them: on the CPU."""
         if self.best_weights is not None:
             self.objective.load_state_dict(self.best_weights)
         self.objective.cpu()
-
-
-def _groups(objective: Objective, plan: Plan, steps: int) -> list[dict[str, Any]]:
-    """Parameters with and without decay: matrices shrink, scales, intercepts and effects do not.
-
-    Nor do loadings that have a prior of their own; the prior of z says how much its own do.
-    """
-    point = objective.vae.design.loadings == "point"
-    own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
-    decayed: list[torch.nn.Parameter] = []
-    free: list[torch.nn.Parameter] = []
-    free += objective.states.parameters()
-    for name, parameter in objective.vae.named_parameters():
-        shrinks = parameter.dim() > 1 and not name.endswith(own_prior) and ".spread." not in name
-        kept = name.startswith(("heads.", "prior.")) or ".likelihood." in name
-        (decayed if shrinks and not kept else free).append(parameter)
-    prior = objective.vae.prior
-    bent = [p for p in prior.parameters() if p.dim() > 1] if prior.decay else []
-    own = {id(p) for p in bent}
-    free = [p for p in free if id(p) not in own]
-    groups = [
-        {"params": decayed, "weight_decay": plan.weight_decay / steps},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    if bent:
-        groups.append({"params": bent, "weight_decay": prior.decay * plan.weight_decay / steps})
-    return groups
 
 
 def _check_finite(row: dict[str, float]) -> None:

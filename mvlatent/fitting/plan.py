@@ -19,14 +19,16 @@ class Plan:
     Parameters
     ----------
     max_epochs
-        Passes over the training patients; ``None`` is 60 without validation, at most 200 with.
+        Passes over the training patients (of a closed-form fit: sweeps), 0 for the start alone.
+        ``None``: until the criterion settles; where a network is trained 60, with validation at
+        most 200.
     batch_size
         Patients a step; ``None`` is the whole cohort up to 1,024 patients, else 512.
     lr
         Learning rate of AdamW.
     weight_decay
-        Decoupled decay of loadings and network weights, ``lr * weight_decay`` an epoch whatever the
-        batch size; technical effects have their own prior and do not decay.
+        Precision of the normal prior of loadings and network weights (a column ``prior:weights`` of
+        the history); technical effects have their own. Of models trained by gradients.
     warmup
         Share of ``max_epochs`` over which the KL weight rises from 0 to 1.
     shared_first
@@ -77,7 +79,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("max_epochs", "patience", "num_nodes"):
+        if self.max_epochs is not None and self.max_epochs < 0:
+            raise ValueError(f"max_epochs must be 0 or more, not {self.max_epochs!r}.")
+        for name in ("patience", "num_nodes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}.")
         if not isinstance(self.seed, Integral) or self.seed < 0:

@@ -60,6 +60,9 @@ class Objective(nn.Module):
         Terms beside the ELBO; those of weight 0 are left out.
     stop_gradient
         Let z learn from the terms (and the prior) alone: the views are decoded from a detached z.
+    precision
+        Of the normal prior of loadings and network weights, which is in the criterion as
+        ``prior:weights``: what decoupled decay would do, said as a prior.
 
     References
     ----------
@@ -80,9 +83,10 @@ class Objective(nn.Module):
         rho: float = 0.0,
         terms: Sequence[Term] = (),
         stop_gradient: bool = False,
+        precision: float = 0.0,
     ) -> None:
         super().__init__()
-        self.rho, self.stop_gradient = rho, stop_gradient
+        self.rho, self.stop_gradient, self.precision = rho, stop_gradient, precision
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.states = nn.ModuleDict({term.name: term.state(vae) for term in self.terms})
         self.elbo = TermsELBO()
@@ -159,6 +163,8 @@ class Objective(nn.Module):
             self._rebalance(terms)
         for head in self.heads:
             terms = head.add_prior(terms)
+        if self.precision > 0 and self.shrunk():
+            terms["prior:weights"] = self._log_prior()
         loss = -torch.stack(list(terms.values())).sum() / n_total
         found = {name: term.detach() / n_total for name, term in terms.items()}
         scene = Scene(self.vae, cohort, evidence, self.elbo.draw)
@@ -170,6 +176,30 @@ class Objective(nn.Module):
         if shared_first:  # private encoders rest, yet every process expects their gradient
             loss = loss + 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
         return loss, found
+
+    def shrunk(self) -> list[tuple[float, nn.Parameter]]:
+        """Parameters with a normal prior of their own here, and its precision's multiple.
+
+        Matrices have one; scales, intercepts and technical effects have not, nor have loadings with
+        a posterior. The prior of z says how much its own have.
+        """
+        point = self.vae.design.loadings == "point"
+        own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
+        found: list[tuple[float, nn.Parameter]] = []
+        for name, parameter in self.vae.named_parameters():
+            if parameter.dim() < 2 or name.endswith(own_prior) or ".spread." in name:
+                continue
+            if name.startswith("prior."):
+                if self.vae.prior.decay:
+                    found.append((self.vae.prior.decay, parameter))
+            elif not name.startswith("heads.") and ".likelihood." not in name:
+                found.append((1.0, parameter))
+        return found
+
+    def _log_prior(self) -> Tensor:
+        """Log density of the parameters that have a prior here, up to a constant, in nats."""
+        sizes = [times * parameter.square().sum() for times, parameter in self.shrunk()]
+        return -0.5 * self.precision * sum(sizes, torch.zeros(()))
 
     def _rebalance(self, terms: Terms) -> None:
         """Move each head's weight towards ρ times the ratio of the gradients at z."""

@@ -28,7 +28,9 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
     data.obsm["X_mvlatent"] = shared.mean
     data.obsm["X_mvlatent_sd"] = shared.sd
     for name in latents.vae.names:
-        data.obsm[f"X_mvlatent_private_{name}"] = latents.private_means[name].numpy()
+        data.obsm[f"X_mvlatent_private_{name}"] = latents.shown(
+            name, latents.private_means[name]
+        ).numpy()
     data.uns["mvlatent"] = {
         "n_shared": trained.options.n_shared,
         "n_private": trained.options.n_private,

@@ -70,7 +70,7 @@ def head_blocks(
             "columns of mdata.obs, empty where they are not known."
         )
     blocks = {"shared": z}
-    blocks |= {f"private:{name}": w for name, w in latents.private_means.items()}
+    blocks |= {f"private:{k}": latents.shown(k, w) for k, w in latents.private_means.items()}
     for name, basis in bases.items():
         if wanted is None or f"scores:{name}" in wanted:
             blocks[f"scores:{name}"] = _scores(latents, name, basis, z, noise=False)
@@ -100,7 +100,8 @@ def head_draws(
             if kind == "shared":
                 drawn[name] = torch.where(latents.vae.active, z, fixed[name])
             elif kind == "private":
-                drawn[name] = torch.where(latents.vae.part(view).active, private[view], fixed[name])
+                active = latents.vae.part(view).shown
+                drawn[name] = torch.where(active, latents.shown(view, private[view]), fixed[name])
             elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
                 drawn[name] = _scores(latents, view, bases[view], z, noise=True)
             else:
@@ -119,13 +120,13 @@ def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool
     z = z[..., absent, :]
     w = z.new_zeros(*z.shape[:-1], part.design.n_private)
     if noise:
-        w = torch.randn_like(w)
+        w = part.private_sd * torch.randn_like(w)
     technical = latents.cohort.technical[absent]
     eta = part.decoder(z, w, technical, part.expected_effect())
     surface = part.likelihood.expected_surface(eta)
     if noise:
         exposure = None if part.exposure is None else part.exposure.draw(z, technical)
-        drawn = part.likelihood.draw(exposed(eta, exposure))
+        drawn = part.draw(exposed(eta, exposure))
         surface = part.likelihood.surface(drawn, exposure)
     decoded = surface if basis.rotated else basis.project(surface)
     out = scores.expand(*z.shape[:-2], *scores.shape).clone()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from scipy.stats import norm
 from torch import Tensor
 
+from mvlatent.heads.view_head import ViewHeads
 from mvlatent.posterior import Latents
+from mvlatent.reading.by_head import by_head
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.moments import joint_covariance
@@ -42,6 +44,8 @@ def predict_view(
     level: float | None = None,
     n_samples: int = 200,
     seed: int = 0,
+    heads: ViewHeads | None = None,
+    latent: bool = False,
 ) -> Prediction:
     """Predictive mean, sd and central interval of a view's entries in the units of ``inverse``.
 
@@ -61,6 +65,10 @@ def predict_view(
         Draws, where no closed form exists.
     seed
         Seed of the draws.
+    heads
+        Heads of the views, which add what others know beyond z, and how far held-out patients were.
+    latent
+        Whether z alone predicts.
 
     Notes
     -----
@@ -73,6 +81,21 @@ def predict_view(
     most probable level.
     """
     part = latents.vae.part(name)
+    headed = heads is not None and name in heads.heads and not latents.unseen_from_prior
+    present = latents.cohort.views[name].present
+    if headed and not bool(present.all()):
+        mean, variance = by_head(latents, name, basis, cast(ViewHeads, heads), latent=latent)
+        if bool(present.any()) and part.design.likelihood == "normal":  # w is told there
+            own, spread = _gaussian(latents, name, basis)
+            mean = torch.where(present[:, None], own, mean)
+            variance = torch.where(present[:, None], spread, variance)
+
+        def units(x: np.ndarray) -> np.ndarray:
+            values = part.likelihood.unsurface(torch.from_numpy(x))
+            return inverse(values.numpy())
+
+        if part.design.likelihood == "normal" or not bool(present.any()):
+            return through(mean.numpy(), variance.sqrt().numpy(), units, level)
     gaussian = part.decoder.is_linear and part.design.likelihood == "normal"
     if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
@@ -91,8 +114,8 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
     linear = linear_view(latents.vae, name, basis)
     mean = linear.intercept + latents.z.mean @ linear.shared + cohort.technical @ linear.effects
     mean = mean + latents.private_means[name] @ linear.private
-    noise = part.noise_variance()
-    variance = noise[:1] if basis.rotated else noise
+    noise = part.predictive_variance()
+    variance = basis.variance(noise, part.outside_predictive()) if basis.rotated else noise
     loadings, covariance = _joint(latents, name, linear.shared, linear.private)
     spread = _quadratic(covariance, loadings)
     variance = variance + spread
@@ -102,7 +125,8 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
         variance = variance + energy @ part.decoder.spread.variance
     if part.effects is not None:
         rows = part.effects.variance_of_rows(cohort.technical, latents.vae.groups, part.weight())
-        lifted = rows.mean(1, keepdim=True) if basis.rotated else rows
+        mean_row = rows.mean(1, keepdim=True)
+        lifted = basis.variance(rows, mean_row) if basis.rotated else rows
         variance = variance + lifted
     return mean, variance.expand_as(mean)
 
@@ -115,7 +139,7 @@ def _joint(latents: Latents, name: str, shared: Tensor, private: Tensor) -> tupl
     d = private.shape[0]
     joint = torch.zeros(n, k + d, k + d)
     joint[:, :k, :k] = covariance_z
-    joint[:, k:, k:] = torch.eye(d)
+    joint[:, k:, k:] = torch.diag(latents.vae.part(name).private_sd.square())
     if bool(present.any()):
         own: Tensor = given.covariance[present]  # type: ignore[union-attr]
         slope = latents.private_slope(name)[present]

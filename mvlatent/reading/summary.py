@@ -86,22 +86,36 @@ def _start(trained: Trained) -> str:
     if trained.fitted.warm:
         return "a fitted model"
     start, sweeps = trained.options.start, trained.fitted.sweeps
+    if trained.is_closed:  # its sweeps are its epochs
+        return start
     return start if not sweeps else f"{start} and {sweeps} sweeps of expectation-maximisation"
 
 
 def _kept(trained: Trained) -> str:
     """How many factors the start left on."""
     vae = trained.vae
-    private = ", ".join(f"{name} {int(part.active.sum())}" for name, part in vae.items)
+    private = ", ".join(f"{name} {int(part.shown.sum())}" for name, part in vae.items)
     return f"{int(vae.active.sum())} of {len(vae.active)} shared, private {private}"
+
+
+_STOPPED = {
+    "converged": "converged",
+    "max_epochs": "stopped at max_epochs: raise it if the elbo of the history still rises",
+    "early_stopping": "held-out patients were predicted no better after it",
+}
 
 
 def _fit(trained: Trained) -> Iterator[str]:
     fitted = trained.fitted
-    yield (
-        f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of epoch "
-        f"{fitted.best_epoch} ({fitted.stopped})"
-    )
+    if trained.is_closed:
+        yield f"fitted in closed form in {fitted.seconds:.1f} s"
+    else:
+        kept = "the start" if fitted.best_epoch < 0 else f"epoch {fitted.best_epoch}"
+        yield (
+            f"fitted: {len(fitted.history)} epochs in {fitted.seconds:.1f} s, weights of {kept} "
+            f"({_STOPPED.get(fitted.stopped, fitted.stopped)})"
+        )
+    yield from (f"  {said}" for said in fitted.said)
     yield f"started from {_start(trained)}; factors kept: {_kept(trained)}"
     if trained.options.loadings != "point":
         active = active_factors(trained).sum()

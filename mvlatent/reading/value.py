@@ -81,7 +81,7 @@ def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Coh
     technical, effect = cohort.technical, part.expected_effect()
     eta = part.decoder(z[0], private[view][0], technical, effect)
     exposure = None if part.exposure is None else part.exposure.draw(z[0], technical)
-    x = part.likelihood.draw(exposed(eta, exposure))
+    x = part.draw(exposed(eta, exposure))
     held: CohortView = cohort.views[view]
     drawn = replace(
         held,

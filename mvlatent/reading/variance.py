@@ -52,7 +52,8 @@ class _Share:
         rows = view.present.nonzero().squeeze(1)
         self.view = view.subset(rows)
         self.z = latents.z.mean[rows]
-        self.w = latents.private_means[name][rows]
+        self.w = latents.private_means[name][rows].clone()
+        self.w[:, self.part.design.n_shown :] = 0.0  # columns that nobody is shown
         self.s = latents.cohort.technical[rows]
         outside = self.view.residual
         self.outside = 0.0 if outside is None else float(outside.sum())
@@ -75,6 +76,10 @@ class _Share:
             squares = squares - sums.square() / counts.clamp_min(1)
         return float(squares.sum()) + self.outside
 
+    def n_factors(self, block: str) -> int:
+        """Factors of a block that are shown."""
+        return self.z.shape[1] if block == "shared" else self.part.design.n_shown
+
     def __call__(self, z: Tensor, w: Tensor, s: Tensor) -> float:
         return 1.0 - self.residual(z, w, s) / max(self.none, 1e-12)
 
@@ -94,7 +99,7 @@ def _of_factors(latents: Latents, name: str) -> dict[str, float]:
     share = _Share(latents, name)
     out = {}
     for block, latent in (("shared", share.z), (f"private:{name}", share.w)):
-        for j in range(latent.shape[1]):
+        for j in range(share.n_factors(block)):
             one = torch.zeros_like(latent)
             one[:, j] = latent[:, j]
             z, w = (one, 0 * share.w) if block == "shared" else (0 * share.z, one)
@@ -106,8 +111,8 @@ def _names(share: _Share, name: str) -> list[tuple[str, str, int]]:
     """Every factor that a view has: its name, its block and its column."""
     return [
         (f"{block}_{j}", block, j)
-        for block, latent in (("shared", share.z), (f"private:{name}", share.w))
-        for j in range(latent.shape[1])
+        for block in ("shared", f"private:{name}")
+        for j in range(share.n_factors(block))
     ]
 
 

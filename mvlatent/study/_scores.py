@@ -43,7 +43,7 @@ def held_out_scores(
     Returns
     -------
     dict
-        ``cross_view``: R² of each view imputed from the patient's other views, as in
+        ``cross_view``: R² of each view imputed from the other views through z alone, as in
         `mvlatent.tl.cross_view`, mean over views, and ``cross_view:<view>`` of each; below 0 the
         training mean would have done better. ``private``: share of each view's variance that its
         private latent explains, mean over views. ``c_index``: Harrell's C of the head on z (and the
@@ -67,7 +67,7 @@ def _cross_view(model: Any, held_out: MuData, seed: int) -> dict[str, float]:
     """R² of each view given the patient's other ones, by view."""
     from mvlatent.tl import cross_view
 
-    table = cross_view(model, held_out, baselines=(), each=False, seed=seed)
+    table = cross_view(model, held_out, baselines=(), each=False, through="latent", seed=seed)
     return dict(zip(table["view"], table["r2"].astype(float), strict=True))
 
 

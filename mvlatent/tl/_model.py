@@ -44,7 +44,8 @@ def latent_blocks(
     for view, w in latents.private_means.items():
         present = latents.cohort.views[view].present.numpy()
         if present.any():
-            blocks[f"private:{view}"] = np.where(present[:, None], w.numpy(), np.nan)
+            shown = latents.shown(view, w).numpy()
+            blocks[f"private:{view}"] = np.where(present[:, None], shown, np.nan)
     return blocks
 
 

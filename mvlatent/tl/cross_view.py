@@ -23,6 +23,7 @@ def cross_view(
     train: Any = None,
     baselines: Sequence[str] = BASELINES,
     each: bool = True,
+    through: str = "all",
     seed: int = 0,
 ) -> pd.DataFrame:
     """R² of imputing each view of held-out patients from the others, with baselines.
@@ -41,6 +42,8 @@ def cross_view(
         Of ``"mean"``, ``"ridge"``, ``"pls"`` and ``"knn"``.
     each
         Predict from every single other view as well as from all of them.
+    through
+        ``"latent"``: what the model says through z alone, as in `mvlatent.MVLatent.impute`.
     seed
         Seed of the inner folds.
 
@@ -76,8 +79,8 @@ def cross_view(
             task = _Task.of(view, given, seen, held_out)
             if task is None:
                 continue
-            guess = model.impute(view, test, given=given, units="scaled").to_numpy()
-            found = {"model": guess[task.rows]}
+            guess = model.impute(view, test, given=given, through=through, units="scaled")
+            found = {"model": guess.to_numpy()[task.rows]}
             for name in baselines:
                 found[name] = IMPUTERS[name]().fit(task.x, task.y, seed).predict(task.x_test)
             for method, predicted in found.items():

@@ -37,11 +37,15 @@ class Basis:
         Orthonormal columns, (p, r).
     rotated
         Whether the model sees the scores in place of the features.
+    weights
+        What each feature is multiplied by first, (p,): one over its own noise sd, so that noise is
+        alike in all directions; ``None``: nothing.
     """
 
     centre: Tensor
     directions: Tensor
     rotated: bool = False
+    weights: Tensor | None = None
 
     @classmethod
     def fit(cls, view: CohortView, *, rotated: bool = False) -> Basis:
@@ -67,7 +71,7 @@ class Basis:
 
     def scores(self, view: CohortView) -> Tensor:
         """Scores of the rows, (N, r); 0 where the patient lacks the view."""
-        if self.rotated and view.n_hidden:
+        if self.rotated and view.residual is not None:
             return view.values
         parts = []
         for rows in view.chunks():
@@ -77,30 +81,58 @@ class Basis:
         return torch.cat(parts)
 
     def project(self, surface: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Scores of rows of the surface, (..., n, r)."""
+        """Scores of rows of the surface, (..., n, r); entries with weight 0 count as the centre."""
         x = surface - self.centre
-        return (x if weights is None else x * weights) @ self.directions
+        return self.lower(x if weights is None else x * weights)
 
     def rotate(self, view: CohortView) -> CohortView:
-        """The view in its own basis, with the energy that lies outside of it."""
-        x = (view.values - self.centre) * view.present[:, None]
+        """The view in its own basis, with the energy that lies outside of it.
+
+        Entries that were not observed, in a view complete in training, count as the centre.
+        """
+        seen = view.present[:, None] if view.observed is None else view.observed
+        x = torch.where(seen, view.values - self.centre, 0.0)
+        x = x if self.weights is None else x * self.weights
         scores = x @ self.directions
         residual = (x.square().sum(1) - scores.square().sum(1)).clamp_min(0.0)
         rank = scores.shape[1]
         features = tuple(f"direction_{j}" for j in range(rank))
         hidden = view.x.shape[1] - rank
-        return replace(view, x=scores, features=features, residual=residual, n_hidden=hidden)
+        return replace(
+            view, x=scores, features=features, residual=residual, n_hidden=hidden, observed=None
+        )
 
     def lift(self, linear: Tensor) -> Tensor:
         """Loadings on the features, (..., p), of loadings on the model's columns, (..., r or p)."""
-        return linear @ self.directions.T if self.rotated else linear
+        if not self.rotated:
+            return linear
+        lifted = linear @ self.directions.T
+        return lifted if self.weights is None else lifted / self.weights
+
+    def lower(self, linear: Tensor) -> Tensor:
+        """Loadings on the directions, (..., r), of loadings on the features, (..., p)."""
+        return (linear if self.weights is None else linear * self.weights) @ self.directions
+
+    def variance(self, along: Tensor, outside: Tensor) -> Tensor:
+        """Variance of the features, (..., p), of independent parts along and outside the basis."""
+        square = self.directions.square()
+        found = along @ square.T + (1.0 - square.sum(1)).clamp_min(0.0) * outside
+        return found if self.weights is None else found / self.weights.square()
+
+    @property
+    def log_volume(self) -> float:
+        """Log density of a row that the weights add."""
+        return 0.0 if self.weights is None else float(self.weights.double().log().sum())
 
     def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """Arrays that rebuild the basis."""
-        return {
+        found = {
             f"{prefix}/centre": self.centre.numpy(),
             f"{prefix}/directions": self.directions.numpy(),
         }
+        return (
+            found if self.weights is None else {**found, f"{prefix}/weights": self.weights.numpy()}
+        )
 
 
 def can_rotate(view: CohortView) -> bool:

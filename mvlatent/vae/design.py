@@ -12,7 +12,11 @@ __all__ = ["Design", "ViewDesign"]
 
 @dataclass(frozen=True)
 class ViewDesign:
-    """Shape of one view's part of the model."""
+    """Shape of one view's part of the model.
+
+    ``n_private`` counts the ``n_rest`` columns of w that nobody is shown: they hold what the
+    leading ones do not. With ``reads_surface`` the view speaks of z through its surface.
+    """
 
     name: str
     likelihood: str
@@ -22,6 +26,13 @@ class ViewDesign:
     n_private: int = 8
     levels: tuple[int, ...] = ()
     exposed: bool = False
+    n_rest: int = 0
+    reads_surface: bool = False
+
+    @property
+    def n_shown(self) -> int:
+        """Columns of w that are shown."""
+        return self.n_private - self.n_rest
 
     @classmethod
     def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.surface_expert import SurfaceExpert
 
 __all__ = ["learn_exposures", "rescale_latents"]
 
@@ -49,6 +50,8 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
             own = _root(w, diagonal=sparse)
             part.decoder.private.copy_(own @ part.decoder.private)
             part.decoder.shared.copy_(root @ part.decoder.shared)
+            if isinstance(part.expert, SurfaceExpert):
+                part.expert.turn(root)
             if part.decoder.spread is not None:
                 part.decoder.spread.widen(torch.cat([root.diagonal(), own.diagonal()]))
 

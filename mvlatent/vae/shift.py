@@ -13,7 +13,9 @@ __all__ = ["with_shift"]
 
 @torch.no_grad()
 def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> PrecisionNormal:
-    r"""Widen the posterior of z by what is not known of the technical effects.
+    r"""Widen the posterior of z by what is not known of the technical effects and parameters.
+
+    Evidence is weakened by the model's caution first: what held-out patients asked for.
 
     Adding :math:`\delta A_m` to the effects of a site in every view and taking δ from its
     patients' z leaves the fit as it was. Only the priors object: with :math:`n_s` patients, and
@@ -39,10 +41,34 @@ def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Pre
         The same means, wider where views are informative; ``q`` itself without technical columns or
         random effects.
     """
-    if vae.design.effects != "random" or not vae.groups:
+    q = _cautious(vae, q)
+    random = vae.design.effects == "random" and bool(vae.groups)
+    if not random and not bool(vae.doubt.any()):
         return q
     covariance = q.covariance
-    shift = torch.zeros_like(covariance)
+    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
+    follows = eye - covariance
+    doubt = vae.doubt
+    if random:
+        doubt = doubt + _shifts(vae, q, technical)
+    wider = covariance + follows @ doubt @ follows.mT
+    precision = torch.linalg.inv(wider)
+    precision = 0.5 * (precision + precision.mT)
+    return PrecisionNormal((precision @ q.mean.unsqueeze(-1)).squeeze(-1), precision)
+
+
+def _cautious(vae: StructuredVAE, q: PrecisionNormal) -> PrecisionNormal:
+    """The posterior from evidence that is weakened by the model's caution."""
+    if float(vae.caution) == 1.0:
+        return q
+    eye = torch.eye(q.precision.shape[-1], dtype=q.precision.dtype)
+    precision = eye + (q.precision - eye) / vae.caution
+    return PrecisionNormal(q.potential / vae.caution, precision, q.group)
+
+
+def _shifts(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Tensor:
+    """Covariance of the shift of each patient, (n, k, k)."""
+    shift = torch.zeros_like(q.covariance)
     seen = torch.stack([part.effects.energy for _, part in vae.items if part.effects is not None])
     size = seen.amax(0)
     for columns in vae.groups:
@@ -53,12 +79,7 @@ def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Pre
         unknown = design.sum(1) == 0
         if len(places) > 1 and bool(unknown.any()):
             shift[unknown] += _shift(vae, columns.start, 0.0)
-    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype)
-    follows = eye - covariance
-    wider = covariance + follows @ shift @ follows.mT
-    precision = torch.linalg.inv(wider)
-    precision = 0.5 * (precision + precision.mT)
-    return PrecisionNormal((precision @ q.mean.unsqueeze(-1)).squeeze(-1), precision)
+    return shift
 
 
 def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:

@@ -14,11 +14,12 @@ from mvlatent.vae.rank import private_rank, shared_rank
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.view_part import ViewPart
 
-__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts"]
+__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts", "start_view"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
-REFIT_STEPS, MAX_STEP = 6, 2.0
+REFIT_STEPS, HALVINGS, MAX_STEP = 30, 6, 2.0
+REFIT_TOLERANCE = 1e-2  # nats of a feature that a step must add
 MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
@@ -127,7 +128,7 @@ def spectral_start(
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
         z = z * vae.active
     for name in vae.names:
-        _start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
+        start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
     for name, part in vae.items:
@@ -187,7 +188,7 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
 
 
-def _start_view(
+def start_view(
     vae: StructuredVAE,
     name: str,
     cohort: Cohort,
@@ -197,6 +198,23 @@ def _start_view(
     random: bool,
     rank: str = "full",
 ) -> None:
+    """Start intercept, loadings and noise of one view from scores of z, in place.
+
+    Parameters
+    ----------
+    vae, name
+        Model, and the view in it.
+    cohort
+        Patients.
+    x
+        Surface of the view without technical means, (n, p), 0 where missing.
+    z
+        Scores, (n, k).
+    random
+        Whether loadings stay as they were drawn.
+    rank
+        ``"auto"`` switches off private factors that do not stand out of the noise.
+    """
     part, view = vae.part(name), cohort.views[name]
     seen, d = view.present, part.design.n_private
     x, z = x[seen], z[seen]
@@ -231,38 +249,88 @@ def _start_view(
     if part.likelihood.refines and not random:
         own = left * values_left / scale * part.active[: len(scale)]
         latents = torch.cat([z, own], 1)
-        eta = _refit(part, latents, values[seen], eta, entries)
+        eta = _refit(part, latents, values[seen], exposure, entries)
+        part.likelihood.settle(values[seen], eta, entries)
+        _refit(part, latents, values[seen], exposure, entries)  # with the dispersion that was found
+        return
     part.likelihood.settle(values[seen], eta, entries)
 
 
-def _refit(part: ViewPart, latents: Tensor, x: Tensor, eta: Tensor, seen: Tensor) -> Tensor:
-    """Fit loadings and intercept to the likelihood by ridge Newton steps; return the predictor.
+def _refit(
+    part: ViewPart, latents: Tensor, x: Tensor, exposure: Tensor | None, seen: Tensor
+) -> Tensor:
+    """Fit loadings and intercept to the likelihood given the latents; return the predictor.
 
     A surface that is nearly linear is not linear: the mean of an exponential is above the
     exponential of the mean, and loadings found on logarithms of small counts are too large for
-    large ones. Each factor's ridge is the precision of its first loadings.
+    large ones. Each factor's ridge is the precision of its first loadings. Newton steps, halved a
+    feature until the penalised log-likelihood rises, until none has anything left to gain.
     """
-    decoder, k, n = part.decoder, part.decoder.shared.shape[0], len(x)
-    design = torch.cat([latents, torch.ones(n, 1)], 1)
-    m = design.shape[1]
-    loadings = torch.cat([decoder.shared, decoder.private[: m - 1 - k], decoder.intercept[None]])
+    decoder, k = part.decoder, part.decoder.shared.shape[0]
+    on = (latents != 0).any(0)
+    own = latents.shape[1] - k  # private factors that were found
+    before = torch.cat([decoder.shared, decoder.private[:own]])[on]
+    design = torch.cat([latents[:, on], torch.ones(len(x), 1)], 1)
+    loadings = torch.cat([before, decoder.intercept[None]])
     ridge = loadings.square().mean(1).clamp_min(1e-4).reciprocal()
     ridge[-1] = 1e-3
-    upper = torch.triu_indices(m, m)
+    centre = torch.zeros_like(loadings)
+    centre[-1] = loadings[-1]
+    upper = torch.triu_indices(design.shape[1], design.shape[1])
     products = design[:, upper[0]] * design[:, upper[1]]
+
+    known = part.likelihood.known(torch.where(seen, x, part.likelihood.fill))
+
+    def at(eta: Tensor, loadings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Penalised log-likelihood of every feature, and score and weight of every entry."""
+        found = part.likelihood.expansion(known, eta)
+        height, score, weight = (torch.where(seen, t, 0.0) for t in found)
+        penalty = 0.5 * (ridge[:, None] * (loadings - centre).square()).sum(0)
+        return height.sum(0) - penalty, score, weight
+
+    eta = exposed(design @ loadings, exposure)
+    height, score, weight = at(eta, loadings)
     for _ in range(REFIT_STEPS):
-        score, weight = (torch.where(seen, t, 0.0) for t in part.likelihood.curvature(x, eta))
-        gram = torch.empty(x.shape[1], m, m)
-        gram[:, upper[0], upper[1]] = weight.T @ products
-        gram[:, upper[1], upper[0]] = gram[:, upper[0], upper[1]]
-        gram.diagonal(dim1=1, dim2=2).add_(ridge)
-        pull = design.T @ score - ridge[:, None] * loadings
-        pull[-1] += ridge[-1] * loadings[-1]
-        step = torch.linalg.solve(gram, pull.T.unsqueeze(-1)).squeeze(-1).T
+        step = _newton_step(score, weight, design, products, ridge, loadings - centre)
         change = design @ step
-        short = (MAX_STEP / change.abs().amax(0).clamp_min(MAX_STEP)).clamp_max(1.0)
-        loadings, eta = loadings + short * step, eta + short * change
-    decoder.shared.copy_(loadings[:k])
-    decoder.private[: m - 1 - k] = loadings[k:-1]
+        size = (MAX_STEP / change.abs().amax(0).clamp_min(MAX_STEP)).clamp_max(1.0)
+        slack = 8 * torch.finfo(eta.dtype).eps * height.abs()  # a sum is rounded
+        for _ in range(HALVINGS):
+            tried = at(eta + size * change, loadings + size * step)
+            worse = ~(tried[0] >= height - slack)
+            if not bool(worse.any()):
+                break
+            size = torch.where(worse, 0.5 * size, size)
+        size = torch.where(worse, 0.0, size)
+        loadings, eta = loadings + size * step, eta + size * change
+        if bool(worse.any()):
+            tried = at(eta, loadings)
+        gain = tried[0] - height
+        height, score, weight = tried
+        if float(gain.max()) < REFIT_TOLERANCE:
+            break
+    full = torch.zeros(len(on), x.shape[1], dtype=loadings.dtype)
+    full[on] = loadings[:-1]
+    decoder.shared.copy_(full[:k])
+    decoder.private[:own] = full[k:]
     decoder.intercept.copy_(loadings[-1])
     return eta
+
+
+def _newton_step(
+    score: Tensor,
+    weight: Tensor,
+    design: Tensor,
+    products: Tensor,
+    ridge: Tensor,
+    shifted: Tensor,
+) -> Tensor:
+    """Newton step of the loadings (m, p) of every feature."""
+    m = design.shape[1]
+    upper = torch.triu_indices(m, m)
+    gram = torch.empty(weight.shape[1], m, m, dtype=weight.dtype)
+    gram[:, upper[0], upper[1]] = weight.T @ products
+    gram[:, upper[1], upper[0]] = gram[:, upper[0], upper[1]]
+    gram.diagonal(dim1=1, dim2=2).add_(ridge)
+    pull = design.T @ score - ridge[:, None] * shifted
+    return torch.linalg.solve(gram, pull.T.unsqueeze(-1)).squeeze(-1).T

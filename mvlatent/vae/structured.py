@@ -42,6 +42,8 @@ class StructuredVAE(nn.Module):
 
     active: Tensor  # shared factors that are not switched off, (k,)
     spread: Tensor  # variance of the means of z along each technical column, (q,)
+    caution: Tensor  # factor by which evidence on z is weakened when z is read
+    doubt: Tensor  # covariance of z that comes of what is not known of the parameters, (k, k)
 
     def __init__(self, design: Design, heads: Iterable[nn.Module] = ()) -> None:
         super().__init__()
@@ -57,6 +59,8 @@ class StructuredVAE(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
         self.register_buffer("spread", torch.zeros(design.n_technical))
+        self.register_buffer("caution", torch.ones(()))
+        self.register_buffer("doubt", torch.zeros(design.n_shared, design.n_shared))
 
     @torch.no_grad()
     def hold_inactive(self) -> None:
@@ -123,7 +127,7 @@ class StructuredVAE(nn.Module):
                     with poutine.scale(scale=part.power):
                         x = part.likelihood.distribution(eta, view.observed)
                         pyro.sample(f"x:{name}", x, obs=view.values)
-                        if part.design.n_hidden:
+                        if view.residual is not None:
                             pyro.factor(f"outside:{name}", part.outside(view))
         for head in self.heads:
             head(z, cohort, n_total)

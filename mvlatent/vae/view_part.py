@@ -17,14 +17,21 @@ from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
 from mvlatent.vae.exposure import ExposureOfAbsent, exposed
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.surface_expert import SurfaceExpert
 
 __all__ = ["ViewPart"]
+
+MIN_SHARE = 1e-3  # of the noise variance, that a measurement has at least
 
 
 class ViewPart(nn.Module):
     """Decoder, likelihood, technical effects and expert of one view."""
 
-    active: Tensor
+    active: Tensor  # private factors that are not switched off, (d,)
+    private_sd: Tensor  # of w among patients, where its prior is wider than they are, (d,)
+    excess: Tensor  # of the noise variance over what a new measurement has, (p,)
+    log_volume: Tensor  # log density that the weights of a rotated basis add
+    outside_variance: Tensor  # of a direction outside a rotated basis; 0: as the first one's
 
     def __init__(self, view: ViewDesign, design: Design) -> None:
         super().__init__()
@@ -40,7 +47,8 @@ class ViewPart(nn.Module):
             view.n_features, noise=view.noise, levels=view.levels
         )
         self.effects = TechnicalEffects(q, view.n_features, kind=design.effects) if q else None
-        self.expert = EXPERTS[design.encoder_kind](
+        expert = SurfaceExpert if view.reads_surface else EXPERTS[design.encoder_kind]
+        self.expert = expert(
             self.decoder,
             self.likelihood,
             n_technical=q,
@@ -50,6 +58,21 @@ class ViewPart(nn.Module):
         self.power = design.powers.get(view.name, 1.0)
         self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
         self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
+        self.register_buffer("private_sd", torch.ones(view.n_private))
+        self.register_buffer("excess", torch.zeros(view.n_features))
+        self.register_buffer("outside_variance", torch.zeros(()))
+        self.register_buffer("log_volume", torch.zeros(()))
+
+    @property
+    def shown(self) -> Tensor:
+        """Which of the private factors that are shown are on."""
+        return self.active[: self.design.n_shown]
+
+    def draw(self, eta: Tensor) -> Tensor:
+        """One new measurement an entry, same shape as ``eta``."""
+        if self.design.likelihood == "normal":
+            return eta + self.predictive_variance().sqrt() * torch.randn_like(eta)
+        return self.likelihood.draw(eta)
 
     def weight(self) -> Tensor:
         """Working weight of each feature at the intercept, (p,)."""
@@ -59,6 +82,20 @@ class ViewPart(nn.Module):
     def noise_variance(self) -> Tensor:
         """Noise variance of each feature of a normal view, (p,)."""
         return cast(Normal, self.likelihood).scale.square()
+
+    def predictive_variance(self) -> Tensor:
+        """Variance of a new measurement around its predictor, (p,), of a normal view.
+
+        The noise by which evidence is weighed holds the ridge of the private covariance as well:
+        what is not known of hundreds of directions, and is in no measurement.
+        """
+        variance = self.noise_variance()
+        return torch.maximum(variance - self.excess, MIN_SHARE * variance)
+
+    def outside_predictive(self) -> Tensor:
+        """Variance of a new measurement along a direction outside a rotated basis."""
+        own = self.outside_variance
+        return torch.where(own > 0, torch.zeros_like(own), self.noise_variance()[0])
 
     def expected_effect(self) -> Tensor:
         """Posterior mean of the technical effects, (q, p)."""
@@ -129,7 +166,8 @@ class ViewPart(nn.Module):
         return complete and self.decoder.is_affine and self.likelihood.takes_affine
 
     def outside(self, view: CohortView) -> Tensor:
-        """Log density of what lies outside a rotated basis, (n,)."""
-        variance = self.noise_variance()[0]
+        """Log density of what lies outside a rotated basis, and of its weights, (n,)."""
+        own = self.outside_variance
+        variance = torch.where(own > 0, own, self.noise_variance()[0])
         constant = 0.5 * self.design.n_hidden * (variance.log() + math.log(2 * math.pi))
-        return -constant - 0.5 * cast(Tensor, view.residual) / variance
+        return self.log_volume - constant - 0.5 * cast(Tensor, view.residual) / variance

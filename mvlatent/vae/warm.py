@@ -12,7 +12,7 @@ from mvlatent.vae.basis import Basis
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.view_part import ViewPart
 
-__all__ = ["warm_weights"]
+__all__ = ["check_features", "warm_weights"]
 
 # what the shape of the weights does not hang on, or is compared view by view
 FREE = ("views", "technical_groups", "powers", "top_down", "encoder", "n_hidden")
@@ -68,15 +68,30 @@ def warm_weights(
             part.effects.energy.copy_(present.square().sum(0).clamp_min(1e-6))
 
 
+def check_features(bases: dict[str, Basis], cohort: Cohort) -> None:
+    """ValueError if the views of a cohort have other numbers of features than their bases."""
+    for name, view in cohort.views.items():
+        there = len(bases[name].centre) if name in bases else None
+        if there != view.x.shape[1]:
+            raise ValueError(
+                f"warm_start: view {name!r} has {there or 'no'} features there and "
+                f"{view.x.shape[1]} here."
+            )
+
+
 def _carried(part: ViewPart, other: ViewPart, to: Basis, of: Basis) -> dict[str, Tensor]:
     """Loadings, intercept and effects on the columns of another basis of the same features."""
-    turn = of.directions.T @ to.directions
-    own = {"decoder.shared": other.decoder.shared, "decoder.private": other.decoder.private}
-    found = {key: loadings @ turn for key, loadings in own.items()}
-    shift = (of.centre - to.centre) @ to.directions
-    found["decoder.intercept"] = other.decoder.intercept @ turn + shift
+    found = {
+        key: to.lower(of.lift(loadings))
+        for key, loadings in (
+            ("decoder.shared", other.decoder.shared),
+            ("decoder.private", other.decoder.private),
+        )
+    }
+    intercept = of.lift(other.decoder.intercept) + of.centre - to.centre
+    found["decoder.intercept"] = to.lower(intercept)
     if part.effects is not None and other.effects is not None:
-        found["effects.loc"] = other.effects.loc @ turn
+        found["effects.loc"] = to.lower(of.lift(other.effects.loc))
     return found
 
 

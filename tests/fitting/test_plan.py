@@ -10,7 +10,7 @@ from mvlatent.fitting.plan import Plan
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("max_epochs", 0),
+        ("max_epochs", -1),
         ("patience", 0),
         ("num_nodes", 0),
         ("refit_epochs", -1),
@@ -25,6 +25,12 @@ from mvlatent.fitting.plan import Plan
 def test_numbers_out_of_range_are_named(option, value):
     with pytest.raises(ValueError, match=option):
         Plan(**{option: value})
+
+
+def test_no_epochs_are_the_start_alone():
+    plan = Plan(max_epochs=0)
+    assert plan.epochs == 0 and plan.resolved(validated=True) == plan
+    assert Plan().resolved(validated=False).epochs == 60
 
 
 def test_an_unknown_option_is_refused():

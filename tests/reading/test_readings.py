@@ -265,10 +265,10 @@ def test_picking_blocks():
 
 def test_draws_in_chunks_say_what_draws_at_once_say(fitted, monkeypatch):
     """Each chunk has draws of its own, so that they agree as far as draws do."""
-    options = {"interval": 0.8, "n_samples": 400}
+    options = {"interval": 0.8, "n_samples": 2000}
     whole = fitted.impute("mut", **options)
     features = len(whole.mean.columns)
-    monkeypatch.setattr("mvlatent.reading.impute.MAX_ELEMENTS", 7 * 400 * features)
+    monkeypatch.setattr("mvlatent.reading.impute.MAX_ELEMENTS", 7 * 2000 * features)
     parts = fitted.impute("mut", **options)
     assert parts.mean.index.equals(whole.mean.index) and len(whole.mean) % 7
     for one, other in ((parts.mean, whole.mean), (parts.upper, whole.upper)):

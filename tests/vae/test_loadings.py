@@ -9,7 +9,7 @@ import torch
 from scipy.stats import halfcauchy
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.fitting.loop import COUNTED_ONCE, _groups, fit
+from mvlatent.fitting.loop import COUNTED_ONCE, fit
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.objective import Objective
 from mvlatent.vae.loadings import LOADINGS, SLAB, LogHalfCauchy
@@ -92,7 +92,7 @@ def test_nothing_of_them_decays(make_cohort, make_vae, kind):
     cohort = make_cohort(n=12)
 
     def decayed(vae):
-        ids = {id(p) for p in _groups(Objective(vae), Plan(), 1)[0]["params"]}
+        ids = {id(p) for _, p in Objective(vae).shrunk()}
         return {name for name, p in vae.named_parameters() if id(p) in ids}
 
     assert decayed(make_vae(cohort, loadings=kind)) == set()

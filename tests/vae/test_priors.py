@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from torch.distributions import Normal
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.fitting.loop import _groups, fit
+from mvlatent.fitting.loop import fit
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.objective import Objective, _Half
 from mvlatent.posterior import Latents
@@ -205,13 +205,12 @@ def test_pseudo_patients_have_the_precision_of_complete_views(make_cohort, make_
 def test_decay_is_the_priors_own_and_z_is_not_rescaled(make_cohort, make_vae, prior):
     cohort = make_cohort(n=30)
     vae = make_vae(cohort, prior=prior, n_components=3)
-    groups = _groups(Objective(vae), Plan(weight_decay=0.5), 2)
-    listed = [id(p) for group in groups for p in group["params"]]
-    assert sorted(listed) == sorted(id(p) for p in vae.parameters())
-    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    assert decay[id(vae.part("a").decoder.shared)] == 0.25
+    precision = {id(p): times for times, p in Objective(vae).shrunk()}
+    assert precision[id(vae.part("a").decoder.shared)] == 1.0
+    assert id(vae.part("a").decoder.intercept) not in precision
     for parameter in vae.prior.parameters():
-        assert decay[id(parameter)] == (0.25 * vae.prior.decay if parameter.dim() > 1 else 0.0)
+        known = vae.prior.decay if parameter.dim() > 1 else 0.0
+        assert precision.get(id(parameter), 0.0) == known
     before = vae.part("a").decoder.shared.detach().clone()
     private = vae.part("a").decoder.private.detach().clone()
     rescale_latents(vae, cohort)

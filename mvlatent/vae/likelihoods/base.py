@@ -78,6 +78,7 @@ class Likelihood(nn.Module):
 
     takes_affine = False  # whether a complete view's predictor may stay an `Affine`
     refines = True  # whether the log density bends, so that an expert has to find its mode first
+    measures = False  # whether values are measurements, any real number on their surface
     bends = False  # whether the surface of an expected value differs from the expected surface
     fill = 0.0  # a value inside the support, for entries that were not observed
 
@@ -130,6 +131,10 @@ class Likelihood(nn.Module):
     def surface(x: Tensor, exposure: Tensor | None = None) -> Tensor:
         """Values on the scale that is nearly linear in the predictor, same shape as ``x``."""
         return x
+
+    def unsurface(self, surface: Tensor) -> Tensor:
+        """Values of a surface, of likelihoods whose values are measurements."""
+        raise NotImplementedError
 
     def expected_surface(self, eta: Tensor) -> Tensor:
         """What the surface is expected to be for a predictor without its exposure."""

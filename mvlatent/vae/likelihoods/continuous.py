@@ -32,6 +32,7 @@ class Normal(Likelihood):
     """
 
     takes_affine = True
+    measures = True
     refines = False
 
     def __init__(
@@ -60,6 +61,9 @@ class Normal(Likelihood):
     def mean(self, eta: Tensor) -> Tensor:
         return eta
 
+    def unsurface(self, surface: Tensor) -> Tensor:
+        return surface
+
     def variance(self, eta: Tensor) -> Tensor:
         return self.scale.square().expand_as(eta)
 
@@ -82,6 +86,11 @@ class Normal(Likelihood):
             residual_variance = residual_variance.mean(0, keepdim=True)
         sd = residual_variance.sqrt().clamp_min(2 * SCALE_FLOOR)
         self.log_scale.data.copy_((sd - SCALE_FLOOR).log())
+
+    @torch.no_grad()
+    def set_variance(self, variance: Tensor) -> None:
+        """Set the noise variance of each feature, (p,), down to the floor of its scale."""
+        self.log_scale.copy_((variance.sqrt() - SCALE_FLOOR).clamp_min(1e-6).log())
 
 
 class StudentT(Normal):
@@ -161,6 +170,7 @@ class Beta(Likelihood):
     """
 
     fill = 0.5
+    measures = True
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
@@ -185,6 +195,9 @@ class Beta(Likelihood):
 
     def mean(self, eta: Tensor) -> Tensor:
         return eta.sigmoid()
+
+    def unsurface(self, surface: Tensor) -> Tensor:
+        return surface.sigmoid()
 
     def variance(self, eta: Tensor) -> Tensor:
         mean = eta.sigmoid()
