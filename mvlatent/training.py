@@ -14,7 +14,7 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.caution import caution_of, doubt_of, held_out
-from mvlatent.fitting.climb import climb
+from mvlatent.fitting.climb import Climbed, climb
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.decoders import start_decoders
 from mvlatent.fitting.install import basis_of, install, plans_of, view_design
@@ -198,19 +198,7 @@ def _closed(
         install(vae, climbed, plans)
         start_decoders(vae, climbed, rank=options.rank)
     learn_exposures(vae, rotated)
-    say("held-out patients")
-    judges, heads = held_out(climbed, plan.seed), None
-    if judges is not None:
-        caution = caution_of(judges)
-        for model in (climbed.model, *judges.models):
-            model.caution = caution
-        k = climbed.model.k
-        vae.caution.fill_(caution)
-        vae.doubt[:k, :k] = doubt_of(climbed, judges)
-        say("views from one another")
-        heads = fit_view_heads(
-            climbed, _continuous(vae), bases, judges=judges, n_shared=options.n_shared
-        )
+    heads = _learnt_from_held_out(vae, climbed, bases, plan.seed, say)
     fitted = Fitted(climbed.history, len(climbed.history) - 1, climbed.stopped)
     fitted.sweeps = len(climbed.history) - 1
     fitted.said = []
@@ -227,6 +215,25 @@ def _closed(
     )
     fitted.seconds = time.perf_counter() - begun
     return bases, vae, fitted, heads, seen
+
+
+def _learnt_from_held_out(
+    vae: StructuredVAE, climbed: Climbed, bases: dict[str, Basis], seed: int, say: Stages
+) -> ViewHeads | None:
+    """Caution and doubt of z, in place, and heads of the views; ``None`` for too few patients."""
+    say("held-out patients")
+    judges = held_out(climbed, seed)
+    if judges is None:
+        return None
+    caution = caution_of(judges)
+    for model in (climbed.model, *judges.models):
+        model.caution = caution
+    k = climbed.model.k
+    vae.caution.fill_(caution)
+    vae.doubt[:k, :k] = doubt_of(climbed, judges)
+    say("views from one another")
+    names = _continuous(vae)
+    return fit_view_heads(climbed, names, bases, judges=judges, n_shared=vae.design.n_shared)
 
 
 def _continuous(vae: StructuredVAE) -> list[str]:

@@ -18,13 +18,13 @@ from mvlatent.fitting.surfaces import (
     MIN_NOISE,
     MIN_NOISE_DISCRETE,
     Scores,
-    dense_rows,
     filled_surface,
     noise_weights,
     scores_of,
 )
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.start import dense_rows
 
 __all__ = ["Climbed", "climb"]
 

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.data.cohort import CohortView
 from mvlatent.fitting.private import noise_edge
 from mvlatent.vae.basis import surface_of
 
-__all__ = ["Scores", "dense_rows", "filled_surface", "noise_weights", "scores_of", "thin_svd"]
+__all__ = ["Scores", "filled_surface", "noise_weights", "scores_of", "thin_svd"]
 
 TOLERANCE = 1e-5  # of the largest squared singular value
 NOISE_ROUNDS, MIN_NOISE, MIN_NOISE_DISCRETE = 3, 0.03, 0.5
 NOISE_ROWS = 1000  # patients that noise is learnt on at most
 MAX_SPIKES = 60  # directions of a view that are taken for more than noise
-MAX_ROWS, MAX_ELEMENTS = 3000, 100_000_000  # of a cohort with sparse views
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,12 +151,3 @@ def noise_weights(x: Tensor, least: float = MIN_NOISE) -> Tensor:
         noise = ((total - explained) / total.clamp_min(1e-12)).clamp_min(least) * total / n
         weights = weights / noise.sqrt().clamp_min(1e-6)
     return weights
-
-
-def dense_rows(cohort: Cohort) -> Cohort:
-    """The cohort, dense; of a large one with sparse views, rows spread over it evenly."""
-    wide = [v.x.shape[1] for v in cohort.views.values() if isinstance(v.x, SparseRows)]
-    most = min(MAX_ROWS, MAX_ELEMENTS // max(wide)) if wide else len(cohort)
-    if most < len(cohort):
-        cohort = cohort.subset(torch.linspace(0, len(cohort) - 1, most).long())
-    return cohort.dense()

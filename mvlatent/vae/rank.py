@@ -16,7 +16,7 @@ FOLDS = 5
 PATIENTS_A_COMPONENT = 3  # in training folds, for the fewest patients that have a view
 MIN_BOTH = 15  # patients who have two views, for their agreement to count
 ERROR = 0.01  # chance that a direction without agreement is counted
-N_FLIPS = 5
+N_FLIPS, POWER_STEPS = 3, 20
 
 
 class SharedRank(NamedTuple):
@@ -130,7 +130,7 @@ def _agreement(variates: list[Tensor], presence: Tensor) -> tuple[Tensor, Tensor
     return total / max(pairs, 1), strength
 
 
-def private_rank(residual: Tensor, n_private: int) -> int:
+def private_rank(residual: Tensor, n_private: int, *, seed: int = 0) -> int:
     """Directions of a view, at most ``n_private``, that stand out of its noise.
 
     Parallel analysis by random signs, which keep the variance of every entry but no correlation:
@@ -142,21 +142,27 @@ def private_rank(residual: Tensor, n_private: int) -> int:
         What the shared factors leave of a view, (n, p), columns centred.
     n_private
         Most directions that may count.
+    seed
+        Seed of the signs.
 
     References
     ----------
     Hong, Sheng & Dobriban (2023), Selecting the number of components in PCA via random signflips.
     """
-    flipped = [_strengths(residual * _signs(residual))[0] for _ in range(N_FLIPS)]
-    count = int((_strengths(residual) > torch.stack(flipped).max()).sum())
-    return min(count, n_private)
+    generator = torch.Generator().manual_seed(seed)
+    limit = 0.0
+    for _ in range(N_FLIPS):
+        signs = torch.randint(2, residual.shape, generator=generator, dtype=torch.int8)
+        flipped = torch.where(signs.bool(), residual, -residual)
+        limit = max(limit, _largest(flipped, generator))
+    gram = residual @ residual.T if len(residual) <= residual.shape[1] else residual.T @ residual
+    strengths = torch.linalg.eigvalsh(gram.double()).flip(0)
+    return min(int((strengths > limit).sum()), n_private)
 
 
-def _signs(like: Tensor) -> Tensor:
-    return 2.0 * torch.randint(2, like.shape, dtype=like.dtype) - 1.0
-
-
-def _strengths(x: Tensor) -> Tensor:
-    """Squared singular values, falling."""
-    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
-    return torch.linalg.eigvalsh(gram.double()).flip(0)
+def _largest(x: Tensor, generator: torch.Generator) -> float:
+    """Largest squared singular value, by power iteration on a few vectors."""
+    v = torch.randn(x.shape[1], 4, generator=generator, dtype=x.dtype)
+    for _ in range(POWER_STEPS):
+        v = torch.linalg.qr(x.T @ (x @ v))[0]
+    return float(torch.linalg.svdvals(x @ v)[0].double().square())

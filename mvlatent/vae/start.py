@@ -14,7 +14,7 @@ from mvlatent.vae.rank import private_rank, shared_rank
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.view_part import ViewPart
 
-__all__ = ["STARTS", "shared_scores", "spectral_start", "start_experts", "start_view"]
+__all__ = ["STARTS", "dense_rows", "shared_scores", "spectral_start", "start_experts", "start_view"]
 
 STARTS = ("gcca", "svd", "random")
 EFFECT_SWEEPS = 2
@@ -115,7 +115,7 @@ def spectral_start(
         ``"auto"`` switches off the shared factors that `shared_rank` does not count (generalized
         CCA only), ``"full"`` keeps all.
     """
-    everyone, cohort = cohort, _some(cohort)
+    everyone, cohort = cohort, dense_rows(cohort)
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
     n_components = k + max(view.n_private for view in vae.design.views)
@@ -145,7 +145,7 @@ def start_experts(vae: StructuredVAE) -> None:
             part.expert.start()
 
 
-def _some(cohort: Cohort) -> Cohort:
+def dense_rows(cohort: Cohort) -> Cohort:
     """The cohort, dense; of a large one with sparse views, rows spread over it evenly."""
     wide = [v.x.shape[1] for v in cohort.views.values() if isinstance(v.x, SparseRows)]
     most = min(MAX_ROWS, MAX_ELEMENTS // max(wide)) if wide else len(cohort)
