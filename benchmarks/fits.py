@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
+from _memory import peak
 
 ROOT = Path(__file__).parents[1]
 RESULT = Path(__file__).parent / "results" / "fits.md"
@@ -50,15 +51,6 @@ class Case(NamedTuple):
 
 
 # -- the child: this file as a script of its own, with one or the other code on its path -----------
-
-
-def peak() -> float:
-    """Return the high-water mark of this process, bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss would count the parent's pages at the fork
-        (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]
-        return 1024.0 * int(line.split()[1])
-    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def arrays_to_mudata(arrays: dict[str, np.ndarray]) -> Any:

@@ -8,7 +8,6 @@ and measures the peak memory in a fresh process. Writes ``results/speed.md``.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyro
 import torch
+from _memory import peak
 from _plain_loop import PlainLoop
 
 from mvlatent.data.cohort import Cohort, CohortView, Group
@@ -143,15 +143,6 @@ def time_size(n_features: int, n_epochs: int, *, rotated: bool) -> list[str]:
             f"{cpu / reference[1]:.2f} |"
         )
     return rows
-
-
-def peak() -> float:
-    """Return the high-water mark of this process, bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss would count the parent's pages at the fork
-        (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]
-        return 1024.0 * int(line.split()[1])
-    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def measure_memory(file: str) -> None:
