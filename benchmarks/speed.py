@@ -76,11 +76,11 @@ def build(cohort: Cohort) -> StructuredVAE:
 
 
 def our_epoch(cohort: Cohort, vae: StructuredVAE) -> Callable[[], object]:
-    """Return one epoch of our loop as `mvlatent.fitting.loop.fit` runs it."""
+    """Return one epoch of `mvlatent.fitting.loop.fit`, without the row of history that follows."""
     from lightning.fabric import Fabric
 
     fabric = Fabric(accelerator="cpu", devices=1)
-    run = _Run(fabric, Objective(vae), Plan(max_epochs=1_000), len(cohort))
+    run = _Run(fabric, Objective(vae), Plan(max_epochs=1_000))
     rng = torch.Generator().manual_seed(0)
     return lambda: run.epoch(cohort, 0, rng)
 
