@@ -93,8 +93,8 @@ def _other_head(
     model: Any, test: Any, times: np.ndarray, kinds: tuple[str, ...], without: str | None = None
 ) -> Prediction:
     """Read another head on the same posterior, of blocks of these kinds."""
-    from mvlatent.reading.blocks import head_blocks
-    from mvlatent.reading.outcome import fit_outcome
+    from mvlatent.heads.blocks import head_blocks
+    from mvlatent.heads.reported import fit_outcome
 
     trained = model.trained
     latents = model.latents(test)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import SurvivalData
-from mvlatent.outcomes import SURVIVAL, BlockHead, CauseHeads, fit_head
+from mvlatent.heads import BlockHead, CauseHeads, fit_head
+from mvlatent.outcomes import SURVIVAL
 from mvlatent.outcomes.discrete import periods_at_risk
 from mvlatent.outcomes.intervals import observed_overlap
 from mvlatent.specs import Survival

@@ -36,7 +36,8 @@ from _rows import Rows
 
 import mvlatent as mv
 from mvlatent.data.cohort import SurvivalData
-from mvlatent.outcomes import BlockHead, Cox
+from mvlatent.heads import BlockHead
+from mvlatent.outcomes import Cox
 from mvlatent.sim import ViewSpec
 from mvlatent.tl import bootstrap_difference, bootstrap_interval, concordance
 

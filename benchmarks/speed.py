@@ -24,9 +24,9 @@ from _plain_loop import PlainLoop
 from mvlatent.data.cohort import Cohort, CohortView, Group
 from mvlatent.fitting.loop import _Run
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.start.spectral import spectral_start
 from mvlatent.objectives.objective import Objective
 from mvlatent.vae.basis import fit_bases, rotate
-from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 N, N_SITES, N_SHARED, N_PRIVATE = 400, 30, 16, 8

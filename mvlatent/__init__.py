@@ -21,10 +21,10 @@ _PLACES = {
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
     "fit": "mvlatent.model",
-    "Imputation": "mvlatent.reader",
+    "Imputation": "mvlatent.methods.views",
     "Posterior": "mvlatent.posterior",
-    "SurvivalCurves": "mvlatent.reader",
-    "TargetPrediction": "mvlatent.reader",
+    "SurvivalCurves": "mvlatent.methods.views",
+    "TargetPrediction": "mvlatent.methods.views",
 }
 _FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
@@ -49,9 +49,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
+    from mvlatent.methods.views import Imputation, SurvivalCurves, TargetPrediction
     from mvlatent.model import MVLatent, fit
     from mvlatent.posterior import Posterior
-    from mvlatent.reader import Imputation, SurvivalCurves, TargetPrediction
     from mvlatent.specs import Labels, Survival, Target, View
 
 

@@ -15,9 +15,9 @@ from mvlatent import __version__
 from mvlatent.data.preparation import Preparation
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.trained import Options, Trained
+from mvlatent.heads.reported import Reported
 from mvlatent.heads.view_head import ViewHeads
-from mvlatent.reading.outcome import Reported
-from mvlatent.trained import Options, Trained
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE

@@ -1,4 +1,4 @@
-"""`MVLatent`: set up, fit, save, load; what is read from it is in `mvlatent.reader`."""
+"""`MVLatent`: set up, fit, save, load; what is read from it is in `mvlatent.methods.views`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mvlatent.data.register import (
 )
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.train import train
+from mvlatent.fitting.trained import Options, Trained
+from mvlatent.heads.blocks import BLOCK_KINDS
+from mvlatent.heads.choice import AUTO
 from mvlatent.io import load_trained, save_trained
-from mvlatent.prognosis import Prognosis
-from mvlatent.reader import Reader
-from mvlatent.reading.blocks import BLOCK_KINDS
-from mvlatent.reading.choice import AUTO
+from mvlatent.methods.prognosis import Prognosis
+from mvlatent.methods.views import Reader
 from mvlatent.reading.summary import summarise
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival, Target, View
-from mvlatent.trained import Options, Trained
-from mvlatent.training import train
-from mvlatent.typed_outcomes import as_outcomes
+from mvlatent.specs.typed import as_outcomes
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
@@ -109,7 +109,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         Dimensions of z and of each private latent, of which ``rank="auto"`` leaves on those that
         the data support (see `summary`).
     **options
-        As in `mvlatent.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
+        As in `mvlatent.fitting.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
         ``rank``, ``sweeps``, ``rho``, ``likelihood_power``, ``head_blocks``, ``n_hidden``,
         ``prior``, ``n_components``, ``loadings``, ``objectives``, ``top_down``,
         ``stop_gradient``.

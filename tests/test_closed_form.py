@@ -6,9 +6,9 @@ import torch
 
 import mvlatent as mv
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.train import closed_form
+from mvlatent.fitting.trained import Options
 from mvlatent.objectives.terms import as_terms
-from mvlatent.trained import Options
-from mvlatent.training import closed_form
 
 TERMS = as_terms({"cross_view": 1.0})
 NONE = as_terms({"cross_view": 0.0, "alignment": 0.0})
@@ -58,7 +58,7 @@ def test_what_is_learnt_by_gradients_has_none(options, plan):
 def counted(monkeypatch):
     """How often each way of fitting was taken."""
     calls = {"climb": 0, "fit": 0}
-    from mvlatent import training
+    from mvlatent.fitting import train as training
 
     def count(name):
         own = getattr(training, name)
@@ -111,7 +111,7 @@ def test_the_state_of_random_numbers_is_left_as_it_was(small_fit, fitted_mdata):
 
 def test_validation_patients_are_not_fitted_to(small_fit, fitted_mdata, small_cohort):
     """Their values say nothing of z, rank or loadings."""
-    from mvlatent.training import _validation_rows
+    from mvlatent.fitting.train import _validation_rows
 
     rows = _validation_rows(fitted_mdata.n_obs, 0.25, 0)
     changed = small_cohort()

@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "modules", [["tl/stability.py", "pl/stability.py"], ["."]], ids=["one first", "all"]
+    "modules",
+    [["tl/_latent/stability.py", "pl/_latent/stability.py"], ["."]],
+    ids=["one first", "all"],
 )
 def test_examples_run_in_one_session(modules):
     """A module may have the name of its function, which pytest must not put it in place of."""

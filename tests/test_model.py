@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mvlatent as mv
-from mvlatent import training as trained_module
+from mvlatent.fitting import train as trained_module
 
 VIEWS = ["rna", "mut", "img"]
 TIMES = [1.0, 10.0, 40.0]

@@ -122,7 +122,7 @@ def test_the_outcome_that_is_asked_for_is_scored(many_outcomes, monkeypatch, typ
 
 def test_folds_are_stratified_by_the_events_of_the_outcome(many_outcomes, monkeypatch):
     mdata, seen = many_outcomes(n=90), []
-    module = import_module("mvlatent.study.path")
+    module = import_module("mvlatent.study._path")
     monkeypatch.setattr(module, "_one_fold", lambda m, fold, *rest: seen.append(fold) or [])
     monkeypatch.setattr(module, "_summary", lambda scores: scores)
     pairs = {"OS": ("survival_months", "event"), "PFI": ("pfi_months", "pfi_event")}

@@ -11,8 +11,8 @@ import torch
 
 import mvlatent as mv
 from mvlatent import cli
+from mvlatent.heads.choice import EVERY, SHARED_ONLY, InnerFolds
 from mvlatent.io import load_trained
-from mvlatent.reading.choice import EVERY, SHARED_ONLY, InnerFolds
 from mvlatent.study import OutOfFold
 
 TIMES = [5.0, 20.0]
@@ -554,7 +554,7 @@ def test_command_line(patients, tmp_path, capsys, monkeypatch):
     # what inner folds say is tested elsewhere
     sets = [SHARED_ONLY, EVERY, tuple(kind for kind in EVERY if kind != "technical")]
     found = InnerFolds(dict.fromkeys(sets, 0.5), dict.fromkeys(sets, 1.5))
-    monkeypatch.setattr("mvlatent.reading.outcome.judge_blocks", lambda *_, **__: found)
+    monkeypatch.setattr("mvlatent.heads.reported.judge_blocks", lambda *_, **__: found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patients.write(tmp_path / "c.h5mu")

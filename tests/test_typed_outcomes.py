@@ -9,7 +9,7 @@ import pytest
 import mvlatent as mv
 from mvlatent import cli
 from mvlatent.specs import Roles
-from mvlatent.typed_outcomes import as_outcomes
+from mvlatent.specs.typed import as_outcomes
 
 OS = mv.Survival("survival_months", "event", name="OS")
 

@@ -1,5 +1,5 @@
 """Cohorts to try things on."""
 
-from mvlatent.datasets.simulated import demo
+from mvlatent.datasets._simulated import demo
 
 __all__ = ["demo"]

@@ -14,6 +14,7 @@ from mvlatent.fitting.honest import Choice, choose, folds_of, leading
 from mvlatent.fitting.private import shrunk
 from mvlatent.fitting.shared import Groups, Latent, SharedModel, canonical_scores
 from mvlatent.fitting.sites import centred_within, learn_effects
+from mvlatent.fitting.start.spectral import dense_rows
 from mvlatent.fitting.surfaces import (
     MIN_NOISE,
     MIN_NOISE_DISCRETE,
@@ -24,7 +25,6 @@ from mvlatent.fitting.surfaces import (
 )
 from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.likelihoods import LIKELIHOODS
-from mvlatent.vae.start import dense_rows
 
 __all__ = ["Climbed", "climb"]
 

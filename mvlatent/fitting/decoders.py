@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mvlatent.fitting.climb import Climbed
 from mvlatent.fitting.sites import centred_within
+from mvlatent.fitting.start.spectral import start_view
 from mvlatent.fitting.surfaces import filled_surface
-from mvlatent.vae.start import start_view
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["start_decoders"]

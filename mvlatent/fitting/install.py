@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.climb import Climbed
+from mvlatent.fitting.start.rank import private_rank
 from mvlatent.fitting.surfaces import spread_rows
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import ViewDesign
 from mvlatent.vae.likelihoods import Normal
-from mvlatent.vae.rank import private_rank
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.surface_expert import SurfaceExpert
 from mvlatent.vae.view_part import ViewPart

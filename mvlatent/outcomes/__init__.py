@@ -1,43 +1,36 @@
-"""Outcomes: one class pairs a likelihood with its prediction, and the reported head."""
+"""Outcomes: a kind owns its whole way, from what the user says to what is predicted."""
 
-from .causes import CauseHeads, Head, fit_head, head_from_state
-from .competing import Competing, CompetingTarget, cumulative_incidence
-from .continuous import Continuous
-from .cox import Cox
-from .discrete import DiscreteHazard
-from .head import BlockHead
-from .labels import LABELS, Categorical
-from .likelihood import Likelihood
-from .likelihoods import LIKELIHOODS, TARGETS, outcome_likelihood, outcome_target
-from .ordinal import Ordinal
-from .piecewise import PiecewiseExponential
-from .survival import SURVIVAL, survival_curves
-from .target import Curvature, Target
-from .weibull import Weibull
+from mvlatent.outcomes.competing import Competing, CompetingTarget, cumulative_incidence
+from mvlatent.outcomes.continuous import Continuous
+from mvlatent.outcomes.cox import Cox
+from mvlatent.outcomes.discrete import DiscreteHazard
+from mvlatent.outcomes.labels import LABELS, Categorical
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihoods import LIKELIHOODS, TARGETS, outcome_likelihood, outcome_target
+from mvlatent.outcomes.ordinal import Ordinal
+from mvlatent.outcomes.piecewise import PiecewiseExponential
+from mvlatent.outcomes.survival import SURVIVAL, survival_curves
+from mvlatent.outcomes.target import Curvature, Target
+from mvlatent.outcomes.weibull import Weibull
 
 __all__ = [
     "LABELS",
     "LIKELIHOODS",
     "SURVIVAL",
     "TARGETS",
-    "BlockHead",
     "Categorical",
-    "CauseHeads",
     "Competing",
     "CompetingTarget",
     "Continuous",
     "Cox",
     "Curvature",
     "DiscreteHazard",
-    "Head",
     "Likelihood",
     "Ordinal",
     "PiecewiseExponential",
     "Target",
     "Weibull",
     "cumulative_incidence",
-    "fit_head",
-    "head_from_state",
     "outcome_likelihood",
     "outcome_target",
     "survival_curves",

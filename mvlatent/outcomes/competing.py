@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.cox import Cox
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.piecewise import PiecewiseExponential
+from mvlatent.outcomes.target import LinearBaseline, Target
 from mvlatent.specs import Survival
-
-from .cox import Cox
-from .likelihood import Likelihood
-from .piecewise import PiecewiseExponential
-from .target import LinearBaseline, Target
 
 __all__ = ["HAZARDS", "Competing", "CompetingTarget", "cumulative_incidence"]
 

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.breslow import BreslowBaseline, breslow
+from mvlatent.outcomes.intervals import known_outcomes
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.partial import NEVER, efron_log_likelihood, partial_log_likelihood
+from mvlatent.outcomes.target import Curvature, ProfiledBaseline
 from mvlatent.specs import Survival
-
-from .breslow import BreslowBaseline, breslow
-from .intervals import known_outcomes
-from .likelihood import Likelihood
-from .partial import NEVER, efron_log_likelihood, partial_log_likelihood
-from .target import Curvature, ProfiledBaseline
 
 __all__ = ["BreslowBaseline", "Cox", "CoxTarget", "efron_log_likelihood"]
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import LabelData
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Labels
-
-from .likelihood import Likelihood
-from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
 

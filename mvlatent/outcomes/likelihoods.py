@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mvlatent.data.outcome_data import OutcomeData, TargetData
+from mvlatent.outcomes.continuous import Continuous
+from mvlatent.outcomes.labels import LABELS
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.ordinal import Ordinal
+from mvlatent.outcomes.survival import SURVIVAL
 from mvlatent.specs import Labels, OutcomeSpec
-
-from .continuous import Continuous
-from .labels import LABELS
-from .likelihood import Likelihood
-from .ordinal import Ordinal
-from .survival import SURVIVAL
 
 __all__ = ["LIKELIHOODS", "TARGETS", "outcome_likelihood", "outcome_target"]
 

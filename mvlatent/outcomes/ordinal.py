@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Target
-
-from .likelihood import Likelihood
-from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
 

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
-from mvlatent.specs import Survival
-
-from .intervals import (
+from mvlatent.outcomes.intervals import (
     by_stratum,
     event_cuts,
     interval_overlap,
@@ -21,8 +19,9 @@ from .intervals import (
     random_walk_precision,
     walk_log_prior,
 )
-from .likelihood import Likelihood
-from .target import Curvature, LinearBaseline, ProfiledBaseline
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.target import Curvature, LinearBaseline, ProfiledBaseline
+from mvlatent.specs import Survival
 
 __all__ = [
     "PiecewiseBaseline",

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
-
-from .breslow import BreslowBaseline
-from .competing import Competing
-from .cox import Cox
-from .discrete import DiscreteBaseline, DiscreteHazard
-from .likelihood import Likelihood
-from .piecewise import PiecewiseBaseline, PiecewiseExponential
-from .target import BaselineShape
-from .weibull import Weibull, WeibullBaseline
+from mvlatent.outcomes.breslow import BreslowBaseline
+from mvlatent.outcomes.competing import Competing
+from mvlatent.outcomes.cox import Cox
+from mvlatent.outcomes.discrete import DiscreteBaseline, DiscreteHazard
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.piecewise import PiecewiseBaseline, PiecewiseExponential
+from mvlatent.outcomes.target import BaselineShape
+from mvlatent.outcomes.weibull import Weibull, WeibullBaseline
 
 __all__ = [
     "BASELINES",

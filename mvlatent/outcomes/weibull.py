@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.intervals import known_outcomes
+from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.piecewise import bounded_exp
+from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Survival
-
-from .intervals import known_outcomes
-from .likelihood import Likelihood
-from .piecewise import bounded_exp
-from .target import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["Weibull", "WeibullBaseline", "WeibullTarget"]
 

@@ -12,7 +12,7 @@ from mvlatent.posterior import Latents
 from mvlatent.reading.impute import through
 
 if TYPE_CHECKING:
-    from mvlatent.trained import Trained
+    from mvlatent.fitting.trained import Trained
 
 __all__ = ["annotate", "outcome_columns", "unpredictable"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.preparation import Preparation
-from mvlatent.outcomes.head import BlockHead
+from mvlatent.heads.block_head import BlockHead
 
 __all__ = [
     "block_hazard_ratios",

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, SurvivalData
-from mvlatent.outcomes.causes import Head, fit_head
-from mvlatent.outcomes.head import BlockHead
+from mvlatent.heads.block_head import BlockHead
+from mvlatent.heads.causes import Head, fit_head
 from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.specs import Survival
 
@@ -35,7 +35,7 @@ def residual_scores(
     Parameters
     ----------
     blocks
-        Blocks of patients, as `mvlatent.reading.blocks.head_blocks` makes them.
+        Blocks of patients, as `mvlatent.heads.blocks.head_blocks` makes them.
     training
         Blocks of the patients the regression is learnt on; the same patients by default.
     """

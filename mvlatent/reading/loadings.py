@@ -11,7 +11,7 @@ import torch
 from scipy.stats import norm
 
 if TYPE_CHECKING:
-    from mvlatent.trained import Trained
+    from mvlatent.fitting.trained import Trained
 
 __all__ = ["Loadings", "active_factors", "credible_loadings"]
 

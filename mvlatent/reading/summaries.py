@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mvlatent.outcomes.causes import CauseHeads, Head
+from mvlatent.heads.causes import CauseHeads, Head
 from mvlatent.outcomes.target import LinearBaseline
 
 __all__ = [

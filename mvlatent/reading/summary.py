@@ -9,8 +9,8 @@ from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 
 if TYPE_CHECKING:
-    from mvlatent.reading.outcome import Reported
-    from mvlatent.trained import Options, Trained
+    from mvlatent.fitting.trained import Options, Trained
+    from mvlatent.heads.reported import Reported
 
 __all__ = ["summarise"]
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView, SurvivalData
-from mvlatent.outcomes.head import BlockHead
+from mvlatent.heads.block_head import BlockHead
+from mvlatent.heads.blocks import head_blocks, head_draws, trim
 from mvlatent.outcomes.survival import survival_curves
 from mvlatent.outcomes.target import BaselineShape
 from mvlatent.posterior import Latents
-from mvlatent.reading.blocks import head_blocks, head_draws, trim
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
 

@@ -1,34 +1,46 @@
 """Tools that judge latents, risks and survival curves: arrays and tables in, numbers out."""
 
+from mvlatent.tl._intervals.conformal import conformalize
+from mvlatent.tl._intervals.conformal_labels import ConformalLabels, conformal_labels
+from mvlatent.tl._intervals.conformal_survival import ConformalSurvival, conformal_survival
+from mvlatent.tl._intervals.coverage import coverage
+from mvlatent.tl._intervals.intervals import (
+    imputation_calibration,
+    interval_calibration,
+    latent_calibration,
+)
+from mvlatent.tl._latent.factors import (
+    DCI,
+    FactorMetrics,
+    dci,
+    factor_metrics,
+    mig,
+    modularity,
+    sap,
+)
+from mvlatent.tl._latent.recovery import block_recovery, disentanglement, leakage
+from mvlatent.tl._latent.retrieval import Retrieval, retrieval, view_retrieval
+from mvlatent.tl._latent.stability import Stability, stability
 from mvlatent.tl._model import latent_blocks, scaled_views
-from mvlatent.tl.auc import integrated_auc, time_dependent_auc
-from mvlatent.tl.brier import brier, integrated_brier
-from mvlatent.tl.calibration import DCalibration, d_calibration
-from mvlatent.tl.concordance import bootstrap_interval, concordance
-from mvlatent.tl.conformal import conformalize
-from mvlatent.tl.conformal_labels import ConformalLabels, conformal_labels
-from mvlatent.tl.conformal_survival import ConformalSurvival, conformal_survival
-from mvlatent.tl.coverage import coverage
-from mvlatent.tl.cross_view import cross_view
-from mvlatent.tl.factors import DCI, FactorMetrics, dci, factor_metrics, mig, modularity, sap
-from mvlatent.tl.horizon import HorizonCalibration, horizon_calibration
-from mvlatent.tl.intervals import imputation_calibration, interval_calibration, latent_calibration
-from mvlatent.tl.loglik import log_likelihood
-from mvlatent.tl.paired import PairedDifference, paired_difference
-from mvlatent.tl.recovery import block_recovery, disentanglement, leakage
-from mvlatent.tl.reliability import (
+from mvlatent.tl._outcomes.auc import integrated_auc, time_dependent_auc
+from mvlatent.tl._outcomes.brier import brier, integrated_brier
+from mvlatent.tl._outcomes.calibration import DCalibration, d_calibration
+from mvlatent.tl._outcomes.concordance import bootstrap_interval, concordance
+from mvlatent.tl._outcomes.horizon import HorizonCalibration, horizon_calibration
+from mvlatent.tl._outcomes.loglik import log_likelihood
+from mvlatent.tl._outcomes.paired import PairedDifference, paired_difference
+from mvlatent.tl._outcomes.reliability import (
     RiskCoverage,
     expected_calibration_error,
     reliability,
     risk_coverage,
 )
-from mvlatent.tl.resampling import Difference, Interval, bootstrap, bootstrap_difference
-from mvlatent.tl.retrieval import Retrieval, retrieval, view_retrieval
-from mvlatent.tl.separation import LeakageMatrix, leakage_matrix
-from mvlatent.tl.site import SiteAudit, site_audit
-from mvlatent.tl.stability import Stability, stability
-from mvlatent.tl.variance import variance_explained
-from mvlatent.tl.view_leakage import ViewLeakage, view_leakage
+from mvlatent.tl._outcomes.resampling import Difference, Interval, bootstrap, bootstrap_difference
+from mvlatent.tl._sites.separation import LeakageMatrix, leakage_matrix
+from mvlatent.tl._sites.site import SiteAudit, site_audit
+from mvlatent.tl._views.cross_view import cross_view
+from mvlatent.tl._views.variance import variance_explained
+from mvlatent.tl._views.view_leakage import ViewLeakage, view_leakage
 
 __all__ = [
     "DCI",

@@ -6,7 +6,8 @@ import importlib
 import pytest
 
 MODULES = (
-    *("specs", "outcome_specs", "typed_outcomes", "data.targets", "data.outcome_data"),
+    *(f"specs.{m}" for m in ("views", "outcomes", "roles", "typed")),
+    *("data.targets", "data.outcome_data"),
     *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling", "strata")),
 )
 

@@ -13,7 +13,7 @@ from mvlatent.fitting.climb import climb
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.honest import choose
 from mvlatent.fitting.install import plans_of
-from mvlatent.training import closed_form
+from mvlatent.fitting.train import closed_form
 
 
 def steps_of(history):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mvlatent import training
+from mvlatent.fitting import train as training
 from mvlatent.fitting.climb import climb
 from mvlatent.fitting.install import _beyond, plans_of
 from mvlatent.fitting.plan import Plan
-from mvlatent.trained import Options
+from mvlatent.fitting.trained import Options
 from mvlatent.vae.basis import rotate
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import SurvivalData
-from mvlatent.outcomes import cumulative_incidence, fit_head, outcome_likelihood, outcome_target
+from mvlatent.heads import fit_head
+from mvlatent.outcomes import cumulative_incidence, outcome_likelihood, outcome_target
 from mvlatent.outcomes.breslow import BreslowBaseline
 from mvlatent.outcomes.piecewise import PiecewiseBaseline
 from mvlatent.specs import Survival

@@ -11,14 +11,8 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import Cohort, SurvivalData
-from mvlatent.outcomes import (
-    SURVIVAL,
-    CauseHeads,
-    fit_head,
-    head_from_state,
-    outcome_likelihood,
-    outcome_target,
-)
+from mvlatent.heads import CauseHeads, fit_head, head_from_state
+from mvlatent.outcomes import SURVIVAL, outcome_likelihood, outcome_target
 from mvlatent.outcomes.training import TrainingHead
 from mvlatent.specs import STRATIFIED_KINDS, SURVIVAL_KINDS, Survival
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import mvlatent as mv
+from mvlatent.fitting.trained import Options
 from mvlatent.posterior import Latents
 from mvlatent.reading.impute import predict_view
-from mvlatent.trained import Options
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.loadings import LOADINGS
 from mvlatent.vae.priors import PRIORS

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from mvlatent.heads.blocks import head_blocks, head_draws, pick
 from mvlatent.posterior import Latents
-from mvlatent.reading.blocks import head_blocks, head_draws, pick
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian, linear_view
 from mvlatent.reading.variance import variance_explained

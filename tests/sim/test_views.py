@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mvlatent import sim
-from mvlatent.sim.kinds import MEASURES
-from mvlatent.sim.spec import KINDS
+from mvlatent.sim._cohort.kinds import MEASURES
+from mvlatent.sim._cohort.spec import KINDS
 
 VIEWS = {"rna": 40, "cnv": 30, "img": 20}
 

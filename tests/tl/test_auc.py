@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mvlatent import sim, tl
-from mvlatent.tl._outcome import Censoring
+from mvlatent.tl._outcomes.outcome import Censoring
 
 
 def _outcome(n, seed, *, digits=None):

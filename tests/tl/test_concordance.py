@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvlatent import tl
-from mvlatent.tl._outcome import Censoring
+from mvlatent.tl._outcomes.outcome import Censoring
 
 
 def _outcome(n, seed, *, digits=None):

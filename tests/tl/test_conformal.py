@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mvlatent import tl
-from mvlatent.tl._outcome import Censoring
+from mvlatent.tl._outcomes.outcome import Censoring
 
 AT = np.linspace(0, 6, 120)
 LEVEL = 0.9

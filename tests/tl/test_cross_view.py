@@ -5,7 +5,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsRegressor
 
 from mvlatent import tl
-from mvlatent.tl._imputers import IMPUTERS, NeighbourImputer, PLSImputer, RidgeImputer
+from mvlatent.tl._views.imputers import IMPUTERS, NeighbourImputer, PLSImputer, RidgeImputer
 
 
 def _pair(n=150, p=20, q=12, k=2, noise=0.5, seed=0):

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from mvlatent import tl
-from mvlatent.tl._information import _bin, _entropy, information
+from mvlatent.tl._latent.information import _bin, _entropy, information
 
 
 def _factors(n=1000, k=3, seed=0):

@@ -6,7 +6,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mvlatent.tl.probes import (
+from mvlatent.tl._latent.probes import (
     PROBES,
     KernelProbe,
     RidgeProbe,

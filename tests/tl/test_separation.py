@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mvlatent import sim, tl
-from mvlatent.tl.probes import PROBES
+from mvlatent.tl._latent.probes import PROBES
 
 
 def _truth(n=500, seed=0):

@@ -11,12 +11,12 @@ from scipy.stats import halfcauchy
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.loop import COUNTED_ONCE, fit
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.start.refine import refine_start
+from mvlatent.fitting.start.rescale import rescale_latents
+from mvlatent.fitting.start.settle import settle_loadings
+from mvlatent.fitting.start.spectral import spectral_start
 from mvlatent.objectives.objective import Objective
 from mvlatent.vae.loadings import LOADINGS, SLAB, LogHalfCauchy
-from mvlatent.vae.refined_start import refine_start
-from mvlatent.vae.rescale import rescale_latents
-from mvlatent.vae.settle import settle_loadings
-from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 SITES = {"ard": {"loadings", "precision"}, "horseshoe": {"loadings", "local", "global"}}

@@ -11,12 +11,12 @@ from torch.distributions import Normal
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.loop import fit
 from mvlatent.fitting.plan import Plan
+from mvlatent.fitting.start.refine import MIN_PATIENTS, clusters_of, refine_start
+from mvlatent.fitting.start.rescale import rescale_latents
+from mvlatent.fitting.start.spectral import spectral_start
 from mvlatent.objectives.objective import Objective, _Half
 from mvlatent.posterior import Latents
 from mvlatent.vae.priors import PRIORS, Clusters, Flow
-from mvlatent.vae.refined_start import MIN_PATIENTS, clusters_of, refine_start
-from mvlatent.vae.rescale import rescale_latents
-from mvlatent.vae.start import spectral_start
 from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 K, N = 2, 5

@@ -1,0 +1,78 @@
+"""Refits of a reported head on the frozen posterior."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor
+
+from mvlatent.data.cohort import Cohort
+from mvlatent.heads.blocks import trim
+from mvlatent.heads.causes import CauseHeads, Head, fit_head
+from mvlatent.heads.held_out import HELD_OUT
+from mvlatent.heads.nuts import sample_head
+from mvlatent.heads.reported import Reported, learnt_slopes
+from mvlatent.specs import OutcomeSpec
+
+__all__ = ["METHODS", "refit"]
+
+METHODS = ("laplace", "nuts")
+
+
+def refit(
+    reported: Reported,
+    blocks: dict[str, Tensor],
+    cohort: Cohort,
+    spec: OutcomeSpec,
+    *,
+    method: str,
+    num_samples: int,
+    warmup: int,
+    seed: int,
+) -> None:
+    """Fit the heads of an outcome again, in place, on the blocks that they have.
+
+    What is learnt beside them, the last event time and the slopes of classes, is learnt again.
+
+    Parameters
+    ----------
+    reported
+        The heads, which name the blocks, and the prior probability that a block has no effect: it
+        is for ``"laplace"``; the sampler has all on.
+    blocks
+        Blocks of the patients, (n, p_b).
+    cohort
+        The patients, with their outcome.
+    spec
+        The outcome, of any kind.
+    method
+        ``"laplace"`` or ``"nuts"``.
+    num_samples, warmup, seed
+        Of the sampler.
+
+    Raises
+    ------
+    ValueError
+        If the patients have no such outcome.
+    """
+    outcome = HELD_OUT[spec.role](cohort, spec)
+    full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
+    sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
+
+    def again(features: dict[str, Tensor], off: float) -> Head:
+        target = outcome.target()
+        if method == "laplace":
+            return fit_head(features, target, off=off)
+        head = fit_head(features, target)
+        if isinstance(head, CauseHeads):
+            pairs = zip(head.heads, target.causes, strict=True)
+            return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
+        return sampled(head, features, target)
+
+    same = list(full) == list(alone)
+    reported.shared_only = again(alone, 0.0)
+    reported.full = reported.shared_only if same else again(full, reported.off)
+    reported.horizon = outcome.horizon
+    reported.slopes = learnt_slopes(
+        full | alone, outcome, tuple(full), reported.full, reported.shared_only
+    )

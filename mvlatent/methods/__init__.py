@@ -1,0 +1,1 @@
+"""The public methods of `mvlatent.MVLatent`, a file a subject."""

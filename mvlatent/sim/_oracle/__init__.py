@@ -1,0 +1,1 @@
+"""What the truth allows: posteriors, predictions and ceilings."""

@@ -1,0 +1,101 @@
+"""What the user says of a view: its likelihood, and how its values are read."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+
+from mvlatent.specs.outcomes import check_choice
+
+__all__ = ["COUNTS", "LIKELIHOODS", "NOISES", "OFFSETS", "SCALINGS", "UNSCALED", "View"]
+
+LIKELIHOODS: tuple[str, ...] = (
+    "normal",
+    "studentt",
+    "beta",
+    "nb",
+    "zinb",
+    "poisson",
+    "bernoulli",
+    "ordinal",
+    "categorical",
+)
+COUNTS: tuple[str, ...] = ("nb", "zinb", "poisson")
+UNSCALED: tuple[str, ...] = ("beta", *COUNTS, "bernoulli", "ordinal", "categorical")
+OFFSETS: tuple[str, ...] = ("library", "burden", "none")
+SCALINGS: tuple[str, ...] = ("rank_normal", "zscore", "log1p", "none")
+NOISES: tuple[str, ...] = ("feature", "view")
+
+
+@dataclass(frozen=True)
+class View:
+    """How one modality is modelled.
+
+    Parameters
+    ----------
+    likelihood
+        Distribution of a feature: one of `LIKELIHOODS`. ``"normal"`` and ``"studentt"`` are for
+        continuous values, ``"beta"`` for shares such as methylation, ``"nb"``, ``"zinb"`` and
+        ``"poisson"`` for counts, ``"bernoulli"`` for zeros and ones, ``"ordinal"`` for levels such
+        as copy number -2..2, ``"categorical"`` for levels without an order. ``None`` is guessed
+        from the values when the view is set up.
+    scaling
+        Transform learnt on the training rows: one of `SCALINGS`. ``None`` takes the likelihood's
+        own: ``"rank_normal"`` for normal and Student's t, ``"none"`` for the rest (all they allow).
+    layer
+        Layer of the modality that holds the values; ``None`` is ``X``.
+    noise
+        ``"feature"`` gives each feature its own noise (scale, dispersion or precision), ``"view"``
+        one to the whole view. ``None`` is ``"feature"``.
+    offset
+        What is known of a patient beforehand: ``"library"``, the log library size (only
+        counts, their default), ``"burden"``, the log number of ones (only Bernoulli, e.g. tumour
+        mutational burden, else the first factor is burden), or ``"none"``.
+
+    Raises
+    ------
+    ValueError
+        If a name is not one of the choices, or scaling or offset do not suit the likelihood.
+
+    Examples
+    --------
+    >>> View("normal").scaling
+    'rank_normal'
+    >>> View("nb").scaling, View("nb").offset
+    ('none', 'library')
+    """
+
+    likelihood: str | None = "normal"
+    _: KW_ONLY
+    scaling: str | None = None
+    layer: str | None = None
+    noise: str | None = None
+    offset: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names and fill in the likelihood's defaults."""
+        if self.noise is not None:
+            check_choice("noise", self.noise, NOISES)
+        if self.scaling is not None:
+            check_choice("scaling", self.scaling, SCALINGS)
+        if self.offset is not None:
+            check_choice("offset", self.offset, OFFSETS)
+        if self.likelihood is None:
+            return
+        check_choice("likelihood", self.likelihood, LIKELIHOODS)
+        unscaled, counts = self.likelihood in UNSCALED, self.likelihood in COUNTS
+        if self.scaling is None:
+            object.__setattr__(self, "scaling", "none" if unscaled else "rank_normal")
+        if self.noise is None:
+            object.__setattr__(self, "noise", "feature")
+        if self.offset is None:
+            object.__setattr__(self, "offset", "library" if counts else "none")
+        if unscaled and self.scaling != "none":
+            raise ValueError(
+                f"a {self.likelihood} view cannot be scaled: scaling={self.scaling!r}."
+            )
+        if self.offset == "library" and not counts:
+            raise ValueError(
+                f"offset='library' is for counts ({', '.join(COUNTS)}), not {self.likelihood!r}."
+            )
+        if self.offset == "burden" and self.likelihood != "bernoulli":
+            raise ValueError(f"offset='burden' is for 'bernoulli', not {self.likelihood!r}.")

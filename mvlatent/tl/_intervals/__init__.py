@@ -1,0 +1,1 @@
+"""Whether intervals hold what they promise, and intervals that do."""

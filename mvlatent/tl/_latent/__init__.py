@@ -1,0 +1,1 @@
+"""What a latent space holds, and whether it comes back."""

@@ -1,0 +1,1 @@
+"""What predictions of outcomes are worth."""

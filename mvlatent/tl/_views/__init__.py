@@ -1,0 +1,1 @@
+"""What views say of one another."""
