@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from _markdown import number, table
 from _view_arms import NAMES
 
 __all__ = ["markdown"]
@@ -34,15 +35,6 @@ def markdown(rows: pd.DataFrame, remarks: Sequence[str]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _lines(header: Sequence[str], body: Iterable[Sequence[str]], n_left: int = 1) -> list[str]:
-    rule = ["---"] * n_left + ["---:"] * (len(header) - n_left)
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)]
-
-
-def _shown(value: float, digits: int = 3) -> str:
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
-
-
 def _by_way(rows: pd.DataFrame, score: str) -> pd.DataFrame:
     """Mean over folds: a row a cohort, view and set of given views, a column an arm."""
     index = ["cohort", "view", "label", "given"]
@@ -57,29 +49,29 @@ def _means(rows: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     for arm in arms:
         cells = [NAMES[arm]]
         for label in ("all", "one"):
-            for score, table in tables.items():
-                part = table[table.index.get_level_values("label") == label]
+            for score, ways in tables.items():
+                part = ways[ways.index.get_level_values("label") == label]
                 part = part.dropna(subset=[arm, *([RIDGE] if RIDGE in part else [])])
-                cells.append(_shown(part[arm].mean()))
+                cells.append(number(part[arm].mean()))
                 if score == "spearman" and RIDGE in part:
-                    cells.append(_shown(part[arm].mean() / part[RIDGE].mean()))
-        body.append([*cells, _shown(seconds[arm], 1)])
+                    cells.append(number(part[arm].mean() / part[RIDGE].mean()))
+        body.append([*cells, number(seconds[arm], ".1f")])
     header = ["arm"]
     for words in ("given all", "given one"):
         share = [f"share of ridge, {words}"] if RIDGE in arms else []
         header += [f"Spearman, {words}", *share, f"R², {words}"]
-    return _lines([*header, "CPU s a fold"], body)
+    return table([*header, "CPU s a fold"], body)
 
 
 def _scores(rows: pd.DataFrame, arms: Sequence[str], score: str) -> list[str]:
     """Lines of a score: given all others, then given each."""
-    table = _by_way(rows, score)
+    ways = _by_way(rows, score)
     body = []
-    for key, found in table.iterrows():
+    for key, found in ways.iterrows():
         cohort, view, label, given = key
         if label not in ("all", "one"):
             continue
-        cells = [_shown(found.get(arm, np.nan)) for arm in arms]
+        cells = [number(found.get(arm, np.nan)) for arm in arms]
         part = rows[(rows["cohort"] == cohort) & (rows["view"] == view) & (rows["label"] == "all")]
         gains = [""] * 2
         if label == "all" and score == "spearman":
@@ -88,7 +80,7 @@ def _scores(rows: pd.DataFrame, arms: Sequence[str], score: str) -> list[str]:
         body.append([cohort.upper(), view, said, *cells, *(gains if score == "spearman" else [])])
     header = ["cohort", "view", "given", *(NAMES[arm] for arm in arms)]
     gains = [f"{NAMES[OURS]} − {NAMES[other]}" for other in (RIDGE, "start")]
-    return _lines([*header, *(gains if score == "spearman" else [])], body, 3)
+    return table([*header, *(gains if score == "spearman" else [])], body, n_left=3)
 
 
 def _difference(part: pd.DataFrame, arm: str, other: str) -> str:
@@ -126,10 +118,10 @@ def _bands(rows: pd.DataFrame) -> list[str]:
     body = []
     for key in keys.itertuples(index=False):
         found = [tables[score].loc[tuple(key)] for score in tables]
-        cells = [_shown(v) for values in found for v in values]
+        cells = [number(v) for values in found for v in values]
         body.append([key.cohort.upper(), key.view, NAMES[key.arm], *cells])
     heads = [f"{score}, {label}" for score in tables for label in LABELS]
-    return _lines(["cohort", "view", "arm", *heads], body, 3)
+    return table(["cohort", "view", "arm", *heads], body, n_left=3)
 
 
 def _places(rows: pd.DataFrame):  # type: ignore[no-untyped-def]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from _baselines import Prediction
+from _fit import fit_ours
 from _folds import BATCH, SURVIVAL, Fold
 
 __all__ = ["LATENT_BLOCKS", "ours"]
@@ -38,20 +39,17 @@ def ours(
     options
         Options of `mvlatent.fit` that differ from its defaults.
     """
-    from mvlatent import model as api  # a slow import, which is not the fit's time
-
+    model, fitting = fit_ours(
+        fold.train_mdata,
+        views=fold.roles.views,
+        batch=BATCH,
+        clinical=fold.roles.clinical,
+        survival=SURVIVAL,
+        **(options or {}),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sites of the test fold that training lacks
-        start = clock.process_time()
-        model = api.fit(
-            fold.train_mdata,
-            views=fold.roles.views,
-            batch=BATCH,
-            clinical=fold.roles.clinical,
-            survival=SURVIVAL,
-            **{"progress": False, "seed": 0, **(options or {})},
-        )
-        fitting, test = clock.process_time() - start, fold.test_mdata
+        test = fold.test_mdata
         readings: dict[str, Callable[[], Prediction]] = {
             "ours": lambda: _read(model, test, times),
             "ours_z": lambda: _read(model, test, times, "shared"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from _baselines import Prediction
+from _markdown import write
 
 __all__ = ["OutOfFold", "Results", "time_grid"]
 
@@ -69,7 +69,7 @@ class Results:
             raise ValueError(
                 f"{folder} holds results with {old}, not {settings}; give another --out"
             )
-        _write(path, json.dumps(settings, indent=1) + "\n")
+        write(path, json.dumps(settings, indent=1) + "\n")
 
     def _path(self, cohort: str, fold: int, arm: str) -> Path:
         return self.folder / cohort / f"fold{fold}" / f"{arm}.csv"
@@ -84,7 +84,7 @@ class Results:
 
     def save_outcomes(self, cohort: str, table: pd.DataFrame) -> None:
         """Keep fold, time and event of the patients."""
-        _write(self.folder / cohort / "outcomes.csv", table.to_csv())
+        write(self.folder / cohort / "outcomes.csv", table.to_csv())
 
     def outcomes(self, cohort: str) -> pd.DataFrame:
         """Fold, time and event of the patients."""
@@ -115,7 +115,7 @@ class Results:
         table = pd.DataFrame(columns, index=test.index)
         if not np.isfinite(table.to_numpy()).all():
             raise ValueError(f"{arm} predicts values that are not finite")
-        _write(self._path(cohort, fold, arm), table.to_csv(float_format="%.7g"))
+        write(self._path(cohort, fold, arm), table.to_csv(float_format="%.7g"))
 
     def load(self, cohort: str, fold: int, arm: str) -> OutOfFold:
         """Read a prediction."""
@@ -124,11 +124,3 @@ class Results:
         curves = table.loc[:, [c.startswith(GRID) for c in table.columns]].T
         curves.index = [float(c.removeprefix(GRID)) for c in curves.index]
         return OutOfFold(table["risk"], table["own"], curves, float(table["seconds"].iloc[0]))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write at once or not at all, so that a run that is stopped leaves no half table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.part")
-    scratch.write_text(text)
-    scratch.replace(path)

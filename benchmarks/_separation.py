@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _fit import Fit, fit_ours
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -25,7 +24,7 @@ __all__ = [
     "arrays",
     "coverage_of_z",
     "cross_view",
-    "fit_ours",
+    "fit_cell",
     "judge",
     "posterior_of_z",
 ]
@@ -84,16 +83,10 @@ def arrays(truth: sim.Truth) -> dict[str, np.ndarray]:
     return out
 
 
-def fit_ours(mdata: MuData, seed: int, **options: Any) -> tuple[Any, float]:
-    """Fit with default settings but the views' names and the site; the model and CPU seconds."""
-    from mvlatent import model as api
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        begun = time.process_time()
-        views = dict.fromkeys(mdata.mod, "normal")
-        model = api.fit(mdata, views=views, batch="site", seed=seed, progress=False, **options)
-    return model, time.process_time() - begun
+def fit_cell(cell: Cell, **options: Any) -> Fit:
+    """Fit with default settings but the views' likelihood and the site."""
+    views = dict.fromkeys(cell.mdata.mod, "normal")
+    return fit_ours(cell.mdata, seed=cell.seed, views=views, batch="site", **options)
 
 
 def judge(blocks: Mapping[str, np.ndarray], cell: Cell) -> dict[str, float]:

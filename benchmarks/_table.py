@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from _markdown import number, table
 from _results import Results
 from _scores import SCORES, calibration, fold_scores
 
@@ -79,12 +80,7 @@ def _signed(difference: PairedDifference | None, *, bound: bool = False, digits:
 
 
 def _scored(means: pd.Series) -> list[str]:
-    return [f"{means[score]:.3f}" for score in SCORES[:-1]]
-
-
-def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
+    return [number(means[score]) for score in SCORES[:-1]]
 
 
 def cohort_table(results: Results, scores: pd.DataFrame, cohort: str) -> list[str]:
@@ -104,7 +100,7 @@ def cohort_table(results: Results, scores: pd.DataFrame, cohort: str) -> list[st
         ]
         rows.append([name, *_scored(m), p_value, *differences, f"{m['seconds']:.1f}"])
     heads = [f"ΔC to {name_of(r)}" for r in RIDGES]
-    return _lines(["arm", *SCORED, "D-cal p", *heads, "seconds"], rows)
+    return table(["arm", *SCORED, "D-cal p", *heads, "seconds"], rows)
 
 
 def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]) -> list[str]:
@@ -129,7 +125,7 @@ def overall_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str]
         seconds = f"{m['seconds']:.1f}"
         rows.append([name_of(arm), *_scored(m), f"{off} of {len(cohorts)}", *differences, seconds])
     heads = [f"ΔC to {name_of(r)} (one-sided 90 % bound)" for r in RIDGES]
-    return _lines(["arm", *SCORED, "D-cal p < .05", *heads, "seconds"], rows)
+    return table(["arm", *SCORED, "D-cal p < .05", *heads, "seconds"], rows)
 
 
 def opponents(arms: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -155,7 +151,7 @@ def paired_table(results: Results, scores: pd.DataFrame, cohorts: Sequence[str])
                 for score, digits in (("c", 3), ("ibs", 4), ("loglik", 3))
             ]  # fmt: skip
             rows.append([f"{name_of(arm)} − {name_of(other)}", cohort.upper(), *found])
-    return _lines(["arms", "cohort", "ΔC", "ΔIBS (less is better)", "Δlog-lik"], rows)
+    return table(["arms", "cohort", "ΔC", "ΔIBS (less is better)", "Δlog-lik"], rows)
 
 
 def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str]) -> str:
@@ -168,9 +164,9 @@ def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str
     if len(scores) and list(opponents(scores["arm"].unique())):
         lines += ["## Pair by pair", "", *paired_table(results, scores, cohorts), ""]
     for cohort in cohorts:
-        table = results.outcomes(cohort)
-        events, folds = int(table["event"].sum()), table["fold"].nunique()
-        lines += [f"## {cohort.upper()}: {len(table)} patients, {events} events, {folds} folds", ""]
+        known = results.outcomes(cohort)
+        events, folds = int(known["event"].sum()), known["fold"].nunique()
+        lines += [f"## {cohort.upper()}: {len(known)} patients, {events} events, {folds} folds", ""]
         if len(scores) and (scores["cohort"] == cohort).any():
             lines += [*cohort_table(results, scores, cohort), ""]
     lines += [f"- {name_of(arm)}: {remark}" for arm, remark in remarks.items()]
@@ -179,7 +175,7 @@ def markdown(results: Results, cohorts: Sequence[str], remarks: Mapping[str, str
 
 def mean_c(results: Results, cohort: str, fold: int, arm: str) -> float:
     """Harrell's C of one arm on one fold."""
-    table = results.outcomes(cohort)
-    test = table[table["fold"] == fold]
+    known = results.outcomes(cohort)
+    test = known[known["fold"] == fold]
     risk = results.load(cohort, fold, arm).risk.loc[test.index]
     return float(np.asarray(concordance(test["time"], test["event"], risk)))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _baselines import NotInstalled
+from _fit import fit_ours
 from _held_out import LEVEL, HeldOut, Task, has
 from _peers import mofa_run
 
@@ -32,14 +33,6 @@ class Guess(NamedTuple):
     upper: np.ndarray | None = None
 
 
-def _fit(fold: HeldOut, **options: Any) -> Any:
-    from mvlatent import model as api
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return api.fit(fold.train_mdata, batch=fold.batch, seed=0, progress=False, **options)
-
-
 def _imputed(model: Any, fold: HeldOut, task: Task, **options: Any) -> Any:
     """Imputed values of the rows of a task in scaled units: a table, or tables with bounds."""
     with warnings.catch_warnings():
@@ -51,7 +44,7 @@ def _imputed(model: Any, fold: HeldOut, task: Task, **options: Any) -> Any:
 
 def ours(fold: HeldOut) -> Iterator[Guess]:
     """Ours in default settings, with intervals; and what of it goes through z alone."""
-    model, names = _fit(fold), fold.test_mdata.obs_names
+    model, names = fit_ours(fold.train_mdata, batch=fold.batch).model, fold.test_mdata.obs_names
     for view in fold.continuous:
         for task in fold.tasks(view, BANDS):
             rows = names[task.rows]
@@ -65,7 +58,8 @@ def ours(fold: HeldOut) -> Iterator[Guess]:
 
 def start(fold: HeldOut) -> Iterator[Guess]:
     """Ours before its first epoch."""
-    model, names = _fit(fold, max_epochs=0), fold.test_mdata.obs_names
+    model = fit_ours(fold.train_mdata, batch=fold.batch, max_epochs=0).model
+    names = fold.test_mdata.obs_names
     for view in fold.continuous:
         for task in fold.tasks(view, POINT):
             found = _imputed(model, fold, task)

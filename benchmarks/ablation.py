@@ -7,15 +7,15 @@ table is ``results/ablation/table.md``.
 
 from __future__ import annotations
 
-import argparse
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
+from _arguments import choice, parse, parser
+from _markdown import number, publish, row, table
 from _rows import Rows
-from _separation import CELLS, Cell, coverage_of_z, cross_view, fit_ours, judge, posterior_of_z
+from _separation import CELLS, Cell, coverage_of_z, cross_view, fit_cell, judge, posterior_of_z
 
 FOLDER = Path(__file__).parent / "results" / "ablation"
 KEY = ["cell", "seed", "variant"]
@@ -70,7 +70,7 @@ COLUMNS = {
 
 def read(cell: Cell, options: dict[str, Any]) -> dict[str, float]:
     """Fit a variant and judge it."""
-    model, seconds = fit_ours(cell.mdata, cell.seed, **options)
+    model, seconds = fit_cell(cell, **options)
     blocks = {"shared": model.transform()}
     for name in cell.mdata.mod:
         blocks[f"private:{name}"] = model.transform(block=f"private:{name}")
@@ -79,53 +79,41 @@ def read(cell: Cell, options: dict[str, Any]) -> dict[str, float]:
     return {**scores, "coverage": coverage, "seconds": seconds}
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Markdown: a block a cell, a row a variant, means over seeds."""
-    text = []
+def tables(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield a block a cell, a row a variant, means over seeds."""
     for cell in USED:
         part = rows[rows["cell"] == cell]
         if part.empty:
             continue
-        text += [
-            f"\n## {cell}, {part['seed'].nunique()} seeds\n",
-            f"| variant | {' | '.join(COLUMNS.values())} |\n|---|{'---|' * len(COLUMNS)}",
-        ]
-        for variant in VARIANTS:
-            means = part[part["variant"] == variant][list(COLUMNS)].mean()
-            if means.notna().any():
-                text.append(f"| {variant} | {' | '.join(_shown(means))} |")
-    return "\n".join(text) + "\n"
+        means = part.groupby("variant")[list(COLUMNS)].mean().dropna(how="all")
+        body = [[v, *_shown(means.loc[v])] for v in VARIANTS if v in means.index]
+        yield f"\n## {cell}, {part['seed'].nunique()} seeds\n"
+        yield from table(["variant", *COLUMNS.values()], body)
 
 
 def _shown(means: pd.Series) -> list[str]:
     formats = {"site": "+.3f", "seconds": ".1f"}
-    return [format(value, formats.get(str(name), ".3f")) for name, value in means.items()]
+    return [number(value, formats.get(str(name), ".3f")) for name, value in means.items()]
 
 
 def main() -> None:
     """Fit, judge, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", nargs="+", default=list(USED), choices=list(CELLS))
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--n", type=int, default=500)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
+    command_line = parser(__doc__, out=FOLDER, seeds=2)
+    command_line.add_argument("--cells", nargs="+", default=list(USED), choices=list(CELLS))
+    choice(command_line, "--variants", VARIANTS)
+    command_line.add_argument("--n", type=int, default=500)
+    arguments = parse(command_line)
     kept = Rows(arguments.out, KEY)
     for seed in range(arguments.seeds):
         for name in arguments.cells:
             cell = Cell.draw(name, seed, arguments.n)
             for variant in arguments.variants:
                 key = dict(zip(KEY, (name, seed, variant), strict=True))
-                row = kept.add(key, lambda c=cell, v=variant: read(c, VARIANTS[v]))
-                if row is not None:
-                    means = pd.Series(row)[list(COLUMNS)]
-                    print(f"| {name} {seed} {variant} | {' | '.join(_shown(means))} |", flush=True)
-    text = table(kept.read())
-    (arguments.out / "table.md").write_text("# Ablation\n" + text, encoding="utf-8")
-    print(text)
+                found = kept.add(key, lambda c=cell, v=variant: read(c, VARIANTS[v]))
+                if found is not None:
+                    means = pd.Series(found)[list(COLUMNS)]
+                    print(row([f"{name} {seed} {variant}", *_shown(means)]), flush=True)
+    publish(arguments.out / "table.md", "Ablation", tables(kept.read()))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ MOFA on the same file where it is installed. Writes ``results/cohorts.md``.
 from __future__ import annotations
 
 import importlib.util
-import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,9 @@ import anndata
 import mudata
 import numpy as np
 import pandas as pd
-from _arguments import parse, parser
+from _arguments import choice, parse, parser
+from _fit import fit_ours
+from _markdown import number, publish, table
 from _peers import mofa, standardised
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -28,19 +28,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import mvlatent as mv
-
 RESULT = Path(__file__).parent / "results" / "cohorts.md"
 LABEL, FACTORS = "IGHV", 15
-
-
-def fit(data: Any, **options: Any) -> tuple[Any, float]:
-    """Fit in default settings; the model and CPU seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        begun = time.process_time()
-        model = mv.fit(data, progress=False, **options)
-    return model, time.process_time() - begun
 
 
 def probe(x: np.ndarray, y: np.ndarray) -> float:
@@ -75,16 +64,14 @@ def stands(name: str, model: Any, seconds: float) -> Iterator[str]:
         f"{model.history['elbo'].iloc[-1]:.1f} nats a row.\n"
     )
     shares = model.variance_explained().round(3)
-    yield "| share of variance | " + " | ".join(map(str, shares.columns)) + " |"
-    yield "|---|" + "---|" * shares.shape[1]
-    for block, row in shares.iterrows():
-        yield f"| {block} | " + " | ".join(f"{v:.3f}" for v in row) + " |"
+    rows = ([block, *map(number, row)] for block, row in shares.iterrows())
+    yield from table(["share of variance", *shares.columns], rows)
 
 
 def cells(folder: Path) -> Iterator[str]:
     """Yield the lines of the CITE-seq cells."""
     adata = anndata.read_h5ad(folder / "citefuse_eccite_pbmc.h5ad")
-    model, seconds = fit(adata, views=["rna", "ADT"])
+    model, seconds = fit_ours(adata, views=["rna", "ADT"])
     yield from stands("CITE-seq, 500 cells", model, seconds)
     label = adata.obs["hto_argmax"].astype(str).to_numpy()
     found = {name: probe(z, label) for name, z in blocks(model).items()}
@@ -95,7 +82,7 @@ def cells(folder: Path) -> Iterator[str]:
 def adrenal(folder: Path) -> Iterator[str]:
     """Yield the lines of the adrenal cohort."""
     mdata = mudata.read(folder / "acc_miniacc.h5mu")
-    model, seconds = fit(mdata)
+    model, seconds = fit_ours(mdata)
     yield from stands("ACC, five views", model, seconds)
 
 
@@ -107,7 +94,7 @@ def leukaemia(folder: Path) -> Iterator[str]:
         {"drugs": mdata.mod["drugs"].copy(), "mut": mut[:, mut.var_names != LABEL].copy()},
         obs=mdata.obs.copy(),
     )
-    model, seconds = fit(mdata)
+    model, seconds = fit_ours(mdata)
     yield from stands("CLL, drugs and mutations without IGHV", model, seconds)
     label = mdata.obs[LABEL].astype(object)
     known = label.notna().to_numpy() & ~label.astype(str).isin(["nan", "None", ""]).to_numpy()
@@ -122,10 +109,9 @@ def leukaemia(folder: Path) -> Iterator[str]:
             rows[f"MOFA {name}"] = z
         everything = [z for name, z in rows.items() if name.startswith("MOFA")]
         rows[f"MOFA all {FACTORS} factors"] = np.hstack(everything)
-    yield f"\n| {LABEL} read from | dimensions | AUC |\n|---|---|---|"
-    for name, z in rows.items():
-        if z.shape[1]:
-            yield f"| {name} | {z.shape[1]} | {probe(z[known], y):.3f} |"
+    yield ""
+    found = ([k, z.shape[1], number(probe(z[known], y))] for k, z in rows.items() if z.shape[1])
+    yield from table([f"{LABEL} read from", "dimensions", "AUC"], found)
 
 
 COHORTS = {"cells": cells, "adrenal": adrenal, "leukaemia": leukaemia}
@@ -133,15 +119,15 @@ COHORTS = {"cells": cells, "adrenal": adrenal, "leukaemia": leukaemia}
 
 def main() -> None:
     """Fit, read, print and write."""
-    command_line = parser(__doc__)
-    command_line.add_argument("--cohorts", nargs="+", default=list(COHORTS), choices=list(COHORTS))
+    command_line = parser(__doc__, data=True)
+    choice(command_line, "--cohorts", COHORTS)
     arguments = parse(command_line)
     lines = []
     for name in arguments.cohorts:
-        for line in COHORTS[name](Path(arguments.data)):
+        for line in COHORTS[name](arguments.data):
             print(line, flush=True)
             lines.append(line)
-        RESULT.write_text("# Real cohorts, default settings\n" + "\n".join(lines) + "\n")
+        publish(RESULT, "Real cohorts, default settings", lines, show=False)
 
 
 if __name__ == "__main__":

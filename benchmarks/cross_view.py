@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from _arguments import parse, parser
+from _arguments import choice, parse, parser
 from _baselines import NotInstalled
 from _cross_view_table import markdown
 from _held_out import COHORTS, N_FOLDS, HeldOut, band_scores, point_scores, read_fold
+from _markdown import write
 from _view_arms import ARMS, Guess
 
 FOLDER = Path(__file__).parent / "results" / "cross_view"
@@ -67,19 +68,11 @@ def run(data: Path, cohort: str, number: int, arms: Sequence[str], force: bool) 
             continue
         seconds = time.process_time() - begun
         rows = [judge(fold, guess) for guess in guesses]
-        _write(path, json.dumps({"seconds": seconds, "rows": rows}))
+        write(path, json.dumps({"seconds": seconds, "rows": rows}))
         whole = [row for row in rows if row["label"] == "all"]
         shown = [f"{row['arm']} {row['view']} {row['spearman']:.3f}" for row in whole]
         print(f"{cohort} fold {number}: {', '.join(shown)} ({seconds:.1f} s)", flush=True)
     return remarks
-
-
-def _write(path: Path, text: str) -> None:
-    """Write at once or not at all, so that a run that is stopped leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".part")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
 
 
 def collect(cohorts: Sequence[str]) -> pd.DataFrame:
@@ -98,20 +91,19 @@ def collect(cohorts: Sequence[str]) -> pd.DataFrame:
 
 def main() -> None:
     """Run what is asked for, and write the table."""
-    command_line = parser(__doc__)
-    command_line.add_argument("--cohorts", nargs="+", default=list(COHORTS), choices=list(COHORTS))
+    command_line = parser(__doc__, data=True)
+    choice(command_line, "--cohorts", COHORTS)
     command_line.add_argument("--folds", nargs="+", type=int, default=list(range(N_FOLDS)))
-    command_line.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    choice(command_line, "--arms", ARMS)
     command_line.add_argument("--force", action="store_true", help="compute again what is there")
     arguments = parse(command_line)
     failures: Counter[str] = Counter()
     for cohort in arguments.cohorts:
         for number in arguments.folds:
-            found = run(Path(arguments.data), cohort, number, arguments.arms, arguments.force)
+            found = run(arguments.data, cohort, number, arguments.arms, arguments.force)
             failures.update(f"{arm}: {remark}" for arm, remark in found.items())
     text = markdown(collect(arguments.cohorts), list(failures))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "table.md").write_text(text, encoding="utf-8")
+    write(FOLDER / "table.md", text)
     print(text)
 
 

@@ -9,7 +9,6 @@ present one. Run it on a machine that does nothing else. Writes ``results/fits.m
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -18,11 +17,14 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
+from _arguments import choice, parse, parser
+from _markdown import number, publish, row, table
 from _memory import peak
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,7 @@ REAL = {
 CLINICAL = ("age", "is_female")
 PRESET, DEMO = "preset", "demo"
 N_PRESET = 500
+CHILD = "--child"
 
 
 class Case(NamedTuple):
@@ -140,7 +143,7 @@ def run(case: Case, code: Path, threads: int, folder: Path) -> dict[str, float]:
         options: dict[str, Any] = {}
         if case.kind in REAL:
             options = {"clinical": CLINICAL, **REAL[case.kind][1]}
-        command = [sys.executable, __file__, "--child", str(case.file), json.dumps(options)]
+        command = [sys.executable, __file__, CHILD, str(case.file), json.dumps(options)]
         command += [str(threads)]
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
@@ -158,18 +161,10 @@ def run(case: Case, code: Path, threads: int, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Run the cases, print rows as they come, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    kinds = [*SIZES, *REAL, PRESET, DEMO]
-    parser.add_argument("--data", type=Path, default=os.environ.get("MVLATENT_DATA"))
-    parser.add_argument("--cases", nargs="+", default=kinds, choices=kinds)
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--baseline", type=Path, help="checkout of older code to compare with")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.child:
-        file, options, threads = arguments.child
-        measure(file, json.loads(options), int(threads))
-        return
+    command_line = parser(__doc__, data=True, threads=(1, 2))
+    choice(command_line, "--cases", [*SIZES, *REAL, PRESET, DEMO])
+    command_line.add_argument("--baseline", type=Path, help="checkout of older code to compare")
+    arguments = parse(command_line)
     codes = {PRESENT: ROOT}
     if arguments.baseline:
         codes[BASELINE] = arguments.baseline.resolve()
@@ -177,24 +172,21 @@ def main() -> None:
         f"{os.cpu_count()} cores. Whole fits in default settings, the site as batch, each in a "
         "fresh process; `mvlatent demo` with its imports.",
         "",
-        "| what | code | threads | CPU s | wall s | peak memory / data |",
-        "|---|---|---|---|---|---|",
+        *table(["what", "code", "threads", "CPU s", "wall s", "peak memory / data"], n_left=2),
     ]
     print("\n".join(lines))
     with TemporaryDirectory() as name:
         for case in cases(arguments.cases, arguments.data, Path(name)):
-            for threads in arguments.threads:
-                for code, path in codes.items():
-                    found = run(case, path, threads, Path(name))
-                    memory = "" if np.isnan(found["memory"]) else f"{found['memory']:.1f}"
-                    lines.append(
-                        f"| {case.name} | {code} | {threads} | {found['cpu']:.1f} | "
-                        f"{found['wall']:.1f} | {memory} |"
-                    )
-                    print(lines[-1], flush=True)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("# Whole fits\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+            for n, (code, path) in product(arguments.threads, codes.items()):
+                found = run(case, path, n, Path(name))
+                shown = [number(found[what], ".1f") for what in ("cpu", "wall", "memory")]
+                lines.append(row([case.name, code, n, *shown]))
+                print(lines[-1], flush=True)
+    publish(RESULT, "Whole fits", lines, show=False)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [CHILD]:
+        measure(sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]))
+    else:
+        main()

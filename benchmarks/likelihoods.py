@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from _arguments import parse, parser
+from _markdown import publish, table
 from _references import REFERENCES, simulate
 
 __all__ = ["main"]
@@ -18,28 +20,27 @@ ALLOWED = 1e-5
 
 def main() -> None:
     """Compare, print and write the table; the exit status is 1 where an error is too large."""
+    parse(parser(__doc__))
     data = simulate()
     died = 100 * float(data.event.mean())
+    found = [
+        (kind, reference, each.quantity, each.error)
+        for (kind, reference), compare in REFERENCES.items()
+        for each in compare()
+    ]
     lines = [
-        "# Survival likelihoods beside other implementations",
-        "",
         f"{len(data.time)} simulated patients, {died:.0f} % with an event, "
         f"{len(data.time.unique())} distinct times, float64. Largest relative error; "
         f"{ALLOWED:g} is allowed.",
         "",
-        "| kind | reference | quantity | max. relative error |",
-        "|---|---|---|---|",
+        *table(
+            ["kind", "reference", "quantity", "max. relative error"],
+            ([*words, f"{error:.1e}"] for *words, error in found),
+            n_left=3,
+        ),
     ]
-    worst = 0.0
-    for (kind, reference), compare in REFERENCES.items():
-        for found in compare():
-            worst = max(worst, found.error)
-            lines.append(f"| {kind} | {reference} | {found.quantity} | {found.error:.1e} |")
-    text = "\n".join(lines) + "\n"
-    print(text)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text)
-    if not worst < ALLOWED:
+    publish(RESULT, "Survival likelihoods beside other implementations", lines)
+    if not max(error for *_, error in found) < ALLOWED:
         raise SystemExit(1)
 
 

@@ -20,10 +20,8 @@ again, so a stopped run goes on); the table is ``results/outcomes/table.md``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -32,6 +30,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _arguments import choice, parse, parser
+from _fit import Fit, fit_ours
+from _markdown import number, publish, table
 from _rows import Rows
 
 import mvlatent as mv
@@ -51,13 +52,12 @@ PRESETS = ("weak_survival", "easy")
 SMALL = {name: ViewSpec(n_features=p, n_private=2) for name, p in (("a", 30), ("b", 20), ("c", 20))}
 WIDE = 1e3  # sd of coefficients that is no penalty
 LEVEL, N_NEW, N_NULL = 0.9, 1000, 150
+QUARTILES = (25, 50, 75)
 
 
-def fit(mdata: Any, seed: int, **options: Any) -> tuple[Any, float]:
-    """Fit with default settings; CPU seconds."""
-    start = time.process_time()
-    model = mv.fit(mdata, seed=seed, progress=False, **ROLES, **options)
-    return model, time.process_time() - start
+def fit(mdata: Any, seed: int, **options: Any) -> Fit:
+    """Fit with default settings and the cohort's roles."""
+    return fit_ours(mdata, seed=seed, **ROLES, **options)
 
 
 def plain_cox(train: np.ndarray, new: np.ndarray, obs: pd.DataFrame) -> np.ndarray:
@@ -85,7 +85,7 @@ def simulation(preset: str, seed: int) -> dict[str, float]:
     best = plain_cox(known_factors(truth, mdata), known_factors(known, new), mdata.obs)
     ours = concordance(known.time, known.event, risk)
     reference = concordance(known.time, known.event, best)
-    times = np.quantile(truth.time[truth.event > 0], [0.25, 0.5, 0.75])
+    times = np.quantile(truth.time[truth.event > 0], np.array(QUARTILES) / 100)
     band = model.predict_survival(new, times=times, interval=LEVEL)
     curves = known.survival(times).to_numpy()
     inside = (curves >= band.lower.to_numpy()) & (curves <= band.upper.to_numpy())
@@ -94,9 +94,9 @@ def simulation(preset: str, seed: int) -> dict[str, float]:
         "c": ours,
         "c_cox": reference,
         "c_true": known.concordance(),
-        "ratio": (ours - 0.5) / (reference - 0.5),
-        **{f"cover_{q}": float(x) for q, x in zip((25, 50, 75), inside.mean(1), strict=True)},
-        **{f"width_{q}": float(x) for q, x in zip((25, 50, 75), width, strict=True)},
+        "ratio": _ratio(ours, reference),
+        **{f"cover_{q}": float(x) for q, x in zip(QUARTILES, inside.mean(1), strict=True)},
+        **{f"width_{q}": float(x) for q, x in zip(QUARTILES, width, strict=True)},
         "n_blocks": len(model.trained.survival.full.tau),
         "seconds": seconds,
     }
@@ -145,6 +145,11 @@ def seconds(preset: str, seed: int) -> dict[str, float]:
     }
 
 
+def _ratio(c: float, reference: float) -> float:
+    """What one concordance has beyond a coin, as a share of another's."""
+    return (c - 0.5) / (reference - 0.5)
+
+
 def _cost(work: Callable[[], Any]) -> tuple[float, float]:
     """Wall seconds, and megabytes by which the peak exceeds what was held before (Linux)."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -169,24 +174,36 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[str, int], dict[str, float]]]]
 }
 
 
-def table(rows: pd.DataFrame) -> Iterator[str]:
+def tables(rows: pd.DataFrame) -> Iterator[str]:
     """Markdown of the rows that are there."""
-    yield "# Outcomes on simulations"
     part = rows[rows["part"] == "simulations"]
     if len(part):
-        yield "\n| preset | runs | C | C of Cox on the true factors | ratio of C - 0.5 |"
-        yield "|---|---|---|---|---|"
-        for preset, of in part.groupby("preset", sort=False):
-            m = of.mean(numeric_only=True)
-            pooled = (m["c"] - 0.5) / (m["c_cox"] - 0.5)
-            yield f"| {preset} | {len(of)} | {m['c']:.3f} | {m['c_cox']:.3f} | {pooled:.3f} |"
-        yield "\n| preset | coverage of 90 % bands of S(t) at quartiles | width | CPU s a fit |"
-        yield "|---|---|---|---|"
-        for preset, of in part.groupby("preset", sort=False):
-            m = of.mean(numeric_only=True)
-            cover = " / ".join(f"{m[f'cover_{q}']:.3f}" for q in (25, 50, 75))
-            width = " / ".join(f"{m[f'width_{q}']:.2f}" for q in (25, 50, 75))
-            yield f"| {preset} | {cover} | {width} | {m['seconds']:.1f} |"
+        means = {k: of.mean(numeric_only=True) for k, of in part.groupby("preset", sort=False)}
+        runs = part["preset"].value_counts()
+        yield from table(
+            ["preset", "runs", "C", "C of Cox on the true factors", "ratio of C - 0.5"],
+            (
+                [
+                    k,
+                    runs[k],
+                    *map(number, (m["c"], m["c_cox"], (m["c"] - 0.5) / (m["c_cox"] - 0.5))),
+                ]
+                for k, m in means.items()
+            ),
+        )
+        yield ""
+        yield from table(
+            ["preset", "coverage of 90 % bands of S(t) at quartiles", "width", "CPU s a fit"],
+            (
+                [
+                    k,
+                    " / ".join(number(m[f"cover_{q}"]) for q in QUARTILES),
+                    " / ".join(number(m[f"width_{q}"], ".2f") for q in QUARTILES),
+                    number(m["seconds"], ".1f"),
+                ]
+                for k, m in means.items()
+            ),
+        )
     part = rows[rows["part"] == "null"]
     if len(part):
         m = part.mean(numeric_only=True)
@@ -206,15 +223,12 @@ def table(rows: pd.DataFrame) -> Iterator[str]:
 
 def main() -> None:
     """Run what is missing, a row at a time, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--null-runs", type=int, default=200)
-    parser.add_argument("--seconds-runs", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
+    command_line = parser(__doc__, out=FOLDER)
+    choice(command_line, "--parts", PARTS)
+    command_line.add_argument("--runs", type=int, default=50)
+    command_line.add_argument("--null-runs", type=int, default=200)
+    command_line.add_argument("--seconds-runs", type=int, default=3)
+    arguments = parse(command_line)
     kept = Rows(arguments.out, ["part", "preset", "seed"])
     runs = {
         "simulations": arguments.runs,
@@ -229,10 +243,7 @@ def main() -> None:
                 row = kept.add(key, partial(run, preset, seed))
                 if row is not None:
                     print(json.dumps(row), flush=True)
-    rows = kept.read()
-    text = "\n".join(table(rows)) + "\n"
-    (arguments.out / "table.md").write_text(text)
-    print(text)
+    publish(arguments.out / "table.md", "Outcomes on simulations", tables(kept.read()))
 
 
 if __name__ == "__main__":

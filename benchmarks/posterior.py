@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from _arguments import parse, parser
+from _fit import fit_ours
 from _folds import BATCH, BINARY, read
+from _markdown import number, publish, table
 from scipy.stats import norm
 
-import mvlatent as mv
 from mvlatent.data.tables import Tables
 from mvlatent.tl import coverage
 
@@ -34,7 +35,7 @@ RESULT = Path(__file__).parent / "results" / "posterior.md"
 def fit(mdata: MuData, seed: int, **options: Any) -> Any:
     """Fit a cohort's views with the site as batch and no outcome."""
     views = {name: "bernoulli" if name in BINARY else "normal" for name in mdata.mod}
-    return mv.fit(mdata, views=views, batch=BATCH, seed=seed, progress=False, **options)
+    return fit_ours(mdata, seed=seed, views=views, batch=BATCH, **options).model
 
 
 def truth(model: Any, mdata: MuData) -> dict[str, np.ndarray]:
@@ -56,7 +57,7 @@ def subsets(views: list[str]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
             yield name, list(combinations(views, n))
 
 
-def widths(model: Any, mdata: MuData) -> list[str]:
+def widths(model: Any, mdata: MuData) -> list[list[object]]:
     """Return rows: sd of the factors of z that are on, and its range over the subsets.
 
     Of patients that have every view.
@@ -64,17 +65,17 @@ def widths(model: Any, mdata: MuData) -> list[str]:
     names = list(mdata.mod)
     complete = model.cohort(mdata).presence.all(1).numpy()
     active = model.trained.vae.active.numpy()  # a factor that is switched off has an sd of 1
-    rows = []
+    rows: list[list[object]] = []
     for label, given in subsets(names):
         sds = [model.posterior(mdata, given=g).sd[complete][:, active].mean() for g in given]
-        rows.append(f"| {label} | {np.mean(sds):.3f} | {min(sds):.3f}–{max(sds):.3f} |")
+        rows.append([label, number(np.mean(sds)), f"{min(sds):.3f}–{max(sds):.3f}"])
     return rows
 
 
-def covered(model: Any, mdata: MuData) -> list[str]:
+def covered(model: Any, mdata: MuData) -> list[list[object]]:
     """Return rows: coverage of whole views of new patients, by how much else is seen."""
     true = truth(model, mdata)
-    rows = []
+    rows: list[list[object]] = []
     for view in mdata.mod:
         if view in BINARY:
             continue
@@ -87,8 +88,8 @@ def covered(model: Any, mdata: MuData) -> list[str]:
                 found.append(coverage(held.lower, held.upper, true[view]))
                 if label == "all":
                     r2 = explained(held.mean.to_numpy(), true[view])
-            cells.append(f"{np.mean(found):.3f}")
-        rows.append(f"| {view} | {true[view].shape[1]} | {' | '.join(cells)} | {r2:.3f} |")
+            cells.append(number(np.mean(found)))
+        rows.append([view, true[view].shape[1], *cells, number(r2)])
     return rows
 
 
@@ -97,9 +98,9 @@ def explained(mean: np.ndarray, true: np.ndarray) -> float:
     return float(1 - np.nansum((true - mean) ** 2) / np.nansum(true**2))
 
 
-def calibrated_mutations(model: Any, mdata: MuData) -> list[str]:
+def calibrated_mutations(model: Any, mdata: MuData) -> list[list[object]]:
     """Return rows: predicted and observed frequency of binary views, by predicted probability."""
-    rows = []
+    rows: list[list[object]] = []
     for view in BINARY:
         if view not in mdata.mod:
             continue
@@ -108,10 +109,8 @@ def calibrated_mutations(model: Any, mdata: MuData) -> list[str]:
         for low, high in ((0, 0.02), (0.02, 0.05), (0.05, 0.1), (0.1, 0.3), (0.3, 1.01)):
             chosen = (mean >= low) & (mean < high) & np.isfinite(true)
             if chosen.sum() > 50:
-                rows.append(
-                    f"| {view} | {low:g}–{min(high, 1):g} | {chosen.sum():,} | "
-                    f"{mean[chosen].mean():.3f} | {true[chosen].mean():.3f} |"
-                )
+                means = [number(x[chosen].mean()) for x in (mean, true)]
+                rows.append([view, f"{low:g}–{min(high, 1):g}", f"{chosen.sum():,}", *means])
     return rows
 
 
@@ -129,12 +128,12 @@ def hide_entries(mdata: MuData, seed: int) -> tuple[MuData, dict[str, np.ndarray
     return mdata, hidden
 
 
-def entries(mdata: MuData, seed: int) -> list[str]:
+def entries(mdata: MuData, seed: int) -> list[list[object]]:
     """Return rows: coverage of entries that were hidden from the fit and from the posterior."""
     partial, hidden = hide_entries(mdata, seed)
     model = fit(partial, seed)
     true = truth(model, mdata)
-    rows = []
+    rows: list[list[object]] = []
     for view, mask in hidden.items():
         held = model.impute(view, given=list(mdata.mod), interval=LEVEL, units="scaled")
         part = mdata.mod[view]
@@ -144,14 +143,14 @@ def entries(mdata: MuData, seed: int) -> list[str]:
         target = np.where(chosen, true[view], np.nan)
         inside = coverage(held.lower, held.upper, target)
         r2 = explained(held.mean.to_numpy(), target)
-        rows.append(f"| {view} | {chosen.sum():,} | {inside:.3f} | {r2:.3f} |")
+        rows.append([view, f"{chosen.sum():,}", number(inside), number(r2)])
     return rows
 
 
-def standardised(model: Any, train: MuData, test: MuData) -> list[str]:
+def standardised(model: Any, train: MuData, test: MuData) -> list[list[object]]:
     """Return rows: spread of (x − mean) / sd of training and new patients, and noise scales."""
     z90 = norm.ppf(0.5 + LEVEL / 2)
-    rows = []
+    rows: list[list[object]] = []
     for view in train.mod:
         if view in BINARY:
             continue
@@ -160,21 +159,21 @@ def standardised(model: Any, train: MuData, test: MuData) -> list[str]:
             true = truth(model, mdata)[view]
             held = model.impute(view, mdata, given=list(mdata.mod), interval=LEVEL, units="scaled")
             sd = (held.upper - held.lower).to_numpy() / (2 * z90)
-            cells.append(f"{np.nanmean(((true - held.mean.to_numpy()) / sd) ** 2):.2f}")
-            cells.append(f"{coverage(held.lower, held.upper, true):.3f}")
+            cells.append(number(np.nanmean(((true - held.mean.to_numpy()) / sd) ** 2), ".2f"))
+            cells.append(number(coverage(held.lower, held.upper, true)))
         scale = model.trained.vae.part(view).likelihood.scale.detach().numpy()
         low = np.mean(scale < 0.1)
-        rows.append(f"| {view} | {' | '.join(cells)} | {np.median(scale):.2f} | {low:.3f} |")
+        rows.append([view, *cells, number(np.median(scale), ".2f"), number(low)])
     return rows
 
 
 def main() -> None:
     """Fit, read, print and write the tables."""
-    command_line = parser(__doc__)
+    command_line = parser(__doc__, data=True)
     command_line.add_argument("--cohort", default="luad")
     command_line.add_argument("--seed", type=int, default=0)
     arguments = parse(command_line)
-    mdata = read(Path(arguments.data), arguments.cohort)
+    mdata = read(arguments.data, arguments.cohort)
     order = np.random.default_rng(arguments.seed).permutation(mdata.n_obs)
     cut = mdata.n_obs // 5
     test, train = mdata[np.sort(order[:cut])].copy(), mdata[np.sort(order[cut:])].copy()
@@ -183,29 +182,26 @@ def main() -> None:
         f"{arguments.cohort}: fitted on {train.n_obs} patients, read on {test.n_obs} others; "
         f"{arguments.threads} thread(s).",
         "\nMean sd of z (factors that are on) of the patients with every view, over the subsets of "
-        "that size (range):",
-        "\n| views seen | sd | range |\n|---|---|---|",
-        *widths(model, test),
+        "that size (range):\n",
+        *table(["views seen", "sd", "range"], widths(model, test)),
         f"\nCoverage of {LEVEL:.0%} predictive intervals of a whole view of new patients, given "
-        "the others (mean over the subsets of that size), and R² given all others:",
-        "\n| view | features | all | two | one | none | R² |\n|---|---|---|---|---|---|---|",
-        *covered(model, test),
-        "\nBinary views of new patients given the others: predicted and observed frequency:",
-        "\n| view | predicted | entries | mean | observed |\n|---|---|---|---|---|",
-        *calibrated_mutations(model, test),
+        "the others (mean over the subsets of that size), and R² given all others:\n",
+        *table(["view", "features", "all", "two", "one", "none", "R²"], covered(model, test)),
+        "\nBinary views of new patients given the others: predicted and observed frequency:\n",
+        *table(
+            ["view", "predicted", "entries", "mean", "observed"], calibrated_mutations(model, test)
+        ),
         "\nA view given every view, itself included: mean square of (x − mean) / sd and coverage, "
-        "of training and of new patients; median noise sd and share of noise sds below 0.1:",
-        "\n| view | train | | new | | noise sd | < 0.1 |\n|---|---|---|---|---|---|---|",
-        *standardised(model, train, test),
+        "of training and of new patients; median noise sd and share of noise sds below 0.1:\n",
+        *table(
+            ["view", "train", "covered", "new", "covered", "noise sd", "< 0.1"],
+            standardised(model, train, test),
+        ),
         f"\nCoverage of {SHARE:.0%} of all entries, hidden from a second fit on all patients, "
-        "given everything else:",
-        "\n| view | entries | coverage | R² |\n|---|---|---|---|",
-        *entries(mdata, arguments.seed),
+        "given everything else:\n",
+        *table(["view", "entries", "coverage", "R²"], entries(mdata, arguments.seed)),
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("# Posterior\n\n" + text)
+    publish(RESULT, "Posterior", lines)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ is ``results/separation/table.md``.
 
 from __future__ import annotations
 
-import argparse
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -26,7 +24,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _arguments import choice, parse, parser
 from _flow_matching import reestimated
+from _markdown import number, publish, row, table
 from _peers import available
 from _rows import Rows
 from _separation import (
@@ -35,7 +35,7 @@ from _separation import (
     arrays,
     coverage_of_z,
     cross_view,
-    fit_ours,
+    fit_cell,
     judge,
     posterior_of_z,
 )
@@ -95,7 +95,7 @@ def _bayes(cell: Cell) -> dict[str, float]:
 
 
 def _ours(cell: Cell, options: dict[str, Any]) -> dict[str, float]:
-    model, seconds = fit_ours(cell.mdata, cell.seed, **options)
+    model, seconds = fit_cell(cell, **options)
     blocks = {"shared": model.transform(), **_private(model, cell)}
     out = {**judge(blocks, cell), "seconds": seconds, "rank": int(model.trained.vae.active.sum())}
     coverage = coverage_of_z(*posterior_of_z(model), cell.truth)
@@ -109,7 +109,7 @@ def _private(model: Any, cell: Cell) -> dict[str, np.ndarray]:
 
 def _flow(cell: Cell, *, code: bool) -> dict[str, float]:
     """Ours, z estimated again under a prior learnt by flow matching, or its code in that flow."""
-    model, seconds = fit_ours(cell.mdata, cell.seed)
+    model, seconds = fit_cell(cell)
     begun = time.process_time()
     found = reestimated(*map(torch.from_numpy, posterior_of_z(model)), cell.seed)
     seconds += time.process_time() - begun
@@ -120,75 +120,62 @@ def _flow(cell: Cell, *, code: bool) -> dict[str, float]:
     return out
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Markdown: a block a cell, a row a method, means over seeds."""
-    text = []
+HEADER = (
+    *("method", "R² shared from z", "kernel probe", "share of ceiling", "R² of each w"),
+    *("largest leak", "mean leak", "excess site", "90 % intervals of z hold", "cross-view R²"),
+    "CPU s",
+)
+
+
+def tables(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield a block a cell, a row a method, means over seeds."""
     for (cell, n), part in rows.groupby(["cell", "n"], sort=False, observed=True):
         ceilings = part[part["method"] == CEILING].set_index("seed")["kernel"]
         part = part.assign(share=part["kernel"] / part["seed"].map(ceilings))
-        text += [f"\n## {cell}, {n} patients, {part['seed'].nunique()} seeds\n", HEADER]
-        for method, of in part.groupby("method", sort=False, observed=True):
-            text.append(_line(str(method), of.mean(numeric_only=True)))
+        yield f"\n## {cell}, {n} patients, {part['seed'].nunique()} seeds\n"
+        methods = part.groupby("method", sort=False, observed=True)
+        yield from table(HEADER, (_cells(str(m), of.mean(numeric_only=True)) for m, of in methods))
         ours = part[part["method"] == OURS]
         if "cross_ratio" in ours and ours["cross_ratio"].notna().any():
             m = ours.mean(numeric_only=True)
             best = "Bayes" if np.isnan(m.get("cross_best_kernel", np.nan)) else "ridge of truth"
-            text.append(
+            yield (
                 f"\nCross-view R² on new patients: ours {m['cross_ours']:.3f}, {best} "
                 f"{m['cross_best']:.3f} (ratio {m['cross_ratio']:.3f}, worst view "
                 f"{ours['cross_worst'].min():.3f}), ridge of the other views "
                 f"{m['cross_ridge']:.3f}. Shared factors kept "
                 f"{sorted(ours['rank'].astype(int).tolist())}."
             )
-    return "\n".join(text) + "\n"
 
 
-HEADER = (
-    "| method | R² shared from z | kernel probe | share of ceiling | R² of each w | largest leak | "
-    "mean leak | excess site | 90 % intervals of z hold | cross-view R² | CPU s |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
-)
-
-
-def _line(method: str, m: pd.Series) -> str:
+def _cells(method: str, m: pd.Series) -> list[str]:
     """One row; what a method does not say is left out."""
-    each = " / ".join(_shown(v) for k, v in m.items() if str(k).startswith("w:") and v == v)
-    cells = [_shown(m.get(k, np.nan)) for k in ("shared", "kernel", "share")]
-    cells += [each, *(_shown(m.get(k, np.nan)) for k in ("leak", "leak_mean"))]
-    cells += [_shown(m.get("site", np.nan), "+.3f")]
-    cells += [_shown(m.get(k, np.nan)) for k in ("coverage", "cross_ours")]
-    name = f"**{method}**" if method == OURS else method
-    return f"| {name} | {' | '.join(cells)} | {m['seconds']:.1f} |"
-
-
-def _shown(value: float, form: str = ".3f") -> str:
-    return "" if np.isnan(value) else format(value, form)
+    each = " / ".join(number(v) for k, v in m.items() if str(k).startswith("w:") and v == v)
+    cells = [number(m.get(k, np.nan)) for k in ("shared", "kernel", "share")]
+    cells += [each, *(number(m.get(k, np.nan)) for k in ("leak", "leak_mean"))]
+    cells += [number(m.get("site", np.nan), "+.3f")]
+    cells += [number(m.get(k, np.nan)) for k in ("coverage", "cross_ours")]
+    return [f"**{method}**" if method == OURS else method, *cells, f"{m['seconds']:.1f}"]
 
 
 def main() -> None:
     """Simulate, fit, judge, and write the table as rows come."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
-    parser.add_argument("--n", type=int, default=None, help="patients (default: 500; bent, 2,000)")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--methods", nargs="+", default=None, help="beginnings of their names")
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
+    command_line = parser(__doc__, out=FOLDER, seeds=3)
+    choice(command_line, "--cells", CELLS)
+    command_line.add_argument("--n", type=int, help="patients (default: 500; bent, 2,000 too)")
+    command_line.add_argument("--methods", nargs="+", default=[""], help="how their names begin")
+    arguments = parse(command_line)
     kept = Rows(arguments.out, KEY)
     for seed, (name, n) in product(range(arguments.seeds), sizes(arguments.cells, arguments.n)):
         cell = Cell.draw(name, seed, n)
         for method, run in methods(cell):
-            wanted = arguments.methods
-            if wanted and not any(method.startswith(w) for w in wanted):
+            if not method.startswith(tuple(arguments.methods)):
                 continue
-            row = kept.add(dict(zip(KEY, (name, n, seed, method), strict=True)), run)
-            if row is not None:
-                print(_line(f"{name} {n} {seed} {method}", pd.Series(row)), flush=True)
-    text = table(in_order(kept.read()))
-    (arguments.out / "table.md").write_text("# Separation\n" + text, encoding="utf-8")
-    print(text)
+            found = kept.add(dict(zip(KEY, (name, n, seed, method), strict=True)), run)
+            if found is not None:
+                cells = _cells(f"{name} {n} {seed} {method}", pd.Series(found))
+                print(row(cells), flush=True)
+    publish(arguments.out / "table.md", "Separation", tables(in_order(kept.read())))
 
 
 def sizes(cells: Sequence[str], n: int | None) -> Iterator[tuple[str, int]]:

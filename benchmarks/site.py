@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _arguments import parse, parser
+from _fit import fit_ours
 from _folds import BATCH, BINARY, read
+from _markdown import publish, row, table
 from sklearn.decomposition import PCA
 
-import mvlatent as mv
 from mvlatent.tl import site_audit
 
 COHORTS = ("luad", "brca")
@@ -58,7 +59,7 @@ def probe(mdata: Any, seeds: int) -> Iterator[tuple[str, str, str]]:
     first = True
     for kind in ("none", "random", "free"):
         for seed in range(seeds):
-            model = mv.fit(mdata, views=views, batch=BATCH, effects=kind, seed=seed, progress=False)
+            model = fit_ours(mdata, seed=seed, views=views, batch=BATCH, effects=kind).model
             if first:
                 yield from raw(model, mdata.obs)
             first = False
@@ -68,23 +69,22 @@ def probe(mdata: Any, seeds: int) -> Iterator[tuple[str, str, str]]:
 
 def main() -> None:
     """Fit, probe, print and write the table."""
-    command_line = parser(__doc__)
+    command_line = parser(__doc__, data=True, seeds=1)
     command_line.add_argument("--cohorts", nargs="+", default=COHORTS)
-    command_line.add_argument("--seeds", type=int, default=1)
     arguments = parse(command_line)
     lines = [
         f"Balanced accuracy of a linear probe for the {N_SITES} largest sites (chance "
         f"{1 / N_SITES:g}), and its excess given {BIOLOGY} (± sd by chance; patients and sites "
         f"that took part); {arguments.threads} thread(s).",
-        "\n| cohort | read from | accuracy | excess |\n|---|---|---|---|",
+        "",
+        *table(["cohort", "read from", "accuracy", "excess"], n_left=2),
     ]
     print("\n".join(lines))
-    RESULT.parent.mkdir(exist_ok=True)
     for cohort in arguments.cohorts:
-        for row in probe(read(Path(arguments.data), cohort), arguments.seeds):
-            lines.append(f"| {cohort} | {' | '.join(row)} |")
+        for cells in probe(read(arguments.data, cohort), arguments.seeds):
+            lines.append(row([cohort, *cells]))
             print(lines[-1], flush=True)
-            RESULT.write_text("# Site\n\n" + "\n".join(lines) + "\n")
+            publish(RESULT, "Site", lines, show=False)
 
 
 if __name__ == "__main__":

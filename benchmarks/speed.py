@@ -7,7 +7,6 @@ and measures the peak memory in a fresh process. Writes ``results/speed.md``.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyro
 import torch
+from _arguments import parse, parser
+from _markdown import number, publish, table
 from _memory import peak
 from _plain_loop import PlainLoop
 
@@ -31,6 +32,8 @@ from mvlatent.vae.structured import Design, StructuredVAE, ViewDesign
 
 N, N_SITES, N_SHARED, N_PRIVATE = 400, 30, 16, 8
 SIZES = (1_500, 20_000)
+MEMORY = "--memory"
+HEADER = ("features", "loop", "wall ms", "CPU ms", "wall ratio", "CPU ratio")
 RESULT = Path(__file__).parent / "results" / "speed.md"
 
 
@@ -123,7 +126,7 @@ def interleaved(arms: dict[str, Callable[[], object]], n: int) -> dict[str, np.n
     return {name: np.asarray(seconds) for name, seconds in taken.items()}
 
 
-def time_size(n_features: int, n_epochs: int, *, rotated: bool) -> list[str]:
+def time_size(n_features: int, n_epochs: int, *, rotated: bool) -> list[list[str]]:
     """Return rows of the table for one number of features."""
     cohort = simulate(n_features)
     vae = build(cohort)
@@ -138,10 +141,9 @@ def time_size(n_features: int, n_epochs: int, *, rotated: bool) -> list[str]:
     for name, seconds in taken.items():
         wall, cpu = np.median(seconds, axis=0)
         ratio = np.median(seconds[:, 0] / taken["plain"][:, 0])
-        rows.append(
-            f"| {n_features:,} | {name} | {1e3 * wall:.1f} | {1e3 * cpu:.1f} | {ratio:.2f} | "
-            f"{cpu / reference[1]:.2f} |"
-        )
+        times = [number(1e3 * wall, ".1f"), number(1e3 * cpu, ".1f")]
+        ratios = [number(ratio, ".2f"), number(cpu / reference[1], ".2f")]
+        rows.append([f"{n_features:,}", name, *times, *ratios])
     return rows
 
 
@@ -186,47 +188,42 @@ def memory(n_features: int) -> float:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cohort.npz"
         save(simulate(n_features), path)
-        command = [sys.executable, __file__, "--memory", str(path)]
+        command = [sys.executable, __file__, MEMORY, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 def main() -> None:
     """Time, measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=40, help="epochs timed at the largest size")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.memory:
-        measure_memory(arguments.memory)
-        return
-    torch.set_num_threads(arguments.threads)
+    command_line = parser(__doc__)
+    command_line.add_argument("--epochs", type=int, default=40, help="timed at the largest size")
+    arguments = parse(command_line)
+    rows = []
+    for p in SIZES:
+        n_epochs = arguments.epochs * (1 if p == max(SIZES) else 4)
+        rows += time_size(p, n_epochs, rotated=p == max(SIZES))
     lines = [
         f"One full-batch epoch of {N} patients, three views, k = {N_SHARED}, d = {N_PRIVATE}, "
         f"{N_SITES} sites; medians, arms in turn, {arguments.threads} thread(s). Ratios are to the "
         "hand-written loop: wall clock (paired, median) and CPU time.",
         "",
-        "| features | loop | wall ms | CPU ms | wall ratio | CPU ratio |",
-        "|---|---|---|---|---|---|",
-    ]
-    for p in SIZES:
-        n_epochs = arguments.epochs * (1 if p == max(SIZES) else 4)
-        lines += time_size(p, n_epochs, rotated=p == max(SIZES))
-    lines += [
+        *table(
+            ["features", "loop", "wall ms", "CPU ms", "wall ratio", "CPU ratio"], rows, n_left=2
+        ),
         "",
         "Growth of the peak resident memory of a fresh process, the data included, as a multiple "
         f"of the data's float32 bytes ({4 * N * max(SIZES) / 2**20:.0f} MiB):",
         "",
-        "| features | tensors, start and loop |",
-        "|---|---|",
-        f"| {max(SIZES):,} | {memory(max(SIZES)):.1f} |",
+        *table(
+            ["features", "tensors, start and loop"],
+            [[f"{max(SIZES):,}", number(memory(max(SIZES)), ".1f")]],
+        ),
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("# Speed and memory\n\n" + text)
+    publish(RESULT, "Speed and memory", lines)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [MEMORY]:
+        measure_memory(sys.argv[2])
+    else:
+        main()

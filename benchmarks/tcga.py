@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 import sys
 import time as clock
 import traceback
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _arguments import choice, parse, parser
 from _baselines import BASELINES, NotInstalled, Prediction
 from _folds import Fold, cut, fold_numbers, outcomes, read, training_outcomes
+from _markdown import write
 from _ours import ours
 from _results import Results, time_grid
 from _table import markdown, mean_c
@@ -113,26 +114,21 @@ def run_all(jobs: Sequence[Job], results: Results, n_jobs: int) -> dict[str, str
     return {arm: remark for remarks in found for arm, remark in remarks.items()}
 
 
-@lru_cache
-def parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     """Return the command line."""
-    out = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    out.add_argument("--data", type=Path, help="folder of the cohorts (default: $MVLATENT_DATA)")
-    out.add_argument("--cohorts", nargs="+", default=list(COHORTS), metavar="NAME")
-    out.add_argument("--folds", default=FOLDS, metavar="COLUMN", help="obs column of folds")
-    out.add_argument("--views", nargs="+", metavar="VIEW", help="modalities to use (default: all)")
-    out.add_argument("--stage", action="store_true",
-                     help="stage (I to IV) as one more clinical column of every arm")  # fmt: skip
-    out.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS, metavar="ARM",
-                     help=f"what to fit: {', '.join(ARMS)}")  # fmt: skip
-    out.add_argument("--jobs", type=int, default=2, help="folds at a time")
-    out.add_argument("--out", type=Path, metavar="DIR",
-                     help="default: results/tcga, and what differs in its name")  # fmt: skip
-    out.add_argument("--force", action="store_true", help="fit the arms again that are there")
-    out.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
-                     help="option of mvlatent.fit for our arms; give --tag with it")  # fmt: skip
-    out.add_argument("--tag", default="", help="suffix of our arms fitted with --option")
-    return out
+    found = parser(__doc__, data=True)
+    found.add_argument("--cohorts", nargs="+", default=list(COHORTS), metavar="NAME")
+    found.add_argument("--folds", default=FOLDS, metavar="COLUMN", help="obs column of folds")
+    found.add_argument("--views", nargs="+", metavar="VIEW", help="modalities (default: all)")
+    found.add_argument("--stage", action="store_true", help="stage as one more clinical column")
+    choice(found, "--arms", ARMS)
+    found.add_argument("--jobs", type=int, default=2, help="folds at a time")
+    found.add_argument("--out", type=Path, metavar="DIR", help="default: results/tcga...")
+    found.add_argument("--force", action="store_true", help="fit the arms again that are there")
+    found.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
+                       help="option of mvlatent.fit for our arms; give --tag with it")  # fmt: skip
+    found.add_argument("--tag", default="", help="suffix of our arms fitted with --option")
+    return found
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -141,7 +137,7 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            parser().error(f"--option takes NAME=VALUE, not {pair!r}")
+            raise SystemExit(f"--option takes NAME=VALUE, not {pair!r}")
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -151,13 +147,10 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 unless an arm failed."""
-    args = parser().parse_args(argv)
-    data = args.data or os.environ.get("MVLATENT_DATA")
-    if not data:
-        parser().error("give --data, or set MVLATENT_DATA")
+    args = parse(command_line(), argv)
     options = parse_options(args.option)
     if options and not args.tag:
-        parser().error("--option needs a --tag, so that it is not taken for the default model")
+        raise SystemExit("--option needs a --tag, so that it is not taken for the default model")
     views = None if args.views is None else tuple(args.views)
     if args.out is None:
         name = "_".join(["tcga", *([args.folds] if args.folds != FOLDS else []),
@@ -167,20 +160,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = Results(args.out, {**settings, "stage": True} if args.stage else settings)
     jobs = []
     for cohort in args.cohorts:
-        mdata = read(Path(data), cohort)
+        mdata = read(args.data, cohort)
         table = outcomes(mdata, args.folds)
         results.save_outcomes(cohort, table)
         lacking = int(fold_numbers(mdata, args.folds).isna().sum())
         print(f"{cohort}: {len(table)} patients, {int(table['event'].sum())} events; "
               f"{lacking} without a fold left out", flush=True)  # fmt: skip
         jobs += [
-            Job(Path(data), cohort, args.folds, int(number), tuple(args.arms), views, options,
+            Job(args.data, cohort, args.folds, int(number), tuple(args.arms), views, options,
                 args.tag, args.force, args.stage)
             for number in sorted(table["fold"].unique())
         ]  # fmt: skip
     remarks = run_all(jobs, results, args.jobs)
     text = markdown(results, args.cohorts, remarks)
-    (args.out / "table.md").write_text(text, encoding="utf-8")
+    write(args.out / "table.md", text)
     print(text)
     return int(any(remark.startswith(FAILED) for remark in remarks.values()))
 
