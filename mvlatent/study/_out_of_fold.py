@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
+from mvlatent.study._folds import read_folds
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["OutOfFold", "check_folds", "out_of_fold"]
+__all__ = ["OutOfFold", "out_of_fold"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ def _mean_concordance(tables: list[pd.DataFrame]) -> float:
 def out_of_fold(
     mdata: MuData,
     *,
-    folds: int | str = 5,
+    folds: int | str | pd.Series = 5,
     seed: int = 0,
     n_jobs: int = 1,
     **options: Any,
@@ -136,8 +137,9 @@ def out_of_fold(
     mdata
         Cohort; it is not changed.
     folds
-        Number of folds (random, stratified by the first event), or a column of ``obs`` that holds
-        them; patients without a fold only train nothing and are left out.
+        Number of folds (random, stratified by the first event), or a column of ``obs`` or a Series
+        indexed by patient that holds them, as `folds` makes it; patients without a fold train
+        nothing and are left out.
     seed
         Seed of the split and of the fits.
     n_jobs
@@ -150,7 +152,7 @@ def out_of_fold(
     KeyError
         If the column of folds is not there.
     ValueError
-        If there are fewer than two folds.
+        If there are fewer than two folds, or a Series of them lacks patients.
 
     Examples
     --------
@@ -169,7 +171,7 @@ def out_of_fold(
         options.get("outcomes", ()),
     )
     first = {outcome.role: outcome for outcome in reversed(typed)}
-    fold = _folds(mdata, folds, seed, first.get("survival"))
+    fold = read_folds(mdata, folds, seed, first.get("survival"))
     jobs = [
         delayed(_one_fold)(mdata, fold, k, {**options, "seed": seed})
         for k in np.unique(fold[fold >= 0])
@@ -178,37 +180,6 @@ def out_of_fold(
     table = pd.concat(parts).reindex(mdata.obs_names)
     names = {role: outcome.name for role, outcome in first.items() if role != "target"}
     return OutOfFold(table, names)
-
-
-def check_folds(mdata: MuData, folds: int | str) -> None:
-    """Raise KeyError or ValueError if a cohort cannot be cut so, as `out_of_fold` does."""
-    _folds(mdata, folds, 0, None)
-
-
-def _folds(mdata: MuData, folds: int | str, seed: int, survival: Any) -> np.ndarray:
-    """Fold of each patient, -1 for none."""
-    if isinstance(folds, str):
-        if folds not in mdata.obs:
-            raise KeyError(f"no column {folds!r} of folds in mdata.obs.")
-        codes, levels = pd.factorize(mdata.obs[folds], sort=True)
-        if len(levels) < 2:
-            raise ValueError(f"column {folds!r} holds {len(levels)} folds; at least 2 are needed.")
-        return codes
-    if not 2 <= folds <= mdata.n_obs // 2:
-        raise ValueError(f"folds must be between 2 and {mdata.n_obs // 2}, not {folds}.")
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    strata = np.zeros(mdata.n_obs)
-    for first in as_outcomes(survival)[:1]:
-        event = first.parts["event"]
-        if event in mdata.obs:
-            strata = pd.factorize(mdata.obs[event].astype(str))[0]
-    enough = np.bincount(strata.astype(int)).min() >= folds
-    splitter = (StratifiedKFold if enough else KFold)(folds, shuffle=True, random_state=seed)
-    out = np.full(mdata.n_obs, -1)
-    for k, (_, test) in enumerate(splitter.split(strata, strata)):
-        out[test] = k
-    return out
 
 
 def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._out_of_fold import _folds
+from mvlatent.study._folds import read_folds
 from mvlatent.study._scores import METRICS, held_out_scores
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def path(
     objective: str | Term,
     weights: Sequence[float],
     *,
-    folds: int | str = 3,
+    folds: int | str | pd.Series = 3,
     holdout: float | None = None,
     seed: int = 0,
     n_jobs: int = 1,
@@ -131,7 +131,8 @@ def path(
     weights
         Weights to try, 0 or more.
     folds
-        Number of folds (random, stratified by event), or a column of ``obs`` that holds them.
+        Number of folds (random, stratified by event), or a column of ``obs`` or a Series indexed by
+        patient that holds them.
     holdout
         A share of the patients to hold out once, in place of folds.
     seed
@@ -230,11 +231,15 @@ def _check_preference(prefer: str) -> None:
 
 
 def _split(
-    mdata: MuData, folds: int | str, holdout: float | None, seed: int, survival: Any
+    mdata: MuData,
+    folds: int | str | pd.Series,
+    holdout: float | None,
+    seed: int,
+    survival: OutcomeSpec | None,
 ) -> np.ndarray:
     """Fold of each patient, -1 for none; with ``holdout`` those held out are fold 0."""
     if holdout is None:
-        return _folds(mdata, folds, seed, survival)
+        return read_folds(mdata, folds, seed, survival)
     count = round(mdata.n_obs * holdout) if 0 < holdout < 1 else 0
     if not 0 < count < mdata.n_obs:
         raise ValueError(f"holdout must be a share between 0 and 1, not {holdout!r}.")
