@@ -62,7 +62,7 @@ def latent(
     'PC 1 (33 %)'
     """
     if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}.")
     z, values, name = _coordinates_and_colour(data, color, basis)
     z, labels = _two_dimensions(z, method, seed)
     ax = new_axes(ax, size=(5.6, 4.2))
@@ -85,22 +85,22 @@ def _coordinates_and_colour(
     name = color if isinstance(color, str) else getattr(color, "name", None)
     if hasattr(data, "obsm"):
         if basis not in data.obsm:
-            raise KeyError(f"no obsm[{basis!r}]; there are {sorted(data.obsm)}")
+            raise KeyError(f"no obsm[{basis!r}]; there are {sorted(data.obsm)}.")
         z = np.asarray(data.obsm[basis], float)
         if isinstance(color, str):
             if color not in data.obs:
-                raise KeyError(f"no column {color!r} in obs; there are {[*data.obs]}")
+                raise KeyError(f"no column {color!r} in obs; there are {[*data.obs]}.")
             color = data.obs[color]
     else:
         z = np.asarray(data, float)
         if isinstance(color, str):
-            raise KeyError(f"color={color!r} names a column, but bare coordinates have none")
+            raise KeyError(f"color={color!r} names a column, but bare coordinates have none.")
     if z.ndim != 2 or z.shape[1] == 0:
-        raise ValueError(f"coordinates must be n × d, got shape {z.shape}")
+        raise ValueError(f"coordinates must be n × d, got shape {z.shape}.")
     if color is None:
         return z, None, None
     if len(color) != len(z):
-        raise ValueError(f"{len(color)} colour values for {len(z)} patients")
+        raise ValueError(f"{len(color)} colour values for {len(z)} patients.")
     return z, pd.Series(color).reset_index(drop=True), name
 
 

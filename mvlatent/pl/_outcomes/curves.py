@@ -150,7 +150,7 @@ def time_dependent_auc(
     """
     table = _frame(values)
     if table.shape[1] > MOST_NAMED:
-        raise ValueError(f"{table.shape[1]} models are too many to tell apart; draw up to eight")
+        raise ValueError(f"{table.shape[1]} models are too many to tell apart; draw up to eight.")
     named = isinstance(values, pd.DataFrame)
     low, high = (None if x is None else _frame(x) for x in (lower, upper))
     ax = _draw(table, low, high, None, "models", ax, legend=named)
@@ -183,10 +183,10 @@ def _draw(
     chosen = [chosen] if isinstance(chosen, str) else chosen
     missing = [name for name in chosen or [] if name not in mean]
     if missing:
-        raise KeyError(f"no {what} {missing}; there are {_some([*mean])}")
+        raise KeyError(f"no {what} {missing}; there are {_some([*mean])}.")
     names = [*mean] if chosen is None else [*chosen]
     if not names or not len(mean):
-        raise ValueError("there is no curve to draw")
+        raise ValueError("there is no curve to draw.")
     ax = new_axes(ax, size=(6.2, 4.0))
     at = mean.index.to_numpy(float)
     if len(names) > MOST_NAMED:
@@ -210,13 +210,15 @@ def _with_bounds(
     if not isinstance(curves, pd.DataFrame):
         if not all(hasattr(curves, part) for part in ("mean", "lower", "upper")):
             kind = type(curves).__name__
-            raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}")
+            raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}.")
         curves, lower, upper = curves.mean, curves.lower, curves.upper
     if (lower is None) != (upper is None):
-        raise ValueError("a band needs both lower and upper")
+        raise ValueError("a band needs both lower and upper.")
     for bound in (lower, upper):
         if bound is not None and bound.shape != curves.shape:
-            raise ValueError(f"bounds {bound.shape} do not have the shape of curves {curves.shape}")
+            raise ValueError(
+                f"bounds {bound.shape} do not have the shape of curves {curves.shape}."
+            )
     if lower is not None and upper is not None:
         lower = lower.set_axis(curves.columns, axis=1)
         upper = upper.set_axis(curves.columns, axis=1)

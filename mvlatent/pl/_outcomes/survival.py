@@ -99,7 +99,7 @@ def _risk_colours(n: int) -> list:
 
 def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
     if not len(risk) == len(time) == len(event):
-        raise ValueError(f"lengths differ: {len(risk)}, {len(time)}, {len(event)}")
+        raise ValueError(f"lengths differ: {len(risk)}, {len(time)}, {len(event)}.")
     table = pd.DataFrame(
         {
             "risk": pd.Series(risk).array,
@@ -110,7 +110,7 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
     kind = table["risk"].dtype
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
         if groups not in NAMES:
-            raise ValueError(f"groups must be 2 or 3, got {groups}")
+            raise ValueError(f"groups must be 2 or 3, got {groups}.")
         cuts = np.quantile(table["risk"], np.arange(1, groups) / groups)
         codes = np.searchsorted(cuts, table["risk"], side="left")
         table["group"] = pd.Categorical.from_codes(codes, categories=list(NAMES[groups]))
@@ -118,7 +118,7 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
         table["group"] = pd.Categorical(table["risk"])
     table["group"] = table["group"].cat.remove_unused_categories()
     if len(table["group"].cat.categories) < 2:
-        raise ValueError("fewer than two groups: all risks or labels are equal")
+        raise ValueError("fewer than two groups: all risks or labels are equal.")
     return table
 
 

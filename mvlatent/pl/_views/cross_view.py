@@ -50,11 +50,11 @@ def cross_view(
     2
     """
     if statistic not in STATISTICS:
-        raise ValueError(f"unknown statistic {statistic!r}; choose from {', '.join(STATISTICS)}")
+        raise ValueError(f"unknown statistic {statistic!r}; choose from {', '.join(STATISTICS)}.")
     rows = table if given is None else table[table["given"] == given]
     if rows.empty:
         have = ", ".join(map(str, table["given"].unique())) or "none"
-        raise ValueError(f"no rows with given={given!r}; there are {have}")
+        raise ValueError(f"no rows with given={given!r}; there are {have}.")
     label = rows["view"] if given is not None else rows["view"] + "\nfrom " + rows["given"]
     rows = rows.assign(group=label)
     wide = rows.pivot(index="group", columns="method", values=statistic)

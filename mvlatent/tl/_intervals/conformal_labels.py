@@ -64,7 +64,7 @@ class ConformalLabels:
         """
         if tuple(probabilities.columns) != self.classes:
             raise ValueError(
-                f"classes differ: calibrated on {[*self.classes]}, got {[*probabilities.columns]}"
+                f"classes differ: calibrated on {[*self.classes]}, got {[*probabilities.columns]}."
             )
         p = checked_probabilities(probabilities)
         scores = _scores(p, self.score, np.random.default_rng([seed, 1]).random(len(p)))
@@ -136,9 +136,9 @@ def conformal_labels(
     [[True, True]]
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     if score not in SCORES:
-        raise ValueError(f"unknown score {score!r}; choose from {', '.join(SCORES)}")
+        raise ValueError(f"unknown score {score!r}; choose from {', '.join(SCORES)}.")
     codes, p, known = checked_labels(labels, probabilities)
     shares = np.random.default_rng(seed).random(len(p))
     own = _scores(p, score, shares)[np.arange(len(p)), codes]
@@ -149,7 +149,7 @@ def conformal_labels(
 
     held = None if group is None else np.asarray(group, dtype=object)
     if held is not None and len(held) != len(known):
-        raise ValueError(f"group must have one value a patient ({len(known)}), got {len(held)}")
+        raise ValueError(f"group must have one value a patient ({len(known)}), got {len(held)}.")
     thresholds = Mondrian(calibrate, len(p), None if held is None else held[known])
     return ConformalLabels(level, score, tuple(probabilities.columns), thresholds)
 

@@ -169,12 +169,12 @@ def conformal_survival(
     True
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     times, events = checked_outcome(time, event)
     check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     if cutoff is not None and not cutoff > 0:
-        raise ValueError(f"the cutoff must be positive, got {cutoff}")
+        raise ValueError(f"the cutoff must be positive, got {cutoff}.")
     cutoff = None if cutoff is None else min(cutoff, float(at[-1]))
 
     def calibrate(rows: np.ndarray) -> _Scores:
@@ -184,10 +184,12 @@ def conformal_survival(
 
     scores = Mondrian(calibrate, len(times), group)
     if cutoff is not None and scores.pooled.cutoff != cutoff:
-        raise ValueError(f"everybody is censored before the cutoff {cutoff:g}; take an earlier one")
+        raise ValueError(
+            f"everybody is censored before the cutoff {cutoff:g}; take an earlier one."
+        )
     if not (events & (times < scores.pooled.cutoff)).any():
         raise ValueError(
-            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to calibrate on"
+            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to calibrate on."
         )
     return ConformalSurvival(level, scores)
 

@@ -85,7 +85,7 @@ def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[l
     else:
         draws = np.asarray(intervals, float)
         if draws.shape[1:] != truth.shape:
-            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {truth.shape}")
+            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {truth.shape}.")
 
         def ends(level: float) -> tuple[Any, Any]:
             lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
@@ -93,7 +93,7 @@ def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[l
 
     at = [float(level) for level in levels]
     if not at or not all(0 < level < 1 for level in at):
-        raise ValueError(f"levels must lie strictly between 0 and 1, got {at}")
+        raise ValueError(f"levels must lie strictly between 0 and 1, got {at}.")
     return at, ends
 
 
@@ -159,7 +159,7 @@ def latent_calibration(
     mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
     true = true[:, None] if true.ndim == 1 else true
     if len(mean) != len(true):
-        raise ValueError(f"rows differ: posterior {mean.shape}, truth {true.shape}")
+        raise ValueError(f"rows differ: posterior {mean.shape}, truth {true.shape}.")
     known = np.flatnonzero(~np.isnan(true).any(1))
     draws = np.asarray(posterior.sample(n_samples, seed=seed), float)[:, known]
     mean, true = mean[known], true[known]

@@ -175,7 +175,7 @@ def dci(latent: Any, factors: Any, *, regressor: str = "lasso", seed: int = 0) -
     (True, True)
     """
     if regressor not in REGRESSORS:
-        raise ValueError(f"unknown regressor {regressor!r}; choose from {', '.join(REGRESSORS)}")
+        raise ValueError(f"unknown regressor {regressor!r}; choose from {', '.join(REGRESSORS)}.")
     z = latent_table(latent)
     z = (z - z.mean(0)) / np.where(z.std(0) > 0, z.std(0), 1.0)
     table = factor_table(factors, len(z))

@@ -83,16 +83,16 @@ def retrieval(
     [1.0, 1.0, 1.0, 0.02]
     """
     if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}.")
     a, b = np.asarray(za, float), np.asarray(zb, float)
     if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(f"shapes differ: {a.shape}, {b.shape}")
+        raise ValueError(f"shapes differ: {a.shape}, {b.shape}.")
     known = np.flatnonzero(~(np.isnan(a).any(1) | np.isnan(b).any(1)))
     if len(known) < 2:
-        raise ValueError("fewer than two patients have latents from both views")
+        raise ValueError("fewer than two patients have latents from both views.")
     wanted = [int(value) for value in k]
     if not wanted or min(wanted) < 1:
-        raise ValueError(f"k must be positive ranks, got {list(k)}")
+        raise ValueError(f"k must be positive ranks, got {list(k)}.")
     a, b = (_ready(x[known], metric, standardise) for x in (a, b))
     distance = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
     index = pd.Index(known, name="row")

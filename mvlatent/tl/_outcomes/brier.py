@@ -102,7 +102,7 @@ def integrated_brier(
     scores = brier(time, event, survival, train=train).dropna()
     if len(scores) < 2:
         raise ValueError(
-            "fewer than two times lie within follow-up; predict S(t) at earlier or more times"
+            "fewer than two times lie within follow-up; predict S(t) at earlier or more times."
         )
     at = scores.index.to_numpy(float)
     return float(np.trapezoid(scores.to_numpy(), at) / (at[-1] - at[0]))

@@ -85,7 +85,7 @@ def d_calibration(
     from scipy.stats import chi2
 
     if bins < 2:
-        raise ValueError(f"at least 2 bins are needed, got {bins}")
+        raise ValueError(f"at least 2 bins are needed, got {bins}.")
     times, events = checked_outcome(time, event)
     check_order(time, survival, "survival")
     own = _own_survival(times, survival)
@@ -111,7 +111,7 @@ def _own_survival(times: np.ndarray, survival: pd.DataFrame | np.ndarray | pd.Se
     else:
         own = as_floats(survival, "survival")
     if own.shape != times.shape:
-        raise ValueError(f"survival must have one value a patient, got shape {own.shape}")
+        raise ValueError(f"survival must have one value a patient, got shape {own.shape}.")
     if not ((own >= 0) & (own <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities")
+        raise ValueError("survival holds values that are not probabilities.")
     return own

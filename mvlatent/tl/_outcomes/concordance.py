@@ -70,13 +70,13 @@ def concordance(
     0.8333333333333334
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}.")
     times, events = checked_outcome(time, event)
     check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = _strata(within, len(times))
     if entry is not None and kind == "uno":
-        raise ValueError("entry times have no place in Uno's weights; take kind='harrell'")
+        raise ValueError("entry times have no place in Uno's weights; take kind='harrell'.")
     if kind == "uno":
         return _uno(times, events, risks, strata, train, tau)
     if tau is not None:
@@ -107,7 +107,7 @@ def _harrell(
             ordered += pairs * concordance_index(time, -risks[rows], event)
             total += pairs
     if not total:
-        raise ValueError("no two patients can be compared: too few events")
+        raise ValueError("no two patients can be compared: too few events.")
     return float(ordered / total)
 
 
@@ -128,7 +128,7 @@ def _at_risk(
         right = (risk > risks[rows]) + 0.5 * (risk == risks[rows])
         ordered, total = ordered + float((right * pairs).sum()), total + int(pairs.sum())
     if not total:
-        raise ValueError("no two patients can be compared: too few events")
+        raise ValueError("no two patients can be compared: too few events.")
     return ordered / total
 
 
@@ -165,7 +165,7 @@ def _uno(
         ordered += squared @ agree.sum(axis=1)
         total += squared @ outlives.sum(axis=1)
     if total == 0:
-        raise ValueError("no two patients can be compared: too few events, or tau too small")
+        raise ValueError("no two patients can be compared: too few events, or tau too small.")
     return float(ordered / total)
 
 

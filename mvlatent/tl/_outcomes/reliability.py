@@ -63,16 +63,16 @@ def reliability(
     [[0.8, 1.0, 1.0], [0.9, 0.5, 2.0]]
     """
     if strategy not in STRATEGIES:
-        raise ValueError(f"unknown strategy {strategy!r}; choose from {', '.join(STRATEGIES)}")
+        raise ValueError(f"unknown strategy {strategy!r}; choose from {', '.join(STRATEGIES)}.")
     if bins < 1:
-        raise ValueError(f"at least 1 bin is needed, got {bins}")
+        raise ValueError(f"at least 1 bin is needed, got {bins}.")
     codes, p, _ = checked_labels(labels, probabilities)
     if of is None:
         confidence, right = p.max(axis=1), p.argmax(axis=1) == codes
     else:
         classes = [*probabilities.columns]
         if of not in classes:
-            raise KeyError(f"no class {of!r}; the classes are {classes}")
+            raise KeyError(f"no class {of!r}; the classes are {classes}.")
         confidence, right = p[:, classes.index(of)], codes == classes.index(of)
     edges = np.linspace(0, 1, bins + 1)
     if strategy == "quantile":
@@ -161,7 +161,7 @@ class RiskCoverage:
     def at(self, coverage: float) -> float:
         """Risk where at least this share of patients is answered."""
         if not 0 < coverage <= 1:
-            raise ValueError(f"coverage must lie within (0, 1], got {coverage}")
+            raise ValueError(f"coverage must lie within (0, 1], got {coverage}.")
         return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
 
 

@@ -146,7 +146,7 @@ def _draws(
 ) -> np.ndarray:
     """Metrics of the resamples, n_bootstrap × metrics."""
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     metrics(np.arange(n))  # what is wrong with the patients themselves is said here
     drawn: list[tuple[float, ...]] = []
     resamples = _resamples(n, strata, np.random.default_rng(seed))
@@ -160,7 +160,7 @@ def _draws(
         if len(drawn) == n_bootstrap:
             return np.asarray(drawn, float)
     raise ValueError(
-        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few events"
+        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few events."
     )
 
 

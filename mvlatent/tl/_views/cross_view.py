@@ -67,7 +67,7 @@ def cross_view(
     """
     unknown = sorted(set(baselines) - set(IMPUTERS))
     if unknown:
-        raise ValueError(f"unknown baselines {unknown}; choose from {', '.join(IMPUTERS)}")
+        raise ValueError(f"unknown baselines {unknown}; choose from {', '.join(IMPUTERS)}.")
     seen, held_out = scaled_views(model, train), scaled_views(model, test)
     rows = []
     for view in seen:

@@ -47,7 +47,7 @@ def variance_explained(
     >>> tl.variance_explained(model, share="unique")["rna"]  # doctest: +SKIP
     """
     if share not in SHARES:
-        raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}")
+        raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}.")
     if by not in ("block", "factor"):
         raise ValueError(f"by must be 'block' or 'factor', not {by!r}.")
     if share == "alone":
