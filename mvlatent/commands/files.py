@@ -31,7 +31,7 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
         try:
             return _read_mudata(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
         except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error}") from None
+            raise ValueError(f"{path} cannot be read: {error}.") from None
 
 
 def _read_mudata(path: Path) -> Any:
