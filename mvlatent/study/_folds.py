@@ -73,7 +73,7 @@ def folds(
     >>> cohort = mv.datasets.demo(120)
     >>> fold = mv.study.folds(cohort, 3)
     >>> cohort.obs.groupby(fold)["event"].mean().round(2).tolist()
-    [0.61, 0.62, 0.64]
+    [0.42, 0.38, 0.38]
     >>> int(fold.groupby(cohort.obs["site"].to_numpy()).nunique().max())  # of a site
     1
     """

@@ -31,6 +31,12 @@ class OutOfFold:
         ``target_purity`` and ``predicted_target_purity``.
     first
         Name of the first outcome of each kind, whose columns have no name at the end.
+
+    Examples
+    --------
+    >>> columns = {"label": ["a", "b", "b"], "predicted_label": ["a", "b", "a"]}
+    >>> round(OutOfFold(pd.DataFrame(columns)).accuracy(), 2)
+    0.67
     """
 
     table: pd.DataFrame
@@ -147,6 +153,11 @@ def out_of_fold(
     **options
         Options of `mvlatent.fit`.
 
+    Returns
+    -------
+    OutOfFold
+        The ``table`` of predictions, and what they are worth.
+
     Raises
     ------
     KeyError
@@ -157,10 +168,13 @@ def out_of_fold(
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.study.out_of_fold(  # doctest: +SKIP
-    ...     mv.datasets.demo(), survival=("survival_months", "event")
-    ... )
-    >>> found.concordance()  # doctest: +SKIP
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> outcome = ("survival_months", "event")
+    >>> quick = {"n_shared": 5, "max_epochs": 2, "head_blocks": ("shared",)}
+    >>> found = mv.study.out_of_fold(mdata, survival=outcome, folds=2, **quick)
+    >>> c, lower, upper = found.concordance()
+    >>> bool(0.5 < c < 1), found.table["fold"].nunique()
+    (True, 2)
     """
     from joblib import Parallel, delayed
 

@@ -41,6 +41,13 @@ class Path:
         One row a fold and weight, of which the table is made, with ``cross_view:<view>`` beside.
     prefer
         ``"strongest"`` or ``"weakest"``: which of the weights that do as well is `best`.
+
+    Examples
+    --------
+    >>> columns = {"cross_view": [0.2, 0.3, 0.29], "cross_view_se": 3 * [0.02]}
+    >>> table = pd.DataFrame(columns, index=[0.0, 0.1, 1.0])
+    >>> Path("alignment", table, table).best, Path("alignment", table, table, "weakest").best
+    (1.0, 0.1)
     """
 
     objective: str
@@ -169,11 +176,11 @@ def path(
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.study.path(  # doctest: +SKIP
-    ...     mv.datasets.demo(), "alignment", [0, 0.1, 1, 10], batch="site"
-    ... )
-    >>> found.best  # doctest: +SKIP
-    >>> mv.pl.path(found)  # doctest: +SKIP
+    >>> mdata, _ = mv.sim.cohort("easy", n=80)
+    >>> found = mv.study.path(mdata, "alignment", [0, 1], folds=2, n_shared=5, max_epochs=2)
+    >>> found.table.index.tolist(), found.best in (0.0, 1.0)
+    ([0.0, 1.0], True)
+    >>> ax = mv.pl.path(found)
     """
     from joblib import Parallel, delayed
 

@@ -36,8 +36,11 @@ def latent_blocks(
 
     Examples
     --------
-    >>> tl.latent_blocks(model)["private:rna"].shape  # doctest: +SKIP
-    (500, 8)
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> {name: block.shape for name, block in mv.tl.latent_blocks(model, given="rna").items()}
+    {'shared': (100, 5), 'private:rna': (100, 3)}
     """
     latents = model.latents(mdata, given=given)
     blocks = {"shared": latents.z.mean.numpy()}
@@ -91,6 +94,11 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     mdata
         Patients; the fitted ones by default.
 
+    Returns
+    -------
+    dict
+        View to its DataFrame.
+
     Raises
     ------
     ValueError
@@ -98,7 +106,11 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
 
     Examples
     --------
-    >>> tl.scaled_views(model)["rna"]  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> mv.tl.scaled_views(model)["img"].shape
+    (100, 60)
     """
     preparation = model.trained.preparation
     cohort = preparation.transform(_tables(model, mdata))

@@ -42,6 +42,11 @@ def factor_metrics(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError

@@ -33,6 +33,11 @@ def retrieval(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError

@@ -33,6 +33,11 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError

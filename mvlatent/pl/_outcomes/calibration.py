@@ -28,6 +28,11 @@ def d_calibration(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -72,6 +77,11 @@ def horizon_calibration(
         Title of the plot.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Examples
     --------

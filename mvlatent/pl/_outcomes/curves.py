@@ -41,6 +41,11 @@ def survival_curves(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -90,6 +95,11 @@ def cumulative_incidence(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -137,6 +147,11 @@ def time_dependent_auc(
         Title of the plot.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Raises
     ------

@@ -33,6 +33,11 @@ def forest(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -98,6 +103,11 @@ def ledger(
         Title of the plot.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Raises
     ------

@@ -32,6 +32,11 @@ def reliability(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -75,6 +80,11 @@ def risk_coverage(
         Title of the plot.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Examples
     --------

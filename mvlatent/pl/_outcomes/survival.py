@@ -52,6 +52,11 @@ def kaplan_meier(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError

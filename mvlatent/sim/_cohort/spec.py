@@ -73,6 +73,15 @@ class ViewSpec:
         Give normal and studentt features log-normal scales and offsets, as measured data have.
     sparse
         Store the view as a sparse matrix.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> counts = sim.ViewSpec(n_features=30, kind="nb", sparse=True)
+    >>> views = {"rna": counts, "img": sim.ViewSpec(n_features=8)}
+    >>> mdata, _ = sim.cohort("easy", n=50, views=views)
+    >>> mdata["rna"].shape
+    (50, 30)
     """
 
     n_features: int
@@ -177,6 +186,13 @@ class CohortSpec:
         Share of women.
     missing_covariates
         Share of missing ages, and of missing subtype labels.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("easy", n=50, sites=("Utrecht", "Essen"), confounding=0.5)
+    >>> truth.spec.sites, truth.spec.mixing
+    (('Utrecht', 'Essen'), 'linear')
     """
 
     views: Mapping[str, ViewSpec]

@@ -40,6 +40,14 @@ class OraclePosterior:
         Patterns × d × d: covariance within any component, one a pattern of views.
     pattern
         (N,): which pattern a patient has.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("easy", n=50)
+    >>> posterior = sim.oracle_posterior(truth)
+    >>> posterior.mean("private:rna").shape, bool(posterior.sd().max() < 1)
+    ((50, 3), True)
     """
 
     obs_names: pd.Index
@@ -290,6 +298,11 @@ def oracle_concordance(truth: Truth, *, kind: str = "harrell") -> float:
         The truth of the patients on whom models are judged.
     kind
         ``"harrell"`` or ``"uno"``.
+
+    Returns
+    -------
+    float
+        In [0, 1]; no model can be expected to do better.
 
     Examples
     --------

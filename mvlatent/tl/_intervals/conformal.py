@@ -78,8 +78,15 @@ def conformalize(
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.tl.conformalize(model, calibration, by="site")  # doctest: +SKIP
-    >>> found.lower(model.predict_survival(new), group=new.obs["site"])  # doctest: +SKIP
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> outcome = ("survival_months", "event")
+    >>> model = mv.fit(mdata, survival=outcome, n_shared=5, max_epochs=2, progress=False)
+    >>> calibration, _ = truth.new_patients(80, seed=1)
+    >>> new, _ = truth.new_patients(20, seed=2)
+    >>> found = mv.tl.conformalize(model, calibration, level=0.8)
+    >>> months = found.lower(model.predict_survival(new))  # lived for by four in five
+    >>> len(months), bool((months >= 0).all())
+    (20, True)
     """
     role, name = _named(model, outcome)
     if by is not None and by not in mdata.obs:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._intervals.mondrian import Mondrian
-from mvlatent.tl._latent.labels import checked_labels, checked_probabilities
+from mvlatent.tl._outcomes.labels import checked_labels, checked_probabilities
 
 __all__ = ["ConformalLabels", "conformal_labels"]
 
@@ -28,6 +28,14 @@ class ConformalLabels:
         Columns of the probabilities that were calibrated on.
     threshold
         Largest score of a class in a set, on all patients and by group; ∞: all classes.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> p = pd.DataFrame({"a": np.linspace(0.5, 0.9, 40), "b": np.linspace(0.5, 0.1, 40)})
+    >>> found = tl.conformal_labels(["a"] * 40, p, level=0.8, score="lac")
+    >>> found.level, round(found.threshold.pooled, 2)
+    (0.8, 0.43)
     """
 
     level: float
@@ -109,6 +117,11 @@ def conformal_labels(
         all classes. Patients without a group count only for groups that are not here.
     seed
         Seed of the randomised scores (``"aps"``).
+
+    Returns
+    -------
+    ConformalLabels
+        Its ``sets(probabilities)`` are those of new patients.
 
     Raises
     ------

@@ -53,6 +53,15 @@ class ConformalSurvival:
         Probability with which the bounds are to hold.
     scores
         What was calibrated, on all patients and on each group.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> time, at = np.random.default_rng(0).exponential(10, 100), np.arange(0.0, 40.0)
+    >>> curves = pd.DataFrame({i: np.exp(-at / 10) for i in range(100)}, index=at)
+    >>> found = tl.conformal_survival(time, np.ones(100), curves)
+    >>> found.lower(curves[[0]]).round(1).tolist()  # nine in ten live longer
+    [1.0]
     """
 
     level: float
@@ -132,6 +141,11 @@ def conformal_survival(
         Never beyond the last time of the curves.
     train
         ``(time, event)`` that G is learnt on; ``None``: the calibration patients (of the group).
+
+    Returns
+    -------
+    ConformalSurvival
+        Its ``lower(survival)`` are the bounds of new patients.
 
     Raises
     ------

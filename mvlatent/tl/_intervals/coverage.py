@@ -15,6 +15,11 @@ def coverage(lower: Any, upper: Any, truth: Any) -> float:
     lower, upper, truth
         Arrays or DataFrames of one shape; aligned by position.
 
+    Returns
+    -------
+    float
+        Share of the known true values that lie within, in [0, 1].
+
     Raises
     ------
     ValueError

@@ -154,7 +154,12 @@ def latent_calibration(
 
     Examples
     --------
-    >>> table = tl.latent_calibration(model.posterior(), truth.shared)  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> table = mv.tl.latent_calibration(model.posterior(), truth.shared)
+    >>> bool(0.8 < table.loc[0.9, "coverage"] < 1)
+    True
     """
     mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
     true = true[:, None] if true.ndim == 1 else true
@@ -216,7 +221,13 @@ def imputation_calibration(
 
     Examples
     --------
-    >>> tl.imputation_calibration(model, "rna", test)["coverage"]  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> test, _ = truth.new_patients(60)
+    >>> table = mv.tl.imputation_calibration(model, "rna", test)
+    >>> bool(0.85 < table.loc[0.9, "coverage"] < 0.95)
+    True
     """
     if view not in model.roles.views:
         raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")

@@ -130,6 +130,11 @@ def block_recovery(
     seed
         Seed of the folds.
 
+    Returns
+    -------
+    float
+        R², 1 at best.
+
     Raises
     ------
     ValueError
@@ -163,6 +168,11 @@ def leakage(
     --------
     leakage_matrix : Every latent block against every true block.
     view_leakage : Where no truth is known.
+
+    Returns
+    -------
+    float
+        R², 0 at best.
 
     Examples
     --------

@@ -25,6 +25,13 @@ class Retrieval:
     table
         Index k; columns ``a_to_b`` and ``b_to_a`` (share of the patients ranked within k),
         ``mean`` of the two, and ``chance`` (k / n).
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z = np.random.default_rng(0).standard_normal((20, 3))
+    >>> tl.retrieval(z, z).median_rank
+    1.0
     """
 
     ranks: pd.DataFrame
@@ -127,7 +134,12 @@ def view_retrieval(
 
     Examples
     --------
-    >>> tl.view_retrieval(model, test)["rna–img"].table  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> found = mv.tl.view_retrieval(model)
+    >>> [*found], bool(found["rna–img"].table.loc[1, "mean"] > 0.5)
+    (['rna–cnv', 'rna–img', 'cnv–img'], True)
     """
     latents = {}
     for view in model.roles.views:

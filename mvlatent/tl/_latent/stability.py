@@ -24,6 +24,14 @@ class Stability:
     pairs
         One row a block and pair of fits: ``block``, ``a``, ``b``, ``n``, the measures, and
         ``chance`` (what ``subspace`` is for independent latents).
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z = np.random.default_rng(0).standard_normal((50, 2))
+    >>> found = tl.stability({"seed 0": z, "seed 1": -z})
+    >>> found.table["procrustes"].round(6).tolist()
+    [0.0]
     """
 
     pairs: pd.DataFrame

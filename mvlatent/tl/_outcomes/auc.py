@@ -98,6 +98,11 @@ def integrated_auc(
     time, event, risk, times, train
         As in :func:`time_dependent_auc`; times at which the AUC does not exist are left out.
 
+    Returns
+    -------
+    float
+        In [0, 1]; 0.5 is chance.
+
     Raises
     ------
     ValueError

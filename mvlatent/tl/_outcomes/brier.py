@@ -88,6 +88,11 @@ def integrated_brier(
     time, event, survival, train
         As in :func:`brier`, with at least two usable times.
 
+    Returns
+    -------
+    float
+        In [0, 1], 0 at best.
+
     Raises
     ------
     ValueError

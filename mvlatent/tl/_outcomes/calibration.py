@@ -29,6 +29,13 @@ class DCalibration:
     share
         Share of patients in each bin of S(T), from the bin at 0 (died last) to the one at 1; 1 /
         bins each is right. A censored patient is spread over the bins it can still reach.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> found = tl.d_calibration([1.0, 2.0], [1, 1], [0.9, 0.3], bins=2)
+    >>> found.share.tolist()
+    [0.5, 0.5]
     """
 
     statistic: float

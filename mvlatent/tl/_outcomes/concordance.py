@@ -54,6 +54,11 @@ def concordance(
         When each patient came under observation, (n,): who dies is compared with those at risk
         at that time only. Harrell only.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ValueError
@@ -197,6 +202,11 @@ def bootstrap_interval(
         Number of resamples; those without a comparable pair are drawn again.
     seed
         Seed of the resampling.
+
+    Returns
+    -------
+    tuple
+        Lower and upper bound.
 
     Raises
     ------

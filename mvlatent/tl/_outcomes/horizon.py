@@ -37,6 +37,15 @@ class HorizonCalibration:
         Patients cut into equal groups by prediction, one row each: mean ``predicted``,
         Kaplan–Meier ``observed`` with its 95 % ``lower`` and ``upper`` (without an event: the exact
         bound of those still at risk), and ``n``.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> rng = np.random.default_rng(0)
+    >>> t, survival = rng.exponential(size=200), rng.uniform(0.3, 0.45, size=200)
+    >>> found = tl.horizon_calibration(t, np.ones(200), survival, 1.0, groups=2)
+    >>> found.groups["n"].tolist()
+    [100, 100]
     """
 
     horizon: float
@@ -77,6 +86,11 @@ def horizon_calibration(
         Knots of the splines, 3 to 5, at quantiles of the predictions.
     groups
         Number of groups for the Kaplan–Meier points of the plot.
+
+    Returns
+    -------
+    HorizonCalibration
+        The curve, its distances from the diagonal (``ici``, ...) and the ``groups``.
 
     Raises
     ------

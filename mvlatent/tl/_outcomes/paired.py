@@ -8,7 +8,24 @@ __all__ = ["PairedDifference", "paired_difference"]
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference a − b, its standard error, a t interval, and the number of pairs."""
+    """Mean difference a − b, its standard error, a t interval, and the number of pairs.
+
+    Attributes
+    ----------
+    mean, se
+        Mean difference a − b and its standard error.
+    lower, upper
+        Bounds of its t interval.
+    n
+        Number of pairs.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> found = tl.paired_difference([0.7, 0.6, 0.8], [0.6, 0.6, 0.6])
+    >>> found.n, round(found.statistic, 2)
+    (3, 1.73)
+    """
 
     mean: float
     se: float

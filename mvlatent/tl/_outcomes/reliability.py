@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._latent.labels import checked_labels
+from mvlatent.tl._outcomes.labels import checked_labels
 
 __all__ = ["RiskCoverage", "expected_calibration_error", "reliability", "risk_coverage"]
 
@@ -118,6 +118,11 @@ def expected_calibration_error(
     labels, probabilities, of, bins, strategy
         As in :func:`reliability`.
 
+    Returns
+    -------
+    float
+        In [0, 1], 0 at best.
+
     Raises
     ------
     KeyError, ValueError
@@ -150,6 +155,14 @@ class RiskCoverage:
         Mean of ``risk`` over the coverages: lower is better.
     best
         The area of the same answers were every right one more certain than every wrong one.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> p = pd.DataFrame({"a": [0.9, 0.8, 0.6], "b": [0.1, 0.2, 0.4]})
+    >>> found = tl.risk_coverage(["a", "a", "b"], p)
+    >>> found.at(0.5), round(found.at(1.0), 2)
+    (0.0, 0.33)
     """
 
     coverage: np.ndarray = field(repr=False)
@@ -175,6 +188,11 @@ def risk_coverage(labels: Any, probabilities: pd.DataFrame) -> RiskCoverage:
     ----------
     labels, probabilities
         As in :func:`reliability`.
+
+    Returns
+    -------
+    RiskCoverage
+        The curve, and its ``area``: lower is better.
 
     Raises
     ------

@@ -13,7 +13,21 @@ Metric = Callable[[np.ndarray], float]
 
 
 class Interval(NamedTuple):
-    """An estimate with its bounds."""
+    """An estimate with its bounds.
+
+    Attributes
+    ----------
+    estimate
+        The metric on the patients themselves.
+    lower, upper
+        Bounds.
+
+    Examples
+    --------
+    >>> estimate, lower, upper = Interval(0.7, 0.6, 0.8)
+    >>> lower < estimate < upper
+    True
+    """
 
     estimate: float
     lower: float
@@ -21,7 +35,23 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference a − b with its bounds and a two-sided bootstrap p value."""
+    """A difference a − b with its bounds and a two-sided bootstrap p value.
+
+    Attributes
+    ----------
+    estimate
+        a − b on the patients themselves.
+    lower, upper
+        Bounds.
+    p_value
+        Of no difference.
+
+    Examples
+    --------
+    >>> found = Difference(0.04, -0.01, 0.09, 0.12)
+    >>> found.lower < 0 < found.upper  # no difference is not ruled out
+    True
+    """
 
     estimate: float
     lower: float
@@ -59,6 +89,11 @@ def bootstrap(
         event drawn, say) are drawn again.
     seed
         Seed of the resampling.
+
+    Returns
+    -------
+    Interval
+        ``estimate`` on the patients themselves, ``lower`` and ``upper``.
 
     Raises
     ------

@@ -33,6 +33,14 @@ class SiteAudit:
         Sites left out for having fewer patients than folds.
     inseparable
         Sites that hold one kind of biology only: there site and biology cannot be told apart.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> rng = np.random.default_rng(0)
+    >>> found = tl.site_audit(rng.standard_normal((90, 2)), ["x", "y", "z"] * 30, n_permutations=2)
+    >>> found.n_sites, round(found.chance, 2)
+    (3, 0.33)
     """
 
     accuracy: float
@@ -76,6 +84,11 @@ def site_audit(
         weighted to balance.
     seed
         Seed of folds and permutations.
+
+    Returns
+    -------
+    SiteAudit
+        ``accuracy``, ``permuted`` and their difference, ``excess``.
 
     Raises
     ------

@@ -35,6 +35,14 @@ class LeakageMatrix:
         correlated; on the diagonal as in ``table``.
     expected
         Whether the true block belongs to the latent block.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z, w = np.random.default_rng(0).standard_normal((2, 200, 2))
+    >>> truth = {"shared": z, "private:rna": w}
+    >>> tl.leakage_matrix(truth, truth).table.round(1).values.tolist()
+    [[1.0, -0.0], [-0.0, 1.0]]
     """
 
     table: pd.DataFrame

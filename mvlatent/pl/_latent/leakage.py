@@ -38,6 +38,11 @@ def leakage_matrix(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> table = pd.DataFrame(np.eye(2), ["shared", "private:rna"], ["shared", "private:rna"])
@@ -68,6 +73,11 @@ def view_leakage(
         Title of the plot; the largest leak by default.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Examples
     --------
