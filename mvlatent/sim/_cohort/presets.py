@@ -66,6 +66,7 @@ PRESETS: dict[str, CohortSpec] = {
     "rich_private": replace(_EASY, views=_RICH_PRIVATE),
     "demo": _DEMO,
 }
+"""Name of a preset of `cohort` to its specification."""
 
 
 def preset_spec(preset: str, **overrides: Any) -> CohortSpec:
