@@ -53,7 +53,7 @@ def interval_calibration(
     """
     curves = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
     if not curves or any(table.empty for table in curves.values()):
-        raise ValueError("no interval to draw.")
+        raise ValueError("no interval to draw; give a table with at least one row.")
     ax = new_axes(ax, size=(4.2 if "" in curves else 5.4, 3.8))
     lowest = 1.0
     for (name, table), colour in zip(curves.items(), colours(len(curves)), strict=True):

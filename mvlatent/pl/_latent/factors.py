@@ -61,7 +61,7 @@ def factor_metrics(
     """
     bars = dict(results) if isinstance(results, Mapping) else {"": results}
     if not bars:
-        raise ValueError("no metrics to draw.")
+        raise ValueError("no metrics to draw; give at least one result.")
     table = pd.DataFrame({name: found.to_series() for name, found in bars.items()})
     ax = new_axes(ax, size=(7.6 if "" in bars else 9.2, 3.2))
     width = 0.8 / len(bars)

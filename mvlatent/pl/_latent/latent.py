@@ -99,13 +99,15 @@ def _coordinates_and_colour(
     else:
         z = np.asarray(data, float)
         if isinstance(color, str):
-            raise KeyError(f"color={color!r} names a column, but bare coordinates have none.")
+            raise KeyError(
+                f"color={color!r} names a column, but bare coordinates have none; give the values."
+            )
     if z.ndim != 2 or z.shape[1] == 0:
         raise ValueError(f"coordinates must be n × d, got shape {z.shape}.")
     if color is None:
         return z, None, None
     if len(color) != len(z):
-        raise ValueError(f"{len(color)} colour values for {len(z)} patients.")
+        raise ValueError(f"{len(color)} colour values for {len(z)} patients; give one a patient.")
     return z, pd.Series(color).reset_index(drop=True), name
 
 

@@ -52,7 +52,7 @@ def retrieval(
     """
     curves = dict(results) if isinstance(results, Mapping) else {"": results}
     if not curves:
-        raise ValueError("no retrieval to draw.")
+        raise ValueError("no retrieval to draw; give at least one result.")
     ax = new_axes(ax, size=(4.6 if "" in curves else 5.8, 3.5))
     for (name, result), colour in zip(curves.items(), colours(len(curves)), strict=True):
         curve = result.curve()

@@ -53,7 +53,9 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     """
     pairs = result.pairs
     if pairs.empty:
-        raise ValueError("no pair of fits shares a block.")
+        raise ValueError(
+            "no pair of fits shares a block; compare fits whose blocks bear the same names."
+        )
     blocks = [*pairs["block"].unique()]
     ax = new_axes(ax, size=(6.4, 1.3 + 0.62 * len(blocks)))
     rng = np.random.default_rng(0)

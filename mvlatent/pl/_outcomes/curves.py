@@ -201,7 +201,7 @@ def _draw(
         raise KeyError(f"no {what} {missing}; there are {_some([*mean])}.")
     names = [*mean] if chosen is None else [*chosen]
     if not names or not len(mean):
-        raise ValueError("there is no curve to draw.")
+        raise ValueError("there is no curve to draw; give at least one column and one time.")
     ax = new_axes(ax, size=(6.2, 4.0))
     at = mean.index.to_numpy(float)
     if len(names) > MOST_NAMED:
@@ -228,11 +228,12 @@ def _with_bounds(
             raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}.")
         curves, lower, upper = curves.mean, curves.lower, curves.upper
     if (lower is None) != (upper is None):
-        raise ValueError("a band needs both lower and upper.")
+        raise ValueError("a band needs both lower and upper; give both or neither.")
     for bound in (lower, upper):
         if bound is not None and bound.shape != curves.shape:
             raise ValueError(
-                f"bounds {bound.shape} do not have the shape of curves {curves.shape}."
+                f"bounds {bound.shape} do not have the shape of curves {curves.shape}; give "
+                "bounds of each value."
             )
     if lower is not None and upper is not None:
         lower = lower.set_axis(curves.columns, axis=1)

@@ -54,7 +54,9 @@ def forest(
     """
     estimate, lower, upper = _checked(table, "hr")
     if (lower <= 0).any():
-        raise ValueError("hazard ratios and their bounds must be positive.")
+        raise ValueError(
+            "hazard ratios and their bounds must be positive; of log hazards take the exponential."
+        )
     ax = new_axes(ax, size=(6.4, 1.1 + 0.3 * len(table)))
     certain = (lower > 1) | (upper < 1)
     rows = np.arange(len(table))
@@ -150,10 +152,10 @@ def _checked(table: pd.DataFrame, estimate: str) -> tuple[np.ndarray, np.ndarray
     if missing:
         raise KeyError(f"the table lacks columns {missing}; it has {[*table]}.")
     if table.empty:
-        raise ValueError("the table is empty.")
+        raise ValueError("the table is empty; give at least one row.")
     value, lower, upper = (table[name].to_numpy(float) for name in wanted)
     if not (np.isfinite(value) & np.isfinite(lower) & np.isfinite(upper)).all():
-        raise ValueError("the table holds values that are missing or not finite.")
+        raise ValueError("the table holds values that are missing or not finite; drop those rows.")
     if not ((lower <= value) & (value <= upper)).all():
         raise ValueError(f"{estimate} must lie within its bounds in every row.")
     return value, lower, upper

@@ -123,7 +123,9 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
         table["group"] = pd.Categorical(table["risk"])
     table["group"] = table["group"].cat.remove_unused_categories()
     if len(table["group"].cat.categories) < 2:
-        raise ValueError("fewer than two groups: all risks or labels are equal.")
+        raise ValueError(
+            "fewer than two groups: all risks or labels are equal; give values that differ."
+        )
     return table
 
 

@@ -57,7 +57,7 @@ def variance_explained(
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(KINDS)}.")
     if table.empty:
-        raise ValueError("the table is empty.")
+        raise ValueError("the table is empty; give at least one row.")
     if kind == "bar" or (kind == "auto" and len(table) <= 6):
         ax = new_axes(ax, size=(2.8 + 0.8 * table.shape[1], 3.6))
         _draw_bars(ax, table.clip(lower=0).fillna(0))

@@ -239,7 +239,9 @@ class CohortSpec:
             (self.site_weights, self.sites),
         ):
             if weights is not None and len(weights) != len(names):
-                raise ValueError(f"{len(weights)} weights for {len(names)} names {names}.")
+                raise ValueError(
+                    f"{len(weights)} weights for {len(names)} names {names}; give one a name."
+                )
 
     def _check_missing(self) -> None:
         top = len(self.views) - 1
@@ -278,7 +280,9 @@ class CohortSpec:
             if count < 1:
                 raise ValueError(f"pairwise {names} needs at least one factor, got {count}.")
         if len({frozenset(names) for names in self.pairwise}) < len(self.pairwise):
-            raise ValueError(f"pairwise names the same views twice: {[*self.pairwise]}.")
+            raise ValueError(
+                f"pairwise names the same views twice: {[*self.pairwise]}; give each set once."
+            )
 
 
 def pairwise_blocks(spec: CohortSpec) -> dict[str, tuple[tuple[str, ...], int]]:

@@ -89,7 +89,9 @@ def supervised_ceiling(
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, got {n_components}.")
     if not mdata.obs_names.equals(truth.obs_names):
-        raise ValueError("mdata and truth are of different patients.")
+        raise ValueError(
+            "mdata and truth are of different patients; give the truth of these very ones."
+        )
     y = np.column_stack([v for name, v in truth.blocks.items() if name.startswith("shared")])
     views = [_dense(mdata, name) for name in mdata.mod]
     sites = np.eye(len(truth.spec.sites))[truth.site_codes]

@@ -127,7 +127,10 @@ def cross_view_r2(
     """
     x, predicted = truth.complete[view].astype(float), np.asarray(prediction, float)
     if x.shape != predicted.shape:
-        raise ValueError(f"shapes differ: {view} {x.shape}, prediction {predicted.shape}.")
+        raise ValueError(
+            f"shapes differ: {view} {x.shape}, prediction {predicted.shape}; predict every "
+            "patient and feature."
+        )
     if rows is not None:
         x, predicted = x[rows], predicted[rows]
     total = ((x - x.mean(axis=0)) ** 2).sum(axis=0)

@@ -94,7 +94,10 @@ def conformalize(
     cohort = model.cohort(mdata)
     held = cohort.outcomes.get(name)
     if held is None:
-        raise ValueError(f"the calibration cohort has no {outcome} outcome, or the model has none.")
+        raise ValueError(
+            f"the calibration cohort has no {outcome} outcome, or the model has none; give "
+            "cohorts with its columns."
+        )
     _warn_of_fitted(model, cohort.obs_names)
     group = None if by is None else mdata.obs[by].to_numpy(dtype=object)
     if role == "labels":
@@ -105,10 +108,13 @@ def conformalize(
         )
     seen = held.observed.numpy()
     if not seen.any():
-        raise ValueError("no patient of the calibration cohort has a known time and event.")
+        raise ValueError(
+            "no patient of the calibration cohort has a known time and event; give some who have."
+        )
     if getattr(held, "entry", None) is not None:
         raise ValueError(
-            "patients enter late: the bounds count from time 0 and need everybody from there on."
+            "patients enter late: the bounds count from time 0 and need everybody from there "
+            "on; leave out who comes later."
         )
     curves = model.predict_survival(mdata, times, outcome=name, given=given).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]

@@ -72,7 +72,8 @@ class ConformalLabels:
         """
         if tuple(probabilities.columns) != self.classes:
             raise ValueError(
-                f"classes differ: calibrated on {[*self.classes]}, got {[*probabilities.columns]}."
+                f"classes differ: calibrated on {[*self.classes]}, got "
+                f"{[*probabilities.columns]}; give the same ones in the same order."
             )
         p = checked_probabilities(probabilities)
         scores = _scores(p, self.score, np.random.default_rng([seed, 1]).random(len(p)))

@@ -203,7 +203,8 @@ def conformal_survival(
         )
     if not (events & (times < scores.pooled.cutoff)).any():
         raise ValueError(
-            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to calibrate on."
+            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to "
+            "calibrate on; take a later one."
         )
     return ConformalSurvival(level, scores)
 

@@ -164,7 +164,9 @@ def latent_calibration(
     mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
     true = true[:, None] if true.ndim == 1 else true
     if len(mean) != len(true):
-        raise ValueError(f"rows differ: posterior {mean.shape}, truth {true.shape}.")
+        raise ValueError(
+            f"rows differ: posterior {mean.shape}, truth {true.shape}; give the same patients."
+        )
     known = np.flatnonzero(~np.isnan(true).any(1))
     draws = np.asarray(posterior.sample(n_samples, seed=seed), float)[:, known]
     mean, true = mean[known], true[known]

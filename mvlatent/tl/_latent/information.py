@@ -40,12 +40,14 @@ def factor_table(factors: Any, n: int) -> pd.DataFrame:
         table = pd.DataFrame(values[:, None] if values.ndim == 1 else values)
         table.columns = [f"factor_{j}" for j in range(table.shape[1])]
     if len(table) != n:
-        raise ValueError(f"rows differ: {n} of latents, {len(table)} of factors.")
+        raise ValueError(
+            f"rows differ: {n} of latents, {len(table)} of factors; give the same patients."
+        )
     if table.isna().to_numpy().any():
         raise ValueError("factors hold missing values; leave those patients out.")
     flat = [str(name) for name in table if table[name].nunique() < 2]
     if flat:
-        raise ValueError(f"factors that do not vary: {', '.join(flat)}.")
+        raise ValueError(f"factors that do not vary: {', '.join(flat)}; leave them out.")
     return table
 
 

@@ -64,7 +64,9 @@ def read_targets(
     blocks = {name: _as_block(values) for name, values in targets.items()}
     for name, y in blocks.items():
         if x.ndim != 2 or len(x) != len(y):
-            raise ValueError(f"rows differ: latent {x.shape}, {name} {y.shape}.")
+            raise ValueError(
+                f"rows differ: latent {x.shape}, {name} {y.shape}; give the same patients."
+            )
     # Blocks known for the same rows are read together: the latents are decomposed once.
     alike: dict[bytes, list[str]] = {}
     for name, y in blocks.items():

@@ -93,10 +93,14 @@ def retrieval(
         raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}.")
     a, b = np.asarray(za, float), np.asarray(zb, float)
     if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(f"shapes differ: {a.shape}, {b.shape}.")
+        raise ValueError(
+            f"shapes differ: {a.shape}, {b.shape}; give the same patients and factors."
+        )
     known = np.flatnonzero(~(np.isnan(a).any(1) | np.isnan(b).any(1)))
     if len(known) < 2:
-        raise ValueError("fewer than two patients have latents from both views.")
+        raise ValueError(
+            "fewer than two patients have latents from both views; give more who have both."
+        )
     wanted = [int(value) for value in k]
     if not wanted or min(wanted) < 1:
         raise ValueError(f"k must be positive ranks, got {list(k)}.")

@@ -86,7 +86,7 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
     if not isinstance(latents_by_seed, Mapping):
         latents_by_seed = dict(enumerate(latents_by_seed))
     if len(latents_by_seed) < 2:
-        raise ValueError(f"at least two fits are compared, got {len(latents_by_seed)}.")
+        raise ValueError(f"at least two fits are compared, got {len(latents_by_seed)}; give more.")
     fits = {seed: _blocks(found) for seed, found in latents_by_seed.items()}
     rows = [
         {"block": block, "a": a, "b": b, **_compare(fits[a][block], fits[b][block], block)}
@@ -106,7 +106,9 @@ def _blocks(found: Any) -> Mapping[str, Any]:
 def _compare(a: Any, b: Any, block: str) -> dict[str, float]:
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
-        raise ValueError(f"block {block!r}: rows differ, {x.shape} and {y.shape}.")
+        raise ValueError(
+            f"block {block!r}: rows differ, {x.shape} and {y.shape}; give the same patients."
+        )
     known = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
     x, y = x[known] - x[known].mean(0), y[known] - y[known].mean(0)
     n = int(known.sum())

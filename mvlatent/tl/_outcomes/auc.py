@@ -118,7 +118,7 @@ def integrated_auc(
     survival = _kaplan_meier(observed, events, values.index.to_numpy(float))
     drops = -np.diff(np.concatenate([[1.0], survival]))
     if drops.sum() <= 0:
-        raise ValueError("no event falls between the times.")
+        raise ValueError("no event falls between the times; give times further apart.")
     return float(drops @ values.to_numpy() / drops.sum())
 
 
@@ -137,10 +137,12 @@ def _scores_at(risk: Any, times: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
                 f"risk must be times × patients: {scores.shape[1]} columns, {n} patients."
             )
         if not np.isfinite(scores).all():
-            raise ValueError("risk holds values that are not finite.")
+            raise ValueError("risk holds values that are not finite; drop those patients.")
     else:
         if times is None:
-            raise ValueError("times are needed, since risk is one score a patient.")
+            raise ValueError(
+                "times are needed, since risk is one score a patient; give times=[...]."
+            )
         at = np.atleast_1d(np.asarray(times, float))
         scores = np.broadcast_to(align_to_outcome(risk, n, "risk"), (len(at), n))
     if at.ndim != 1 or not len(at) or not np.isfinite(at).all() or not (np.diff(at) > 0).all():

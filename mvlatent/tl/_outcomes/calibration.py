@@ -120,5 +120,7 @@ def _own_survival(times: np.ndarray, survival: pd.DataFrame | np.ndarray | pd.Se
     if own.shape != times.shape:
         raise ValueError(f"survival must have one value a patient, got shape {own.shape}.")
     if not ((own >= 0) & (own <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities.")
+        raise ValueError(
+            "survival holds values that are not probabilities; give S(T), within [0, 1]."
+        )
     return own

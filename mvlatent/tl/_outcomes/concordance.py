@@ -112,7 +112,7 @@ def _harrell(
             ordered += pairs * concordance_index(time, -risks[rows], event)
             total += pairs
     if not total:
-        raise ValueError("no two patients can be compared: too few events.")
+        raise ValueError("no two patients can be compared: too few events; give more patients.")
     return float(ordered / total)
 
 
@@ -133,7 +133,7 @@ def _at_risk(
         right = (risk > risks[rows]) + 0.5 * (risk == risks[rows])
         ordered, total = ordered + float((right * pairs).sum()), total + int(pairs.sum())
     if not total:
-        raise ValueError("no two patients can be compared: too few events.")
+        raise ValueError("no two patients can be compared: too few events; give more patients.")
     return ordered / total
 
 
@@ -170,7 +170,9 @@ def _uno(
         ordered += squared @ agree.sum(axis=1)
         total += squared @ outlives.sum(axis=1)
     if total == 0:
-        raise ValueError("no two patients can be compared: too few events, or tau too small.")
+        raise ValueError(
+            "no two patients can be compared: too few events, or tau too small; take a later tau."
+        )
     return float(ordered / total)
 
 

@@ -140,20 +140,26 @@ def _check_horizon(times: np.ndarray, events: np.ndarray, horizon: float, knots:
         )
     n_events = int((events & (times <= horizon)).sum())
     if n_events < knots:
-        raise ValueError(f"only {n_events} events by {horizon:g}: too few for {knots} knots.")
+        raise ValueError(
+            f"only {n_events} events by {horizon:g}: too few for {knots} knots; take a later "
+            "horizon or fewer knots."
+        )
 
 
 def _at_horizon(survival: Any, horizon: float, n: int) -> np.ndarray:
     if isinstance(survival, pd.DataFrame):
         at, curves = checked_curves(survival, n)
         if horizon > at[-1]:
-            raise ValueError(f"the curves end at {at[-1]:g}, before the horizon {horizon:g}.")
+            raise ValueError(
+                f"the curves end at {at[-1]:g}, before the horizon {horizon:g}; predict S(t) "
+                "further."
+            )
         return curves_at(at, curves, np.array([horizon]))[0]
     values = as_floats(survival, "survival")
     if values.shape != (n,):
         raise ValueError(f"survival must have one value a patient ({n}), got shape {values.shape}.")
     if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities.")
+        raise ValueError("survival holds values that are not probabilities; give S, within [0, 1].")
     return values
 
 
@@ -191,7 +197,8 @@ def _regress(
         fitted = CoxPHFitter().fit(table, "time", "event")
     except ConvergenceError as error:
         raise ValueError(
-            "the calibration curve cannot be fitted: too few events, or predictions too extreme."
+            "the calibration curve cannot be fitted: too few events, or predictions too "
+            "extreme; take a later horizon."
         ) from error
     return 1 - fitted.predict_survival_function(table, times=[horizon]).to_numpy()[0]
 

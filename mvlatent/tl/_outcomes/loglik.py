@@ -64,11 +64,14 @@ def log_likelihood(
         log_survival = np.maximum(log_survival, np.log(floor))
     last = edges[-1]
     if not (events & (times <= last)).any():
-        raise ValueError(f"no patient dies within the times of the curves, which end at {last:g}.")
+        raise ValueError(
+            f"no patient dies within the times of the curves, which end at {last:g}; predict "
+            "S(t) further."
+        )
     with np.errstate(invalid="ignore"):
         fall = -np.diff(log_survival, axis=0)
     if (fall < -1e-9).any():
-        raise ValueError("survival rises with time.")
+        raise ValueError("survival rises with time; give S(t), not 1 − S(t).")
     if floor is not None:
         fall = np.maximum(fall, floor)
     log_survival = -np.vstack([np.zeros(len(times)), np.nancumsum(fall, axis=0)])
@@ -92,11 +95,11 @@ def log_likelihood(
 def _log_curves(at: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Edges of the intervals from 0 on, and log S there, edges × n."""
     if at[0] < 0:
-        raise ValueError("the times of survival (its index) must not be negative.")
+        raise ValueError("the times of survival (its index) must not be negative; drop those rows.")
     if at[0] == 0:
         at, curves = at[1:], curves[1:]
     if not len(at):
-        raise ValueError("survival has no time after 0.")
+        raise ValueError("survival has no time after 0; predict S(t) at later times.")
     with np.errstate(divide="ignore"):
         log_survival = np.log(curves)
     return np.concatenate([[0.0], at]), np.vstack([np.zeros(curves.shape[1]), log_survival])

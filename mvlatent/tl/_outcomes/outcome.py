@@ -24,12 +24,13 @@ def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
     times, events = as_floats(time, "time"), as_floats(event, "event")
     if times.ndim != 1 or times.shape != events.shape:
         raise ValueError(
-            f"time and event must be of one length, got {times.shape}, {events.shape}."
+            f"time and event must be of one length, got {times.shape}, {events.shape}; give "
+            "one value a patient in each."
         )
     if not np.isfinite(times).all() or (times < 0).any():
         raise ValueError("times must be finite and not negative; drop unobserved patients first.")
     if not np.isin(events, (0, 1)).all():
-        raise ValueError("event must be 0/1 or bool.")
+        raise ValueError("event must be 0/1 or bool; recode it.")
     return times, events.astype(bool)
 
 
@@ -67,7 +68,7 @@ def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:
     if array.shape != (n,):
         raise ValueError(f"{name} must have one value a patient ({n}), got shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds values that are not finite.")
+        raise ValueError(f"{name} holds values that are not finite; drop those patients.")
     return array
 
 
@@ -91,7 +92,9 @@ def checked_curves(survival: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarr
     if not (np.diff(at) > 0).all():
         raise ValueError("the times of survival (its index) must increase.")
     if not ((curves >= 0) & (curves <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities.")
+        raise ValueError(
+            "survival holds values that are not probabilities; give S(t), within [0, 1]."
+        )
     return at, curves
 
 

@@ -195,7 +195,8 @@ def _draws(
         if len(drawn) == n_bootstrap:
             return np.asarray(drawn, float)
     raise ValueError(
-        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few events."
+        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few "
+        "events; give more patients or fewer strata."
     )
 
 
