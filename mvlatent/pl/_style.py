@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 __all__ = [
     "GREY",
@@ -15,7 +16,9 @@ __all__ = [
     "colours",
     "new_axes",
     "outside_legend",
+    "per_cent",
     "time_label",
+    "titled",
 ]
 
 # Okabe and Ito's colours, without black and with the yellow last.
@@ -68,6 +71,19 @@ def outside_legend(ax: "Axes", title: str | None = None) -> None:
         ncols=1 if n <= 16 else 2,
         alignment="left",
     )
+
+
+def per_cent(*axes: "Axis") -> None:
+    """Write shares as percentages along these axes."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+
+
+def titled(ax: "Axes", title: str | None) -> "Axes":
+    """Write the title, where there is one, at the left, and return the axes."""
+    if title:
+        ax.set_title(title, loc="left")
+    return ax
 
 
 def time_label(unit: str | None, name: str = "time") -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from mvlatent.data.tables import Tables
 
-__all__ = ["latent_blocks", "scaled_views", "true_blocks"]
+__all__ = ["as_block", "latent_blocks", "scaled_views", "true_blocks"]
 
 
 def latent_blocks(
@@ -69,17 +69,18 @@ def true_blocks(truth: Any, patients: Sequence[str] | None = None) -> dict[str, 
         If the truth lacks one of the patients.
     """
     if isinstance(truth, Mapping):
-        return {name: _as_block(values) for name, values in truth.items()}
+        return {name: as_block(values) for name, values in truth.items()}
     rows: Any = slice(None)
     if patients is not None:
         rows = pd.Index(truth.obs_names).get_indexer(list(patients))
         if (rows < 0).any():
             unknown = [name for name, row in zip(patients, rows, strict=True) if row < 0]
             raise KeyError(f"the truth lacks {len(unknown)} patients, the first is {unknown[0]!r}.")
-    return {name: _as_block(values)[rows] for name, values in truth.blocks.items()}
+    return {name: as_block(values)[rows] for name, values in truth.blocks.items()}
 
 
-def _as_block(values: Any) -> np.ndarray:
+def as_block(values: Any) -> np.ndarray:
+    """Values as n × k, floats; a single column may come as (n,)."""
     block = np.asarray(values, float)
     return block[:, None] if block.ndim == 1 else block
 

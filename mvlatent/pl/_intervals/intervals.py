@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,13 +66,10 @@ def interval_calibration(
     ax.plot([start, 1], [start, 1], color="#333333", lw=1, ls="--", zorder=0)
     ax.set(xlim=(start, 1), ylim=(start, 1), aspect="equal")
     ax.set(xlabel="level of the interval", ylabel="share of truths within")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis, ax.yaxis)
     ax.yaxis.set_ticks(ax.get_xticks())
     ax.set_ylim(start, 1)
     bare(ax)
     if "" not in curves:
         outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,8 +78,7 @@ def latent(
     else:
         _draw_categories(ax, z, values, name)
     ax.set(xlabel=labels[0], ylabel=labels[1], xticks=[], yticks=[])
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     bare(ax)
     return ax
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,6 +79,4 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     bare(ax)
     ax.tick_params(axis="y", length=0)
     outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

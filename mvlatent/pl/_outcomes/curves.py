@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label
+from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,9 +61,7 @@ def survival_curves(
     """
     ax = _draw(curves, None, None, patients, "patients", ax)
     ax.set(xlabel=time_label(unit), ylabel="survival", ylim=(0, 1.03))
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def cumulative_incidence(
@@ -119,9 +117,7 @@ def cumulative_incidence(
         top = max(top, band.get_datalim(ax.transData).y1)
     ax.set(xlabel=time_label(unit), ylabel="cumulative incidence")
     ax.set_ylim(0, min(1.03, 1.08 * float(top)) if top > 0 else 1)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def time_dependent_auc(
@@ -174,9 +170,7 @@ def time_dependent_auc(
     ax.set(
         xlabel=time_label(unit, "time t"), ylabel="AUC of who dies by t", ylim=(max(bottom, 0), 1.0)
     )
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def _frame(values: pd.Series | pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, PALETTE, bare, block_colours, new_axes
+from mvlatent.pl._style import GREY, PALETTE, bare, block_colours, new_axes, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,9 +77,7 @@ def forest(
             for value, low, high in zip(estimate, lower, upper, strict=True)
         ]
         _beside(ax, rows, shown)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def ledger(
@@ -132,7 +130,7 @@ def ledger(
     ax.hlines(rows, lower, upper, color="#333333", lw=1.4)
     left = min(0.0, float(lower.min()))
     ax.set_xlim(left, max(float(upper.max()) * 1.04, 0.05))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis)
     ax.set_xlabel(label)
     _rows(ax, names)
     if text:
@@ -141,9 +139,7 @@ def ledger(
             for value, low, high in zip(share, lower, upper, strict=True)
         ]
         _beside(ax, rows, shown)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def _checked(table: pd.DataFrame, estimate: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

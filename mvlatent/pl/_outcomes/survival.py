@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,8 +82,7 @@ def kaplan_meier(
     if (table["event"] == 1).any():
         shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
     outside_legend(ax, shown)  # beside the curves and the title
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     if at_risk:
         _write_at_risk(ax, table, levels, palette)
     return ax

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +85,4 @@ def cross_view(
     if floor < 0:
         ax.spines["bottom"].set_visible(False)
     outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mvlatent.tl._intervals.coverage import coverage
 from mvlatent.tl._latent.probes import make_folds
-from mvlatent.tl._model import scaled_views
+from mvlatent.tl._model import as_block, scaled_views
 
 __all__ = ["imputation_calibration", "interval_calibration", "latent_calibration"]
 
@@ -161,8 +161,7 @@ def latent_calibration(
     >>> bool(0.8 < table.loc[0.9, "coverage"] < 1)
     True
     """
-    mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
-    true = true[:, None] if true.ndim == 1 else true
+    mean, true = np.asarray(posterior.mean, float), as_block(truth)
     if len(mean) != len(true):
         raise ValueError(
             f"rows differ: posterior {mean.shape}, truth {true.shape}; give the same patients."

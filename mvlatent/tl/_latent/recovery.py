@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._latent.probes import make_folds, make_probe, r_squared
+from mvlatent.tl._model import as_block
 
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
@@ -61,7 +62,7 @@ def read_targets(
     """
     reader = make_probe(probe)
     x = np.asarray(latent, float)
-    blocks = {name: _as_block(values) for name, values in targets.items()}
+    blocks = {name: as_block(values) for name, values in targets.items()}
     for name, y in blocks.items():
         if x.ndim != 2 or len(x) != len(y):
             raise ValueError(
@@ -79,11 +80,6 @@ def read_targets(
             x[rows], {n: blocks[n][rows] for n in names}, rows, reader, n_splits, seed
         )
     return {name: found[name] for name in blocks}
-
-
-def _as_block(values: Any) -> np.ndarray:
-    y = np.asarray(values, float)
-    return y[:, None] if y.ndim == 1 else y
 
 
 def _read_alike(
