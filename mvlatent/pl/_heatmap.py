@@ -59,5 +59,5 @@ def heatmap(
                 style: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
                 ax.text(column, row, write(value), fontsize=fontsize, **style)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.82, label=label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return bar

@@ -1,7 +1,7 @@
 """What the plots share: colours that colour-blind readers can tell apart, and bare axes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def bare(ax: "Axes") -> None:
     ax.tick_params(color="#555555", labelcolor="#333333")
 
 
-def colours(n: int) -> Sequence:
+def colours(n: int) -> Sequence[Any]:
     """Return n distinct colours: the palette, or a wheel of hues where it is too short."""
     if n <= len(PALETTE):
         return PALETTE[:n]
@@ -52,7 +52,7 @@ def colours(n: int) -> Sequence:
     return [colormaps["turbo"]((i + 0.5) / n) for i in range(n)]
 
 
-def block_colours(names: Sequence[str]) -> list:
+def block_colours(names: Sequence[str]) -> list[Any]:
     """Technical is grey and the whole dark; the rest take the palette in order."""
     palette = iter(colours(len(names)))
     fixed = {"technical": GREY, "all": "#333333"}

@@ -235,6 +235,6 @@ def _with_bounds(
     return curves, lower, upper
 
 
-def _some(names: list) -> str:
+def _some(names: list[Any]) -> str:
     shown = ", ".join(map(str, names[:8]))
     return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

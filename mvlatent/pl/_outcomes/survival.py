@@ -88,14 +88,14 @@ def kaplan_meier(
     return ax
 
 
-def _size(levels: list, at_risk: bool) -> tuple[float, float]:
+def _size(levels: list[Any], at_risk: bool) -> tuple[float, float]:
     """Inches of a figure whose curves keep their room beside names and numbers at risk."""
     letters = max(len(str(level)) for level in levels)
     wide = max(0, letters - 11) * (0.17 if at_risk else 0.09)  # names stand at both sides
     return 6.6 + wide, 4.2 + 0.18 * max(0, len(levels) - 3) * at_risk
 
 
-def _risk_colours(n: int) -> list:
+def _risk_colours(n: int) -> list[Any]:
     """Low risk blue, high risk vermilion, whatever the number of groups."""
     palette = list(colours(n))
     return [palette[0], palette[2], palette[1]] if n == 3 else palette
@@ -156,7 +156,7 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, label: str, colour: Any, interva
     ax.plot(censored, height, "|", color=colour, ms=5, mew=0.8, alpha=0.8)
 
 
-def _write_at_risk(ax: "Axes", table: pd.DataFrame, levels: list, palette: list) -> None:
+def _write_at_risk(ax: "Axes", table: pd.DataFrame, levels: list[Any], palette: list[Any]) -> None:
     """Write the table as text under the axis, in data units along x and points along y."""
     ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= ax.get_xlim()[1]]
     ax.set_xticks(ticks)

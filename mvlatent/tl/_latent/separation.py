@@ -67,7 +67,8 @@ class LeakageMatrix:
     @property
     def worst(self) -> tuple[str, str]:
         """Latent block and true block of the largest leakage."""
-        return self.beyond.where(~self.expected).stack().idxmax()  # type: ignore[return-value]
+        latent, true = self.beyond.where(~self.expected).stack().idxmax()
+        return str(latent), str(true)
 
     def summary(self) -> pd.Series:
         """The three numbers: ``diagonal_mean``, ``leak_mean``, ``leak_max``."""

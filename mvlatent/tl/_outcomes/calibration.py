@@ -1,5 +1,6 @@
 """Whether predicted survival probabilities are what they say."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class DCalibration:
     p_value: float
     share: np.ndarray
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[float]:
         """Unpack as ``statistic, p_value``."""
         return iter((self.statistic, self.p_value))
 
