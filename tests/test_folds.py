@@ -14,15 +14,14 @@ import mvlatent as mv
 from mvlatent.study import folds
 from mvlatent.study._folds import read_folds
 
-mudata.set_options(pull_on_update=False)
-
 
 def cohort(site, event, names=None):
     names = [f"p{i:03d}" for i in range(len(site))] if names is None else list(names)
     obs = pd.DataFrame({"site": site, "event": event}, index=names)
     adata = AnnData(np.zeros((len(obs), 1), np.float32), obs=pd.DataFrame(index=obs.index))
-    mdata = mudata.MuData({"rna": adata})
-    mdata.obs = obs
+    with mudata.set_options(pull_on_update=False):
+        mdata = mudata.MuData({"rna": adata})
+        mdata.obs = obs
     return mdata
 
 
@@ -117,8 +116,12 @@ def test_a_large_site_is_named():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"groups": "ward"}, KeyError, "groups: no column 'ward'.*'site', 'event', or groups=None"),
-        ({"n": 3, "stratify": "dead"}, KeyError, "stratify: no column 'dead'.*or stratify=None"),
+        (
+            {"groups": "ward"},
+            KeyError,
+            "no column 'ward' in .*'event'.* pass groups=None",
+        ),
+        ({"n": 3, "stratify": "dead"}, KeyError, "no column 'dead' in .* pass stratify=None"),
         ({"n": 4}, ValueError, "column 'site' holds 3 groups, too few for 4 folds.*take n=3"),
         ({"n": 1}, ValueError, "n must be between 2 and 12 folds, not 1"),
         ({"n": "site"}, ValueError, "n must be a number of folds, not 'site'"),
@@ -168,3 +171,22 @@ def test_a_series_of_folds_is_what_out_of_fold_and_path_take(small_cohort, roles
     np.testing.assert_array_equal(found.table["fold"], fold)
     swept = mv.study.path(mdata, "agreement", [0.1], folds=fold, **quick)
     assert sorted(swept.scores["fold"]) == [0, 1]
+
+
+def test_columns_are_read_as_those_of_roles_are():
+    """One of a modality may be named, and words for missing are missing."""
+    site = np.array(["s1", "s2", "s3", "s4", "NA"] * 8, dtype=object)
+    mdata = cohort(["a"] * 40, np.arange(40) % 2)
+    mdata.mod["rna"].obs["ward"] = site
+    fold = folds(mdata, 2, groups="rna:ward")
+    known = site != "NA"
+    assert (fold[known].groupby(site[known]).nunique() == 1).all() and fold[~known].nunique() == 2
+
+
+def test_of_an_anndata():
+    adata = AnnData(np.zeros((12, 1), np.float32), obs=pd.DataFrame({"event": [0, 1] * 6}))
+    adata.obs_names = [f"p{i}" for i in range(12)]
+    fold = folds(adata, 3, groups=None)
+    assert list(fold.index) == list(adata.obs_names) and fold.value_counts().eq(4).all()
+    with pytest.raises(KeyError, match="no column 'site' in obs; the columns are 'event'"):
+        folds(adata, 3)

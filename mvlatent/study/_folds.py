@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.columns import as_text, find_column, quote
+
 if TYPE_CHECKING:
     from mudata import MuData
 
     from mvlatent.specs.outcomes import OutcomeSpec
 
-__all__ = ["check_folds", "folds", "read_folds"]
+__all__ = ["check_folds", "folds", "read_folds", "training_and_held_out"]
 
 Column: TypeAlias = str | pd.Series  # of obs, or by patient
 
@@ -136,6 +138,12 @@ def check_folds(mdata: MuData, folds: int | Column) -> None:
     read_folds(mdata, folds)
 
 
+def training_and_held_out(mdata: MuData, fold: np.ndarray, k: int) -> tuple[MuData, MuData]:
+    """Copies of the patients to train on and of those in fold ``k``; of no fold, in neither."""
+    names = mdata.obs_names
+    return mdata[names[(fold >= 0) & (fold != k)]].copy(), mdata[names[fold == k]].copy()
+
+
 def _cut(
     n_obs: int, n: int, stratum: np.ndarray | None, group: np.ndarray | None, seed: int
 ) -> np.ndarray:
@@ -177,14 +185,15 @@ def _column(mdata: MuData, column: Column, option: str) -> pd.Series:
                 f"such as {lacking[0]!r}; index it by mdata.obs_names, NaN where there is none."
             )
         return column.reindex(names)
-    if column not in mdata.obs:
-        or_none = "" if option == "folds" else f", or {option}=None"
-        what = "of folds " if option == "folds" else ""
-        have = ", ".join(map(repr, mdata.obs)) or "none"
-        raise KeyError(
-            f"{option}: no column {column!r} {what}in mdata.obs; choose from {have}{or_none}."
-        )
-    return mdata.obs[column]
+    if column not in mdata.obs and not hasattr(mdata, "mod"):
+        have = quote(mdata.obs)
+        raise KeyError(f"{option}: no column {column!r} in obs; the columns are {have}.")
+    try:
+        return find_column(mdata, column, option)
+    except KeyError as error:
+        instead = "" if option == "folds" else f" Or pass {option}=None."
+        choices = error.args[0].partition("; ")[2]
+        raise KeyError(f"{option}: no column {column!r} in mdata.obs; {choices}{instead}") from None
 
 
 def _said(column: Column, option: str) -> str:
@@ -193,7 +202,7 @@ def _said(column: Column, option: str) -> str:
 
 def _groups(values: pd.Series, n: int, given: Column) -> np.ndarray:
     """Group of each row; a row without a value is one alone."""
-    codes, levels = pd.factorize(values.astype(str).where(values.notna()), sort=True)
+    codes, levels = pd.factorize(as_text(values), sort=True)
     alone = codes < 0
     if len(levels) + alone.sum() < n:
         fewer = f"n={len(levels)}, " if len(levels) > 1 else ""
@@ -216,7 +225,8 @@ def _groups(values: pd.Series, n: int, given: Column) -> np.ndarray:
 
 def _strata(values: pd.Series, n: int, given: Column) -> np.ndarray:
     """Stratum of each row; missing is one."""
-    codes, levels = pd.factorize(values.astype(str), sort=True)
+    codes, levels = pd.factorize(as_text(values), sort=True)
+    codes = np.where(codes < 0, len(levels), codes)
     if np.bincount(codes).max() < n:
         raise ValueError(
             f"{_said(given, 'stratify')} has {len(levels)} values and none in {n} patients; cut "

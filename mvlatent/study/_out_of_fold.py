@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._folds import read_folds
+from mvlatent.study._folds import read_folds, training_and_held_out
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -202,13 +202,11 @@ def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) 
 
     from mvlatent.model import fit
 
-    names = mdata.obs_names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unseen sites of the held-out fold are expected
-        training = mdata[names[(fold >= 0) & (fold != k)]].copy()
-        held_out = mdata[names[fold == k]].copy()
+        training, rest = training_and_held_out(mdata, fold, k)
         model = fit(training, **{"progress": False, **options})
-        return _predictions(model, held_out, k)
+        return _predictions(model, rest, k)
 
 
 def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._folds import read_folds
+from mvlatent.study._folds import read_folds, training_and_held_out
 from mvlatent.study._scores import METRICS, held_out_scores
 
 if TYPE_CHECKING:
@@ -268,15 +268,14 @@ def _one_fold(
     """Fit every weight without fold ``k``, each from the one before, and score it on the fold."""
     from mvlatent.model import fit
 
-    names, rows, model = mdata.obs_names, [], None
+    rows, model = [], None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        training = mdata[names[(fold >= 0) & (fold != k)]].copy()
-        held_out = mdata[names[fold == k]].copy()
+        training, rest = training_and_held_out(mdata, fold, k)
         for weight in weights:
             terms = (*others, replace(term, weight=weight))
             model = fit(training, objectives=terms, warm_start=model, **options)
-            scores = held_out_scores(model, held_out, seed=options["seed"], outcome=outcome)
+            scores = held_out_scores(model, rest, seed=options["seed"], outcome=outcome)
             rows.append({"fold": k, "weight": weight, **scores})
     return rows
 
