@@ -6,13 +6,9 @@ Names are imported when they are first used, so that ``import mvlatent`` is quic
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-try:
-    __version__ = version("mvlatent")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0+unknown"
+from mvlatent._version import __version__ as __version__
 
 _PLACES = {
     "Labels": "mvlatent.specs",
@@ -60,7 +56,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"mvlatent.{name}")
     if name in _PLACES:
         return getattr(import_module(_PLACES[name]), name)
-    raise AttributeError(f"module 'mvlatent' has no attribute {name!r}")
+    names = ", ".join(__all__)
+    raise AttributeError(f"module 'mvlatent' has no attribute {name!r}; it has {names}.")
 
 
 def __dir__() -> list[str]:

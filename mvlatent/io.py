@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvlatent import __version__
+from mvlatent._version import __version__
 from mvlatent.data.preparation import Preparation
 from mvlatent.fitting.loop import Fitted
 from mvlatent.fitting.plan import Plan

@@ -72,10 +72,10 @@ def test_folds_of_a_column(small_cohort, roles):
     [(1, ValueError), (60, ValueError), ("nowhere", KeyError), ("is_female", None)],
 )
 def test_impossible_folds(cohort, folds, error):
-    from mvlatent.study._out_of_fold import _folds
+    from mvlatent.study._folds import read_folds
 
     if error is None:
-        assert set(_folds(cohort, folds, 0, None)) == {0, 1}
+        assert set(read_folds(cohort, folds, 0, None)) == {0, 1}
         return
     with pytest.raises(error, match="folds"):
         out_of_fold(cohort, folds=folds)

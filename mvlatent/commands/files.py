@@ -21,9 +21,9 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
         If it is neither .h5mu nor .h5ad, or cannot be read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}.")
+        raise FileNotFoundError(f"no file {path}; check its name.")
     if path.suffix not in (".h5mu", ".h5ad"):
-        raise ValueError(f"{path} is neither .h5mu nor .h5ad.")
+        raise ValueError(f"{path} is neither .h5mu nor .h5ad; write the cohort as one of them.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import anndata
@@ -31,7 +31,7 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
         try:
             return _read_mudata(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
         except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error}") from None
+            raise ValueError(f"{path} cannot be read: {error}; write it anew.") from None
 
 
 def _read_mudata(path: Path) -> Any:
@@ -60,7 +60,7 @@ def check_target(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> N
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass --overwrite to replace it.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} for {path.name}.")
+        raise FileNotFoundError(f"no folder {path.parent} for {path.name}; make it first.")
     check_writable(path)
 
 

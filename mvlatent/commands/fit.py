@@ -58,7 +58,7 @@ def run_fit(
         **shape,
     }
     if folds is not None:
-        from mvlatent.study._out_of_fold import check_folds
+        from mvlatent.study._folds import check_folds
 
         check_folds(data, _n_folds(folds))  # before minutes are spent on the model
     model = _fit(data, options)

@@ -261,7 +261,7 @@ class BlockHead:
         """
         x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
-            raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}")
+            raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}.")
         beta, moved = self.posterior.draw(n_samples, generator)
         formula = "np,scp->snc" if x.ndim == 2 else "snp,scp->snc"
         return torch.einsum(formula, x, beta), moved

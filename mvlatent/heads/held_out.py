@@ -84,11 +84,11 @@ class Outcome(Generic[Data]):
         start
             Head with whose sds the search begins.
         """
-        raise NotImplementedError(f"{self.what} are not predicted in inner folds")
+        raise NotImplementedError(f"{self.what} are not predicted in inner folds.")
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Score of held-out rows for what is predicted of them, summed over patients."""
-        raise NotImplementedError(f"{self.what} have no score")
+        raise NotImplementedError(f"{self.what} have no score.")
 
     def slope(self, eta: Tensor, rows: np.ndarray) -> float:
         """Factor of the predictors that all held-out rows together ask for; 1 for most kinds."""
@@ -96,7 +96,7 @@ class Outcome(Generic[Data]):
 
     def strata(self) -> np.ndarray:
         """What the folds are balanced by, (N,) int; -1 where there is no outcome."""
-        raise NotImplementedError(f"{self.what} have no strata")
+        raise NotImplementedError(f"{self.what} have no strata.")
 
     def n_telling(self, strata: np.ndarray) -> int:
         """How many patients of the strata (n,) tell candidates apart."""

@@ -1,4 +1,15 @@
-"""What is optimised: the ELBO, and the terms that may stand beside it."""
+"""What is optimised: the ELBO, and the terms that may stand beside it.
+
+============  =============================================================================
+`CrossView`   what some views of a patient say of the others, through z alone
+`Agreement`   what all views say of z should not be news to each of them
+`Alignment`   the same patient, seen through two views, should lie at the same place in z
+`Separation`  private latents should say nothing of z
+============  =============================================================================
+
+`Term` is what each of them is; `TERMS` holds them by name, as `mvlatent.fit` takes them:
+``objectives={"alignment": 0.1}``.
+"""
 
 from mvlatent.objectives.agreement import Agreement
 from mvlatent.objectives.alignment import Alignment

@@ -92,6 +92,20 @@ class Term:
     ------
     ValueError
         If a number is out of its range or a name is not one of the choices.
+
+    Examples
+    --------
+    A term of one's own is a frozen dataclass with a name and a value:
+
+    >>> from mvlatent.objectives import Term
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Small(Term):
+    ...     name = "small"
+    ...
+    ...     def value(self, scene, state):
+    ...         return -scene.draw["z"].square().mean()
+    >>> Small(weight=0.1).to_dict()
+    {'name': 'small', 'weight': 0.1, 'schedule': (0.0, 0.5)}
     """
 
     name: ClassVar[str]  # the column of ``history``

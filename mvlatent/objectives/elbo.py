@@ -43,11 +43,13 @@ class TermsELBO(TraceMeanField_ELBO):
                 continue
             if site["is_observed"]:
                 log_prob = site["fn"].log_prob(site["value"])
-                terms[name] = scale_and_mask(log_prob, site["scale"], site["mask"]).sum()
+                scaled = scale_and_mask(log_prob, site["scale"], site["mask"])  # type: ignore[no-untyped-call]
+                terms[name] = scaled.sum()
             else:
                 q = guide_trace.nodes[name]
                 kl = _divergence(q["fn"], site["fn"], site["value"])
-                terms[f"kl:{name}"] = -scale_and_mask(kl, q["scale"], q["mask"]).sum()
+                scaled = scale_and_mask(kl, q["scale"], q["mask"])  # type: ignore[no-untyped-call]
+                terms[f"kl:{name}"] = -scaled.sum()
         self.draw = {
             name: site["value"]
             for name, site in guide_trace.nodes.items()

@@ -89,7 +89,7 @@ class Objective(nn.Module):
         self.rho, self.stop_gradient, self.precision = rho, stop_gradient, precision
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.states = nn.ModuleDict({term.name: term.state(vae) for term in self.terms})
-        self.elbo = TermsELBO()
+        self.elbo = TermsELBO()  # type: ignore[no-untyped-call]
         self.bound = self.elbo(_Half(vae, "model"), _Half(vae, "guide"))
 
     @property

@@ -16,6 +16,7 @@ __all__ = ["TERMS", "as_terms", "term"]
 TERMS: dict[str, type[Term]] = {
     kind.name: kind for kind in (CrossView, Agreement, Alignment, Separation)
 }
+"""Name of a term, the column of ``history``, to its class."""
 
 
 def term(name: str, **options: Any) -> Term:

@@ -51,7 +51,7 @@ class Continuous(Likelihood[TargetData]):
         """Start at the mean and sd of the values; ValueError if none is observed."""
         seen = data.value[data.observed]
         if not len(seen):
-            raise ValueError("no value is observed: nothing to learn a target from")
+            raise ValueError("no value is observed: nothing to learn a target from.")
         sd = seen.std(correction=0).clamp(min=1e-6)
         return cls(seen.mean(), sd.log())
 
@@ -91,7 +91,7 @@ class ContinuousTarget:
     def __init__(self, data: TargetData, *, noise: float | None = None) -> None:
         self.rows = data.observed.nonzero()[:, 0]
         if not len(self.rows):
-            raise ValueError("no value is observed: nothing to learn a target from")
+            raise ValueError("no value is observed: nothing to learn a target from.")
         self._value = data.value[self.rows].double()
         self._held = noise is not None
         self._free = float(len(self.rows))  # residuals that the coefficients do not take up

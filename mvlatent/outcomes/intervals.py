@@ -25,7 +25,7 @@ def known_outcomes(data: SurvivalData) -> SurvivalData:
     """Return the outcomes that are observed, in float64; ValueError where none is an event."""
     known = data.known()
     if not bool((known.event > 0).any()):
-        raise ValueError("survival outcome has no events: nothing to learn a hazard from")
+        raise ValueError("survival outcome has no events: nothing to learn a hazard from.")
     return known
 
 

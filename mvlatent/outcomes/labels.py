@@ -51,7 +51,7 @@ class Categorical(Likelihood[LabelData]):
         """Start the intercepts at the log frequencies; ValueError if no label is observed."""
         counts = torch.bincount(data.codes[data.observed], minlength=len(data.categories)).float()
         if counts.sum() == 0:
-            raise ValueError("no label is observed: nothing to learn classes from")
+            raise ValueError("no label is observed: nothing to learn classes from.")
         log_frequency = ((counts + 0.5) / (counts + 0.5).sum()).log()
         return cls(log_frequency - log_frequency.mean())
 
@@ -96,10 +96,10 @@ class CategoricalTarget:
     def __init__(self, data: LabelData) -> None:
         n_classes = len(data.categories)
         if n_classes < 2:
-            raise ValueError(f"labels need at least two classes, got {n_classes}")
+            raise ValueError(f"labels need at least two classes, got {n_classes}.")
         self.rows = data.observed.nonzero()[:, 0]
         if not len(self.rows):
-            raise ValueError("no label is observed: nothing to learn classes from")
+            raise ValueError("no label is observed: nothing to learn classes from.")
         self.n_outputs = n_classes
         self.effective_share = (n_classes - 1) / n_classes
         hot = torch.nn.functional.one_hot(data.codes[self.rows].long(), n_classes)

@@ -50,7 +50,7 @@ class Likelihood(nn.Module, Generic[Data]):
         ValueError
             If there is nothing to learn from: no event, or no value.
         """
-        raise NotImplementedError(f"{cls.__name__} is not made from data")
+        raise NotImplementedError(f"{cls.__name__} is not made from data.")
 
     def log_prob(self, eta: Tensor, data: Data) -> Tensor:
         """Log-likelihood of each patient, (..., n), 0 where the outcome is not observed.
@@ -68,12 +68,12 @@ class Likelihood(nn.Module, Generic[Data]):
         Tensor
             One value a patient; of a likelihood that does not factorise their sum.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no log_prob")
+        raise NotImplementedError(f"{type(self).__name__} has no log_prob.")
 
     def log_prior(self) -> Tensor:
         """Log prior of the parameters, up to a constant; 0 where it is flat."""
-        raise NotImplementedError(f"{type(self).__name__} has no log_prior")
+        raise NotImplementedError(f"{type(self).__name__} has no log_prior.")
 
     def target(self, data: Data) -> Any:
         """Bind the likelihood to outcomes for the reported head, which profiles its parameters."""
-        raise NotImplementedError(f"{type(self).__name__} has no target")
+        raise NotImplementedError(f"{type(self).__name__} has no target.")

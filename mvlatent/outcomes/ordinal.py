@@ -112,10 +112,10 @@ class Ordinal(Likelihood[TargetData]):
 def _counts(data: TargetData) -> Tensor:
     """Patients of each level, (L,)."""
     if len(data.levels) < 2:
-        raise ValueError(f"an ordinal target needs at least two levels, got {len(data.levels)}")
+        raise ValueError(f"an ordinal target needs at least two levels, got {len(data.levels)}.")
     counts = torch.bincount(data.value[data.observed].long(), minlength=len(data.levels))
     if counts.sum() == 0:
-        raise ValueError("no level is observed: nothing to learn cut points from")
+        raise ValueError("no level is observed: nothing to learn cut points from.")
     return counts
 
 

@@ -176,7 +176,7 @@ class BaselineShape:
     @property
     def coordinates(self) -> Tensor:
         """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
+        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates.")
 
     def level(self, draw: Tensor | None = None) -> Tensor | None:
         """What the baseline adds to the linear predictor, (..., C); ``None`` is nothing.
@@ -210,7 +210,7 @@ class BaselineShape:
         stratum
             Whose baseline; 0 where there are no strata.
         """
-        raise NotImplementedError(f"a baseline of {self.kind} has no hazard")
+        raise NotImplementedError(f"a baseline of {self.kind} has no hazard.")
 
 
 @dataclass(frozen=True)
@@ -221,11 +221,11 @@ class LinearBaseline(BaselineShape):
 
     def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative baseline hazard by coordinate, (T, K); sums to the baseline at the mode."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no exposure")
+        raise NotImplementedError(f"a baseline of {self.kind} has no exposure.")
 
     def knots(self, stratum: int = 0) -> Tensor:
         """Times at which the hazard jumps, or changes its level, (J,)."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no knots")
+        raise NotImplementedError(f"a baseline of {self.kind} has no knots.")
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0

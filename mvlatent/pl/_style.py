@@ -1,10 +1,11 @@
 """What the plots share: colours that colour-blind readers can tell apart, and bare axes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 __all__ = [
     "GREY",
@@ -15,7 +16,9 @@ __all__ = [
     "colours",
     "new_axes",
     "outside_legend",
+    "per_cent",
     "time_label",
+    "titled",
 ]
 
 # Okabe and Ito's colours, without black and with the yellow last.
@@ -40,7 +43,7 @@ def bare(ax: "Axes") -> None:
     ax.tick_params(color="#555555", labelcolor="#333333")
 
 
-def colours(n: int) -> Sequence:
+def colours(n: int) -> Sequence[Any]:
     """Return n distinct colours: the palette, or a wheel of hues where it is too short."""
     if n <= len(PALETTE):
         return PALETTE[:n]
@@ -49,7 +52,7 @@ def colours(n: int) -> Sequence:
     return [colormaps["turbo"]((i + 0.5) / n) for i in range(n)]
 
 
-def block_colours(names: Sequence[str]) -> list:
+def block_colours(names: Sequence[str]) -> list[Any]:
     """Technical is grey and the whole dark; the rest take the palette in order."""
     palette = iter(colours(len(names)))
     fixed = {"technical": GREY, "all": "#333333"}
@@ -68,6 +71,19 @@ def outside_legend(ax: "Axes", title: str | None = None) -> None:
         ncols=1 if n <= 16 else 2,
         alignment="left",
     )
+
+
+def per_cent(*axes: "Axis") -> None:
+    """Write shares as percentages along these axes."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+
+
+def titled(ax: "Axes", title: str | None) -> "Axes":
+    """Write the title, where there is one, at the left, and return the axes."""
+    if title:
+        ax.set_title(title, loc="left")
+    return ax
 
 
 def time_label(unit: str | None, name: str = "time") -> str:

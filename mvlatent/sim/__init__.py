@@ -1,4 +1,13 @@
-"""Simulated cohorts with a known truth, and what could at best be known of them."""
+"""Simulated cohorts with a known truth, and what could at best be known of them.
+
+=============  ====================================================================================
+Cohorts        `cohort` draws one: a name of `PRESETS`, with options of `CohortSpec` and `ViewSpec`
+Truth          `Truth`, and of each view `ViewTruth`: factors, parameters, hazards
+At best known  of factors: `oracle`, `oracle_posterior`, `supervised_ceiling`;
+               of risks: `oracle_concordance`;
+               of views: `oracle_prediction`, `probe_prediction`, judged by `cross_view_r2`
+=============  ====================================================================================
+"""
 
 from mvlatent.sim._cohort.cohort import cohort
 from mvlatent.sim._cohort.presets import PRESETS
@@ -14,14 +23,16 @@ from mvlatent.sim._oracle.oracle import (
     oracle_posterior,
 )
 
-__all__ = [
+__all__ = [  # cohorts
     "PRESETS",
     "CohortSpec",
-    "OraclePosterior",
     "Truth",
     "ViewSpec",
     "ViewTruth",
     "cohort",
+]
+__all__ += [  # what is at best possible
+    "OraclePosterior",
     "cross_view_r2",
     "oracle",
     "oracle_concordance",

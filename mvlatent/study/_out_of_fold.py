@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
+from mvlatent.study._folds import read_folds, training_and_held_out
 
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["OutOfFold", "check_folds", "out_of_fold"]
+__all__ = ["OutOfFold", "out_of_fold"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,12 @@ class OutOfFold:
         ``target_purity`` and ``predicted_target_purity``.
     first
         Name of the first outcome of each kind, whose columns have no name at the end.
+
+    Examples
+    --------
+    >>> columns = {"label": ["a", "b", "b"], "predicted_label": ["a", "b", "a"]}
+    >>> round(OutOfFold(pd.DataFrame(columns)).accuracy(), 2)
+    0.67
     """
 
     table: pd.DataFrame
@@ -124,7 +131,7 @@ def _mean_concordance(tables: list[pd.DataFrame]) -> float:
 def out_of_fold(
     mdata: MuData,
     *,
-    folds: int | str = 5,
+    folds: int | str | pd.Series = 5,
     seed: int = 0,
     n_jobs: int = 1,
     **options: Any,
@@ -136,8 +143,9 @@ def out_of_fold(
     mdata
         Cohort; it is not changed.
     folds
-        Number of folds (random, stratified by the first event), or a column of ``obs`` that holds
-        them; patients without a fold only train nothing and are left out.
+        Number of folds (random, stratified by the first event), or a column of ``obs`` or a Series
+        indexed by patient that holds them, as `folds` makes it; patients without a fold train
+        nothing and are left out.
     seed
         Seed of the split and of the fits.
     n_jobs
@@ -145,20 +153,28 @@ def out_of_fold(
     **options
         Options of `mvlatent.fit`.
 
+    Returns
+    -------
+    OutOfFold
+        The ``table`` of predictions, and what they are worth.
+
     Raises
     ------
     KeyError
         If the column of folds is not there.
     ValueError
-        If there are fewer than two folds.
+        If there are fewer than two folds, or a Series of them lacks patients.
 
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.study.out_of_fold(  # doctest: +SKIP
-    ...     mv.datasets.demo(), survival=("survival_months", "event")
-    ... )
-    >>> found.concordance()  # doctest: +SKIP
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> outcome = ("survival_months", "event")
+    >>> quick = {"n_shared": 5, "max_epochs": 2, "head_blocks": ("shared",)}
+    >>> found = mv.study.out_of_fold(mdata, survival=outcome, folds=2, **quick)
+    >>> c, lower, upper = found.concordance()
+    >>> bool(0.5 < c < 1), found.table["fold"].nunique()
+    (True, 2)
     """
     from joblib import Parallel, delayed
 
@@ -169,7 +185,7 @@ def out_of_fold(
         options.get("outcomes", ()),
     )
     first = {outcome.role: outcome for outcome in reversed(typed)}
-    fold = _folds(mdata, folds, seed, first.get("survival"))
+    fold = read_folds(mdata, folds, seed, first.get("survival"))
     jobs = [
         delayed(_one_fold)(mdata, fold, k, {**options, "seed": seed})
         for k in np.unique(fold[fold >= 0])
@@ -180,50 +196,17 @@ def out_of_fold(
     return OutOfFold(table, names)
 
 
-def check_folds(mdata: MuData, folds: int | str) -> None:
-    """Raise KeyError or ValueError if a cohort cannot be cut so, as `out_of_fold` does."""
-    _folds(mdata, folds, 0, None)
-
-
-def _folds(mdata: MuData, folds: int | str, seed: int, survival: Any) -> np.ndarray:
-    """Fold of each patient, -1 for none."""
-    if isinstance(folds, str):
-        if folds not in mdata.obs:
-            raise KeyError(f"no column {folds!r} of folds in mdata.obs.")
-        codes, levels = pd.factorize(mdata.obs[folds], sort=True)
-        if len(levels) < 2:
-            raise ValueError(f"column {folds!r} holds {len(levels)} folds; at least 2 are needed.")
-        return codes
-    if not 2 <= folds <= mdata.n_obs // 2:
-        raise ValueError(f"folds must be between 2 and {mdata.n_obs // 2}, not {folds}.")
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    strata = np.zeros(mdata.n_obs)
-    for first in as_outcomes(survival)[:1]:
-        event = first.parts["event"]
-        if event in mdata.obs:
-            strata = pd.factorize(mdata.obs[event].astype(str))[0]
-    enough = np.bincount(strata.astype(int)).min() >= folds
-    splitter = (StratifiedKFold if enough else KFold)(folds, shuffle=True, random_state=seed)
-    out = np.full(mdata.n_obs, -1)
-    for k, (_, test) in enumerate(splitter.split(strata, strata)):
-        out[test] = k
-    return out
-
-
 def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) -> pd.DataFrame:
     """Fit without fold ``k`` and predict it."""
     import warnings
 
     from mvlatent.model import fit
 
-    names = mdata.obs_names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unseen sites of the held-out fold are expected
-        training = mdata[names[(fold >= 0) & (fold != k)]].copy()
-        held_out = mdata[names[fold == k]].copy()
+        training, rest = training_and_held_out(mdata, fold, k)
         model = fit(training, **{"progress": False, **options})
-        return _predictions(model, held_out, k)
+        return _predictions(model, rest, k)
 
 
 def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._out_of_fold import _folds
+from mvlatent.study._folds import read_folds, training_and_held_out
 from mvlatent.study._scores import METRICS, held_out_scores
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ class Path:
         One row a fold and weight, of which the table is made, with ``cross_view:<view>`` beside.
     prefer
         ``"strongest"`` or ``"weakest"``: which of the weights that do as well is `best`.
+
+    Examples
+    --------
+    >>> columns = {"cross_view": [0.2, 0.3, 0.29], "cross_view_se": 3 * [0.02]}
+    >>> table = pd.DataFrame(columns, index=[0.0, 0.1, 1.0])
+    >>> Path("alignment", table, table).best, Path("alignment", table, table, "weakest").best
+    (1.0, 0.1)
     """
 
     objective: str
@@ -105,7 +112,7 @@ def path(
     objective: str | Term,
     weights: Sequence[float],
     *,
-    folds: int | str = 3,
+    folds: int | str | pd.Series = 3,
     holdout: float | None = None,
     seed: int = 0,
     n_jobs: int = 1,
@@ -131,7 +138,8 @@ def path(
     weights
         Weights to try, 0 or more.
     folds
-        Number of folds (random, stratified by event), or a column of ``obs`` that holds them.
+        Number of folds (random, stratified by event), or a column of ``obs`` or a Series indexed by
+        patient that holds them.
     holdout
         A share of the patients to hold out once, in place of folds.
     seed
@@ -168,11 +176,11 @@ def path(
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.study.path(  # doctest: +SKIP
-    ...     mv.datasets.demo(), "alignment", [0, 0.1, 1, 10], batch="site"
-    ... )
-    >>> found.best  # doctest: +SKIP
-    >>> mv.pl.path(found)  # doctest: +SKIP
+    >>> mdata, _ = mv.sim.cohort("easy", n=80)
+    >>> found = mv.study.path(mdata, "alignment", [0, 1], folds=2, n_shared=5, max_epochs=2)
+    >>> found.table.index.tolist(), found.best in (0.0, 1.0)
+    ([0.0, 1.0], True)
+    >>> ax = mv.pl.path(found)
     """
     from joblib import Parallel, delayed
 
@@ -230,11 +238,15 @@ def _check_preference(prefer: str) -> None:
 
 
 def _split(
-    mdata: MuData, folds: int | str, holdout: float | None, seed: int, survival: Any
+    mdata: MuData,
+    folds: int | str | pd.Series,
+    holdout: float | None,
+    seed: int,
+    survival: OutcomeSpec | None,
 ) -> np.ndarray:
     """Fold of each patient, -1 for none; with ``holdout`` those held out are fold 0."""
     if holdout is None:
-        return _folds(mdata, folds, seed, survival)
+        return read_folds(mdata, folds, seed, survival)
     count = round(mdata.n_obs * holdout) if 0 < holdout < 1 else 0
     if not 0 < count < mdata.n_obs:
         raise ValueError(f"holdout must be a share between 0 and 1, not {holdout!r}.")
@@ -256,15 +268,14 @@ def _one_fold(
     """Fit every weight without fold ``k``, each from the one before, and score it on the fold."""
     from mvlatent.model import fit
 
-    names, rows, model = mdata.obs_names, [], None
+    rows, model = [], None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        training = mdata[names[(fold >= 0) & (fold != k)]].copy()
-        held_out = mdata[names[fold == k]].copy()
+        training, rest = training_and_held_out(mdata, fold, k)
         for weight in weights:
             terms = (*others, replace(term, weight=weight))
             model = fit(training, objectives=terms, warm_start=model, **options)
-            scores = held_out_scores(model, held_out, seed=options["seed"], outcome=outcome)
+            scores = held_out_scores(model, rest, seed=options["seed"], outcome=outcome)
             rows.append({"fold": k, "weight": weight, **scores})
     return rows
 

@@ -1,4 +1,25 @@
-"""Tools that judge latents, risks and survival curves: arrays and tables in, numbers out."""
+"""Tools that judge latents, risks and survival curves: arrays, tables or a model in, numbers out.
+
+==========  ==================================================================================
+Outcomes    order of risks: `concordance`, `bootstrap_interval`, `time_dependent_auc`,
+            `integrated_auc`; survival curves: `brier`, `integrated_brier`, `log_likelihood`;
+            calibration: `d_calibration`, `horizon_calibration`;
+            labels: `reliability`, `expected_calibration_error`, `risk_coverage`
+Two models  any metric: `bootstrap`, `bootstrap_difference`; fold by fold: `paired_difference`
+Intervals   that hold: `conformalize`, `conformal_survival`, `conformal_labels`;
+            whether they hold: `coverage`, `interval_calibration`, `latent_calibration`,
+            `imputation_calibration`
+Latents     against a truth: `block_recovery`, `disentanglement`, `leakage`, `leakage_matrix`;
+            single axes: `dci`, `mig`, `sap`, `modularity`, `factor_metrics`;
+            without a truth: `view_leakage`, `stability`, `retrieval`, `view_retrieval`
+Views       `cross_view`, `variance_explained`
+Sites       `site_audit`
+Of a model  what the tools read of it: `latent_blocks`, `scaled_views`
+==========  ==================================================================================
+
+What returns several numbers returns a small object of its own: `SiteAudit`, `Stability`, ...
+`mvlatent.pl` draws most of them, under the same name.
+"""
 
 from mvlatent.tl._intervals.conformal import conformalize
 from mvlatent.tl._intervals.conformal_labels import ConformalLabels, conformal_labels
@@ -20,7 +41,9 @@ from mvlatent.tl._latent.factors import (
 )
 from mvlatent.tl._latent.recovery import block_recovery, disentanglement, leakage
 from mvlatent.tl._latent.retrieval import Retrieval, retrieval, view_retrieval
+from mvlatent.tl._latent.separation import LeakageMatrix, leakage_matrix
 from mvlatent.tl._latent.stability import Stability, stability
+from mvlatent.tl._latent.view_leakage import ViewLeakage, view_leakage
 from mvlatent.tl._model import latent_blocks, scaled_views
 from mvlatent.tl._outcomes.auc import integrated_auc, time_dependent_auc
 from mvlatent.tl._outcomes.brier import brier, integrated_brier
@@ -36,66 +59,76 @@ from mvlatent.tl._outcomes.reliability import (
     risk_coverage,
 )
 from mvlatent.tl._outcomes.resampling import Difference, Interval, bootstrap, bootstrap_difference
-from mvlatent.tl._sites.separation import LeakageMatrix, leakage_matrix
 from mvlatent.tl._sites.site import SiteAudit, site_audit
 from mvlatent.tl._views.cross_view import cross_view
 from mvlatent.tl._views.variance import variance_explained
-from mvlatent.tl._views.view_leakage import ViewLeakage, view_leakage
 
-__all__ = [
-    "DCI",
-    "ConformalLabels",
-    "ConformalSurvival",
+__all__ = [  # outcomes
     "DCalibration",
-    "Difference",
-    "FactorMetrics",
     "HorizonCalibration",
-    "Interval",
-    "LeakageMatrix",
-    "PairedDifference",
-    "Retrieval",
     "RiskCoverage",
-    "SiteAudit",
-    "Stability",
-    "ViewLeakage",
-    "block_recovery",
-    "bootstrap",
-    "bootstrap_difference",
     "bootstrap_interval",
     "brier",
     "concordance",
+    "d_calibration",
+    "expected_calibration_error",
+    "horizon_calibration",
+    "integrated_auc",
+    "integrated_brier",
+    "log_likelihood",
+    "reliability",
+    "risk_coverage",
+    "time_dependent_auc",
+]
+__all__ += [  # two models compared
+    "Difference",
+    "Interval",
+    "PairedDifference",
+    "bootstrap",
+    "bootstrap_difference",
+    "paired_difference",
+]
+__all__ += [  # intervals
+    "ConformalLabels",
+    "ConformalSurvival",
     "conformal_labels",
     "conformal_survival",
     "conformalize",
     "coverage",
-    "cross_view",
-    "d_calibration",
+    "imputation_calibration",
+    "interval_calibration",
+    "latent_calibration",
+]
+__all__ += [  # latents
+    "DCI",
+    "FactorMetrics",
+    "LeakageMatrix",
+    "Retrieval",
+    "Stability",
+    "ViewLeakage",
+    "block_recovery",
     "dci",
     "disentanglement",
-    "expected_calibration_error",
     "factor_metrics",
-    "horizon_calibration",
-    "imputation_calibration",
-    "integrated_auc",
-    "integrated_brier",
-    "interval_calibration",
-    "latent_blocks",
-    "latent_calibration",
     "leakage",
     "leakage_matrix",
-    "log_likelihood",
     "mig",
     "modularity",
-    "paired_difference",
-    "reliability",
     "retrieval",
-    "risk_coverage",
     "sap",
-    "scaled_views",
-    "site_audit",
     "stability",
-    "time_dependent_auc",
-    "variance_explained",
     "view_leakage",
     "view_retrieval",
+]
+__all__ += [  # views
+    "cross_view",
+    "variance_explained",
+]
+__all__ += [  # sites
+    "SiteAudit",
+    "site_audit",
+]
+__all__ += [  # what a model holds
+    "latent_blocks",
+    "scaled_views",
 ]

@@ -9,7 +9,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from mvlatent.data.tables import Tables
 
-__all__ = ["latent_blocks", "scaled_views", "true_blocks"]
+__all__ = ["as_block", "latent_blocks", "scaled_views", "true_blocks"]
 
 
 def latent_blocks(
@@ -36,8 +36,11 @@ def latent_blocks(
 
     Examples
     --------
-    >>> tl.latent_blocks(model)["private:rna"].shape  # doctest: +SKIP
-    (500, 8)
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> {name: block.shape for name, block in mv.tl.latent_blocks(model, given="rna").items()}
+    {'shared': (100, 5), 'private:rna': (100, 3)}
     """
     latents = model.latents(mdata, given=given)
     blocks = {"shared": latents.z.mean.numpy()}
@@ -66,17 +69,18 @@ def true_blocks(truth: Any, patients: Sequence[str] | None = None) -> dict[str, 
         If the truth lacks one of the patients.
     """
     if isinstance(truth, Mapping):
-        return {name: _as_block(values) for name, values in truth.items()}
+        return {name: as_block(values) for name, values in truth.items()}
     rows: Any = slice(None)
     if patients is not None:
         rows = pd.Index(truth.obs_names).get_indexer(list(patients))
         if (rows < 0).any():
             unknown = [name for name, row in zip(patients, rows, strict=True) if row < 0]
             raise KeyError(f"the truth lacks {len(unknown)} patients, the first is {unknown[0]!r}.")
-    return {name: _as_block(values)[rows] for name, values in truth.blocks.items()}
+    return {name: as_block(values)[rows] for name, values in truth.blocks.items()}
 
 
-def _as_block(values: Any) -> np.ndarray:
+def as_block(values: Any) -> np.ndarray:
+    """Values as n × k, floats; a single column may come as (n,)."""
     block = np.asarray(values, float)
     return block[:, None] if block.ndim == 1 else block
 
@@ -91,6 +95,11 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     mdata
         Patients; the fitted ones by default.
 
+    Returns
+    -------
+    dict
+        View to its DataFrame.
+
     Raises
     ------
     ValueError
@@ -98,7 +107,11 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
 
     Examples
     --------
-    >>> tl.scaled_views(model)["rna"]  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> mv.tl.scaled_views(model)["img"].shape
+    (100, 60)
     """
     preparation = model.trained.preparation
     cohort = preparation.transform(_tables(model, mdata))

@@ -83,7 +83,7 @@ def _panels(table: pd.DataFrame, terms: list[str] | None) -> dict[str, dict[str,
     """Title of each panel to its columns and their labels."""
     unknown = [term for term in terms or [] if term not in table]
     if unknown:
-        raise KeyError(f"no terms {unknown} in the history; there are {[*table]}")
+        raise KeyError(f"no terms {unknown} in the history; there are {[*table]}.")
     numeric = table.select_dtypes("number").dropna(axis=1, how="all")
     panels: dict[str, dict[str, str]] = {}
     shown = [c for c in numeric if c not in SETTINGS]
@@ -91,7 +91,9 @@ def _panels(table: pd.DataFrame, terms: list[str] | None) -> dict[str, dict[str,
         title, mark = _split_mark(str(column))
         panels.setdefault(title, {})[column] = mark
     if not panels:
-        raise ValueError("the history holds no numeric column with a value")
+        raise ValueError(
+            "the history holds no numeric column with a value; fit the model, or name terms."
+        )
     return panels
 
 
@@ -99,7 +101,9 @@ def _axes_for(n: int, columns: int, ax: Any) -> np.ndarray:
     if ax is not None:
         given = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
         if len(given) < n:
-            raise ValueError(f"{n} panels do not fit into {len(given)} axes")
+            raise ValueError(
+                f"{n} panels do not fit into {len(given)} axes; give one a panel, or fewer terms."
+            )
         return given[:n]
     import matplotlib.pyplot as plt
 

@@ -30,6 +30,11 @@ def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = No
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +42,11 @@ def factor_metrics(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -56,7 +61,7 @@ def factor_metrics(
     """
     bars = dict(results) if isinstance(results, Mapping) else {"": results}
     if not bars:
-        raise ValueError("no metrics to draw")
+        raise ValueError("no metrics to draw; give at least one result.")
     table = pd.DataFrame({name: found.to_series() for name, found in bars.items()})
     ax = new_axes(ax, size=(7.6 if "" in bars else 9.2, 3.2))
     width = 0.8 / len(bars)
@@ -73,6 +78,4 @@ def factor_metrics(
     bare(ax)
     if "" not in bars:
         outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

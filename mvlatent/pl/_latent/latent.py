@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,11 @@ def latent(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -62,7 +67,7 @@ def latent(
     'PC 1 (33 %)'
     """
     if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}.")
     z, values, name = _coordinates_and_colour(data, color, basis)
     z, labels = _two_dimensions(z, method, seed)
     ax = new_axes(ax, size=(5.6, 4.2))
@@ -73,8 +78,7 @@ def latent(
     else:
         _draw_categories(ax, z, values, name)
     ax.set(xlabel=labels[0], ylabel=labels[1], xticks=[], yticks=[])
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     bare(ax)
     return ax
 
@@ -85,22 +89,24 @@ def _coordinates_and_colour(
     name = color if isinstance(color, str) else getattr(color, "name", None)
     if hasattr(data, "obsm"):
         if basis not in data.obsm:
-            raise KeyError(f"no obsm[{basis!r}]; there are {sorted(data.obsm)}")
+            raise KeyError(f"no obsm[{basis!r}]; there are {sorted(data.obsm)}.")
         z = np.asarray(data.obsm[basis], float)
         if isinstance(color, str):
             if color not in data.obs:
-                raise KeyError(f"no column {color!r} in obs; there are {[*data.obs]}")
+                raise KeyError(f"no column {color!r} in obs; there are {[*data.obs]}.")
             color = data.obs[color]
     else:
         z = np.asarray(data, float)
         if isinstance(color, str):
-            raise KeyError(f"color={color!r} names a column, but bare coordinates have none")
+            raise KeyError(
+                f"color={color!r} names a column, but bare coordinates have none; give the values."
+            )
     if z.ndim != 2 or z.shape[1] == 0:
-        raise ValueError(f"coordinates must be n × d, got shape {z.shape}")
+        raise ValueError(f"coordinates must be n × d, got shape {z.shape}.")
     if color is None:
         return z, None, None
     if len(color) != len(z):
-        raise ValueError(f"{len(color)} colour values for {len(z)} patients")
+        raise ValueError(f"{len(color)} colour values for {len(z)} patients; give one a patient.")
     return z, pd.Series(color).reset_index(drop=True), name
 
 

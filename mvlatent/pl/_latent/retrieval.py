@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,11 @@ def retrieval(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -47,7 +52,7 @@ def retrieval(
     """
     curves = dict(results) if isinstance(results, Mapping) else {"": results}
     if not curves:
-        raise ValueError("no retrieval to draw")
+        raise ValueError("no retrieval to draw; give at least one result.")
     ax = new_axes(ax, size=(4.6 if "" in curves else 5.8, 3.5))
     for (name, result), colour in zip(curves.items(), colours(len(curves)), strict=True):
         curve = result.curve()
@@ -60,10 +65,8 @@ def retrieval(
     ax.set(xscale="log", xlim=(1, sizes[-1]), ylim=(0, 1.02))
     ax.set(xlabel=f"rank k among {said} patients", ylabel="found within k")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.yaxis)
     bare(ax)
     if "" not in curves:
         outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,11 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -48,7 +53,9 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     """
     pairs = result.pairs
     if pairs.empty:
-        raise ValueError("no pair of fits shares a block")
+        raise ValueError(
+            "no pair of fits shares a block; compare fits whose blocks bear the same names."
+        )
     blocks = [*pairs["block"].unique()]
     ax = new_axes(ax, size=(6.4, 1.3 + 0.62 * len(blocks)))
     rng = np.random.default_rng(0)
@@ -72,6 +79,4 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     bare(ax)
     ax.tick_params(axis="y", length=0)
     outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

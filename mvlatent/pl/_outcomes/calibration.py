@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvlatent.pl._style import GREY, PALETTE, bare, new_axes
+from mvlatent.pl._style import GREY, PALETTE, bare, new_axes, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,11 @@ def d_calibration(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -42,10 +47,9 @@ def d_calibration(
     ax.axhline(1 / bins, color="#333333", lw=1, ls="--")
     shown = "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}"
     ax.set_title(shown, loc="right", fontsize=9, color="#333333")
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     ax.set(xlim=(0, 1), xlabel="predicted S(T) at the patient's own time", ylabel="share")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.yaxis)
     bare(ax)
     return ax
 
@@ -73,6 +77,11 @@ def horizon_calibration(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -95,12 +104,10 @@ def horizon_calibration(
     ax.plot(groups["predicted"], groups["observed"], "o", color=PALETTE[1], ms=5)
     words = f"ICI {result.ici:.3f}, E90 {result.e90:.3f}"
     ax.set_title(words, loc="right", fontsize=9, color="#333333")
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     ax.set(xlim=(0, end), ylim=(0, end), aspect="equal")
     horizon = f"{result.horizon:,.6g}" if unit is None else f"{result.horizon:,.6g} {unit}"
     ax.set(xlabel=f"predicted risk by {horizon}", ylabel="observed risk")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis, ax.yaxis)
     bare(ax)
     return ax

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label
+from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,11 @@ def survival_curves(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -56,9 +61,7 @@ def survival_curves(
     """
     ax = _draw(curves, None, None, patients, "patients", ax)
     ax.set(xlabel=time_label(unit), ylabel="survival", ylim=(0, 1.03))
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def cumulative_incidence(
@@ -90,6 +93,11 @@ def cumulative_incidence(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -109,9 +117,7 @@ def cumulative_incidence(
         top = max(top, band.get_datalim(ax.transData).y1)
     ax.set(xlabel=time_label(unit), ylabel="cumulative incidence")
     ax.set_ylim(0, min(1.03, 1.08 * float(top)) if top > 0 else 1)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def time_dependent_auc(
@@ -138,6 +144,11 @@ def time_dependent_auc(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -150,7 +161,7 @@ def time_dependent_auc(
     """
     table = _frame(values)
     if table.shape[1] > MOST_NAMED:
-        raise ValueError(f"{table.shape[1]} models are too many to tell apart; draw up to eight")
+        raise ValueError(f"{table.shape[1]} models are too many to tell apart; draw up to eight.")
     named = isinstance(values, pd.DataFrame)
     low, high = (None if x is None else _frame(x) for x in (lower, upper))
     ax = _draw(table, low, high, None, "models", ax, legend=named)
@@ -159,9 +170,7 @@ def time_dependent_auc(
     ax.set(
         xlabel=time_label(unit, "time t"), ylabel="AUC of who dies by t", ylim=(max(bottom, 0), 1.0)
     )
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def _frame(values: pd.Series | pd.DataFrame) -> pd.DataFrame:
@@ -183,10 +192,10 @@ def _draw(
     chosen = [chosen] if isinstance(chosen, str) else chosen
     missing = [name for name in chosen or [] if name not in mean]
     if missing:
-        raise KeyError(f"no {what} {missing}; there are {_some([*mean])}")
+        raise KeyError(f"no {what} {missing}; there are {_some([*mean])}.")
     names = [*mean] if chosen is None else [*chosen]
     if not names or not len(mean):
-        raise ValueError("there is no curve to draw")
+        raise ValueError("there is no curve to draw; give at least one column and one time.")
     ax = new_axes(ax, size=(6.2, 4.0))
     at = mean.index.to_numpy(float)
     if len(names) > MOST_NAMED:
@@ -210,19 +219,22 @@ def _with_bounds(
     if not isinstance(curves, pd.DataFrame):
         if not all(hasattr(curves, part) for part in ("mean", "lower", "upper")):
             kind = type(curves).__name__
-            raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}")
+            raise ValueError(f"curves must be a DataFrame times × patients, not a {kind}.")
         curves, lower, upper = curves.mean, curves.lower, curves.upper
     if (lower is None) != (upper is None):
-        raise ValueError("a band needs both lower and upper")
+        raise ValueError("a band needs both lower and upper; give both or neither.")
     for bound in (lower, upper):
         if bound is not None and bound.shape != curves.shape:
-            raise ValueError(f"bounds {bound.shape} do not have the shape of curves {curves.shape}")
+            raise ValueError(
+                f"bounds {bound.shape} do not have the shape of curves {curves.shape}; give "
+                "bounds of each value."
+            )
     if lower is not None and upper is not None:
         lower = lower.set_axis(curves.columns, axis=1)
         upper = upper.set_axis(curves.columns, axis=1)
     return curves, lower, upper
 
 
-def _some(names: list) -> str:
+def _some(names: list[Any]) -> str:
     shown = ", ".join(map(str, names[:8]))
     return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, PALETTE, bare, block_colours, new_axes
+from mvlatent.pl._style import GREY, PALETTE, bare, block_colours, new_axes, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,11 @@ def forest(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -49,7 +54,9 @@ def forest(
     """
     estimate, lower, upper = _checked(table, "hr")
     if (lower <= 0).any():
-        raise ValueError("hazard ratios and their bounds must be positive")
+        raise ValueError(
+            "hazard ratios and their bounds must be positive; of log hazards take the exponential."
+        )
     ax = new_axes(ax, size=(6.4, 1.1 + 0.3 * len(table)))
     certain = (lower > 1) | (upper < 1)
     rows = np.arange(len(table))
@@ -70,9 +77,7 @@ def forest(
             for value, low, high in zip(estimate, lower, upper, strict=True)
         ]
         _beside(ax, rows, shown)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def ledger(
@@ -99,6 +104,11 @@ def ledger(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     KeyError
@@ -120,7 +130,7 @@ def ledger(
     ax.hlines(rows, lower, upper, color="#333333", lw=1.4)
     left = min(0.0, float(lower.min()))
     ax.set_xlim(left, max(float(upper.max()) * 1.04, 0.05))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis)
     ax.set_xlabel(label)
     _rows(ax, names)
     if text:
@@ -129,23 +139,21 @@ def ledger(
             for value, low, high in zip(share, lower, upper, strict=True)
         ]
         _beside(ax, rows, shown)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def _checked(table: pd.DataFrame, estimate: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     wanted = (estimate, "lower", "upper")
     missing = [name for name in wanted if name not in table]
     if missing:
-        raise KeyError(f"the table lacks columns {missing}; it has {[*table]}")
+        raise KeyError(f"the table lacks columns {missing}; it has {[*table]}.")
     if table.empty:
-        raise ValueError("the table is empty")
+        raise ValueError("the table is empty; give at least one row.")
     value, lower, upper = (table[name].to_numpy(float) for name in wanted)
     if not (np.isfinite(value) & np.isfinite(lower) & np.isfinite(upper)).all():
-        raise ValueError("the table holds values that are missing or not finite")
+        raise ValueError("the table holds values that are missing or not finite; drop those rows.")
     if not ((lower <= value) & (value <= upper)).all():
-        raise ValueError(f"{estimate} must lie within its bounds in every row")
+        raise ValueError(f"{estimate} must lie within its bounds in every row.")
     return value, lower, upper
 
 

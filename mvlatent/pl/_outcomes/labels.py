@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, PALETTE, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import (
+    GREY,
+    PALETTE,
+    bare,
+    colours,
+    new_axes,
+    outside_legend,
+    per_cent,
+    titled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +41,11 @@ def reliability(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -51,8 +65,7 @@ def reliability(
     ax.plot(x, table["observed"], "o-", color=PALETTE[0], ms=5, lw=1.3)
     ece = float(((table["observed"] - x).abs() * n).sum() / n.sum())
     ax.set_title(f"ECE = {ece:.3f}", loc="right", fontsize=9, color="#333333")
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.set(xlabel="predicted probability", ylabel="observed share")
     bare(ax)
@@ -76,6 +89,11 @@ def risk_coverage(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -95,11 +113,9 @@ def risk_coverage(
         ax.set_title(area, loc="right", fontsize=9, color="#333333")
     else:
         outside_legend(ax)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis, ax.yaxis)
     ax.set(xlim=(0, 1), ylim=(0, max(1.08 * top, 0.05)))
     ax.set(xlabel="patients answered, most certain first", ylabel="wrong among them")
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     bare(ax)
     return ax

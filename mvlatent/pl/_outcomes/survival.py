@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,11 @@ def kaplan_meier(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -77,21 +82,20 @@ def kaplan_meier(
     if (table["event"] == 1).any():
         shown = "log-rank p < 0.001" if p < 0.001 else f"log-rank p = {p:.3f}"
     outside_legend(ax, shown)  # beside the curves and the title
-    if title:
-        ax.set_title(title, loc="left")
+    titled(ax, title)
     if at_risk:
         _write_at_risk(ax, table, levels, palette)
     return ax
 
 
-def _size(levels: list, at_risk: bool) -> tuple[float, float]:
+def _size(levels: list[Any], at_risk: bool) -> tuple[float, float]:
     """Inches of a figure whose curves keep their room beside names and numbers at risk."""
     letters = max(len(str(level)) for level in levels)
     wide = max(0, letters - 11) * (0.17 if at_risk else 0.09)  # names stand at both sides
     return 6.6 + wide, 4.2 + 0.18 * max(0, len(levels) - 3) * at_risk
 
 
-def _risk_colours(n: int) -> list:
+def _risk_colours(n: int) -> list[Any]:
     """Low risk blue, high risk vermilion, whatever the number of groups."""
     palette = list(colours(n))
     return [palette[0], palette[2], palette[1]] if n == 3 else palette
@@ -99,7 +103,7 @@ def _risk_colours(n: int) -> list:
 
 def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
     if not len(risk) == len(time) == len(event):
-        raise ValueError(f"lengths differ: {len(risk)}, {len(time)}, {len(event)}")
+        raise ValueError(f"lengths differ: {len(risk)}, {len(time)}, {len(event)}.")
     table = pd.DataFrame(
         {
             "risk": pd.Series(risk).array,
@@ -110,7 +114,7 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
     kind = table["risk"].dtype
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
         if groups not in NAMES:
-            raise ValueError(f"groups must be 2 or 3, got {groups}")
+            raise ValueError(f"groups must be 2 or 3, got {groups}.")
         cuts = np.quantile(table["risk"], np.arange(1, groups) / groups)
         codes = np.searchsorted(cuts, table["risk"], side="left")
         table["group"] = pd.Categorical.from_codes(codes, categories=list(NAMES[groups]))
@@ -118,7 +122,9 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
         table["group"] = pd.Categorical(table["risk"])
     table["group"] = table["group"].cat.remove_unused_categories()
     if len(table["group"].cat.categories) < 2:
-        raise ValueError("fewer than two groups: all risks or labels are equal")
+        raise ValueError(
+            "fewer than two groups: all risks or labels are equal; give values that differ."
+        )
     return table
 
 
@@ -150,7 +156,7 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, label: str, colour: Any, interva
     ax.plot(censored, height, "|", color=colour, ms=5, mew=0.8, alpha=0.8)
 
 
-def _write_at_risk(ax: "Axes", table: pd.DataFrame, levels: list, palette: list) -> None:
+def _write_at_risk(ax: "Axes", table: pd.DataFrame, levels: list[Any], palette: list[Any]) -> None:
     """Write the table as text under the axis, in data units along x and points along y."""
     ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= ax.get_xlim()[1]]
     ax.set_xticks(ticks)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +38,11 @@ def cross_view(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -50,11 +55,11 @@ def cross_view(
     2
     """
     if statistic not in STATISTICS:
-        raise ValueError(f"unknown statistic {statistic!r}; choose from {', '.join(STATISTICS)}")
+        raise ValueError(f"unknown statistic {statistic!r}; choose from {', '.join(STATISTICS)}.")
     rows = table if given is None else table[table["given"] == given]
     if rows.empty:
         have = ", ".join(map(str, table["given"].unique())) or "none"
-        raise ValueError(f"no rows with given={given!r}; there are {have}")
+        raise ValueError(f"no rows with given={given!r}; there are {have}.")
     label = rows["view"] if given is not None else rows["view"] + "\nfrom " + rows["given"]
     rows = rows.assign(group=label)
     wide = rows.pivot(index="group", columns="method", values=statistic)
@@ -80,6 +85,4 @@ def cross_view(
     if floor < 0:
         ax.spines["bottom"].set_visible(False)
     outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, block_colours, new_axes, outside_legend
+from mvlatent.pl._heatmap import heatmap
+from mvlatent.pl._style import bare, block_colours, new_axes, outside_legend, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +39,11 @@ def variance_explained(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -50,9 +56,9 @@ def variance_explained(
     2
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(KINDS)}.")
     if table.empty:
-        raise ValueError("the table is empty")
+        raise ValueError("the table is empty; give at least one row.")
     if kind == "bar" or (kind == "auto" and len(table) <= 6):
         ax = new_axes(ax, size=(2.8 + 0.8 * table.shape[1], 3.6))
         _draw_bars(ax, table.clip(lower=0).fillna(0))
@@ -60,9 +66,7 @@ def variance_explained(
         size = (2.4 + 0.7 * table.shape[1], 1.4 + 0.28 * len(table))
         ax = new_axes(ax, size=size)
         _draw_heatmap(ax, table)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)
 
 
 def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
@@ -77,7 +81,7 @@ def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
     ax.set_xticks(centres, table.columns.astype(str))
     ax.set_ylabel("variance explained")
     ax.set_ylim(0, max(float(table.to_numpy().max()) * 1.08, 0.05))
-    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.yaxis)
     ax.margins(x=0.06)
     bare(ax)
     outside_legend(ax)
@@ -85,18 +89,14 @@ def _draw_bars(ax: "Axes", table: pd.DataFrame) -> None:
 
 def _draw_heatmap(ax: "Axes", table: pd.DataFrame) -> None:
     values = table.to_numpy(float)
-    top = max(np.nanmax(np.where(np.isnan(values), 0, values)), 1e-6)
-    image = ax.imshow(np.clip(values, 0, None), cmap="Blues", vmin=0, vmax=top, aspect="auto")
-    ax.set_xticks(range(table.shape[1]), table.columns.astype(str))
-    ax.set_yticks(range(len(table)), table.index.astype(str))
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    if values.size <= 150:
-        for (row, column), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                ink = "white" if value > 0.6 * top else "#333333"
-                shown = f"{100 * max(value, 0):.0f}"
-                ax.text(column, row, shown, ha="center", va="center", color=ink, fontsize=8)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, label="variance explained")
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    top = max(float(np.nanmax(np.where(np.isnan(values), 0, values))), 1e-6)
+    few = values.size <= 150
+    bar = heatmap(
+        ax,
+        table,
+        label="variance explained",
+        top=top,
+        write=(lambda value: f"{100 * max(value, 0):.0f}") if few else None,
+        fontsize=8,
+    )
+    per_cent(bar.ax.yaxis)

@@ -83,7 +83,7 @@ def cohort(
     2000
     """
     if n < 2:
-        raise ValueError(f"a cohort needs at least two patients, got n={n}")
+        raise ValueError(f"a cohort needs at least two patients, got n={n}.")
     spec = preset_spec(preset, **overrides)
     streams = _Streams.of(np.random.SeedSequence(seed))
     names = [f"P{i:0{max(4, len(str(n)))}d}" for i in range(1, n + 1)]
@@ -93,9 +93,9 @@ def cohort(
 def draw_new_patients(truth: Truth, n: int, seed: int) -> "tuple[MuData, Truth]":
     """Draw further patients; see :meth:`Truth.new_patients <mvlatent.sim.Truth.new_patients>`."""
     if n < 2:
-        raise ValueError(f"a cohort needs at least two patients, got n={n}")
+        raise ValueError(f"a cohort needs at least two patients, got n={n}.")
     if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
+        raise ValueError(f"seed must not be negative, got {seed}.")
     streams = _Streams.of(np.random.SeedSequence(truth.seed, spawn_key=(FURTHER, seed)))
     names = [f"T{seed}-{i:0{max(4, len(str(n)))}d}" for i in range(1, n + 1)]
     return _draw(truth.spec, truth.seed, names, streams, truth)

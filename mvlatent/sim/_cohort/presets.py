@@ -66,6 +66,7 @@ PRESETS: dict[str, CohortSpec] = {
     "rich_private": replace(_EASY, views=_RICH_PRIVATE),
     "demo": _DEMO,
 }
+"""Name of a preset of `cohort` to its specification."""
 
 
 def preset_spec(preset: str, **overrides: Any) -> CohortSpec:
@@ -89,9 +90,9 @@ def preset_spec(preset: str, **overrides: Any) -> CohortSpec:
     0.5
     """
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {preset!r}; choose from {', '.join(PRESETS)}.")
     known = [field.name for field in fields(CohortSpec)]
     unknown = sorted(set(overrides) - set(known))
     if unknown:
-        raise ValueError(f"unknown options {unknown}; choose from {', '.join(known)}")
+        raise ValueError(f"unknown options {unknown}; choose from {', '.join(known)}.")
     return replace(PRESETS[preset], **overrides)

@@ -73,6 +73,15 @@ class ViewSpec:
         Give normal and studentt features log-normal scales and offsets, as measured data have.
     sparse
         Store the view as a sparse matrix.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> counts = sim.ViewSpec(n_features=30, kind="nb", sparse=True)
+    >>> views = {"rna": counts, "img": sim.ViewSpec(n_features=8)}
+    >>> mdata, _ = sim.cohort("easy", n=50, views=views)
+    >>> mdata["rna"].shape
+    (50, 30)
     """
 
     n_features: int
@@ -99,22 +108,22 @@ class ViewSpec:
     def __post_init__(self) -> None:
         """Check the choices."""
         if self.kind not in KINDS:
-            raise ValueError(f"unknown kind of view {self.kind!r}; choose from {', '.join(KINDS)}")
+            raise ValueError(f"unknown kind of view {self.kind!r}; choose from {', '.join(KINDS)}.")
         if self.n_features < 1 or self.n_private < 0:
-            raise ValueError("a view needs at least one feature and no negative number of factors")
+            raise ValueError("a view needs at least one feature and no negative number of factors.")
         if not 0 < self.base_rate[0] <= self.base_rate[1] < 1:
-            raise ValueError(f"base_rate must lie within (0, 1), got {self.base_rate}")
+            raise ValueError(f"base_rate must lie within (0, 1), got {self.base_rate}.")
         if not 0 < self.base_mean[0] <= self.base_mean[1]:
-            raise ValueError(f"base_mean must be positive and ordered, got {self.base_mean}")
+            raise ValueError(f"base_mean must be positive and ordered, got {self.base_mean}.")
         if not 0 < self.dropout < 1:
-            raise ValueError(f"dropout must lie within (0, 1), got {self.dropout}")
+            raise ValueError(f"dropout must lie within (0, 1), got {self.dropout}.")
         for name in ("noise", "dispersion", "df", "concentration"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
         if self.private_decay < 0:
-            raise ValueError(f"private_decay must not be negative, got {self.private_decay}")
+            raise ValueError(f"private_decay must not be negative, got {self.private_decay}.")
         if self.n_levels < 2:
-            raise ValueError(f"n_levels must be at least 2, got {self.n_levels}")
+            raise ValueError(f"n_levels must be at least 2, got {self.n_levels}.")
 
     @property
     def link(self) -> float:
@@ -177,6 +186,13 @@ class CohortSpec:
         Share of women.
     missing_covariates
         Share of missing ages, and of missing subtype labels.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("easy", n=50, sites=("Utrecht", "Essen"), confounding=0.5)
+    >>> truth.spec.sites, truth.spec.mixing
+    (('Utrecht', 'Essen'), 'linear')
     """
 
     views: Mapping[str, ViewSpec]
@@ -205,17 +221,17 @@ class CohortSpec:
     def __post_init__(self) -> None:
         """Check the choices and the ranges."""
         if self.mixing not in MIXINGS:
-            raise ValueError(f"unknown mixing {self.mixing!r}; choose from {', '.join(MIXINGS)}")
+            raise ValueError(f"unknown mixing {self.mixing!r}; choose from {', '.join(MIXINGS)}.")
         if self.missing_mechanism not in MECHANISMS:
             raise ValueError(
                 f"unknown missing_mechanism {self.missing_mechanism!r}; "
-                f"choose from {', '.join(MECHANISMS)}"
+                f"choose from {', '.join(MECHANISMS)}."
             )
         for name in ("confounding", "private_prognosis", "female_share", "missing_covariates"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie within [0, 1], got {getattr(self, name)}")
+                raise ValueError(f"{name} must lie within [0, 1], got {getattr(self, name)}.")
         if not 0 <= self.censoring < 1:
-            raise ValueError(f"censoring must lie within [0, 1), got {self.censoring}")
+            raise ValueError(f"censoring must lie within [0, 1), got {self.censoring}.")
         self._check_missing()
         self._check_pairwise()
         for weights, names in (
@@ -223,26 +239,28 @@ class CohortSpec:
             (self.site_weights, self.sites),
         ):
             if weights is not None and len(weights) != len(names):
-                raise ValueError(f"{len(weights)} weights for {len(names)} names {names}")
+                raise ValueError(
+                    f"{len(weights)} weights for {len(names)} names {names}; give one a name."
+                )
 
     def _check_missing(self) -> None:
         top = len(self.views) - 1
         if isinstance(self.missing, Mapping):
             unknown = sorted(set(self.missing) - set(self.views))
             if unknown:
-                raise ValueError(f"missing names unknown views {unknown}; views: {[*self.views]}")
+                raise ValueError(f"missing names unknown views {unknown}; views: {[*self.views]}.")
             outside = {v: r for v, r in self.missing.items() if not 0 <= r <= 1}
             if outside:
-                raise ValueError(f"rates of missing must lie within [0, 1], got {outside}")
+                raise ValueError(f"rates of missing must lie within [0, 1], got {outside}.")
             if self.missing_mechanism == "site" and sum(self.missing.values()) > top:
                 raise ValueError(
                     f"rates of missing by site must sum to at most {top}, since each patient keeps "
-                    f"one of {len(self.views)} views; got {dict(self.missing)}"
+                    f"one of {len(self.views)} views; got {dict(self.missing)}."
                 )
         elif not 0 <= self.missing <= top / len(self.views):
             raise ValueError(
                 f"missing must lie within [0, {top / len(self.views):.2f}], since each patient "
-                f"keeps one of {len(self.views)} views; got {self.missing}"
+                f"keeps one of {len(self.views)} views; got {self.missing}."
             )
 
     def _check_pairwise(self) -> None:
@@ -252,17 +270,19 @@ class CohortSpec:
             )
             if unknown:
                 raise ValueError(
-                    f"pairwise names unknown views {unknown}; give tuples of {[*self.views]}"
+                    f"pairwise names unknown views {unknown}; give tuples of {[*self.views]}."
                 )
             if len(set(names)) != len(names) or not 2 <= len(names) < len(self.views):
                 raise ValueError(
                     f"pairwise factors belong to at least two different views and not to all "
-                    f"{len(self.views)} (those are n_shared), got {names}"
+                    f"{len(self.views)} (those are n_shared), got {names}."
                 )
             if count < 1:
-                raise ValueError(f"pairwise {names} needs at least one factor, got {count}")
+                raise ValueError(f"pairwise {names} needs at least one factor, got {count}.")
         if len({frozenset(names) for names in self.pairwise}) < len(self.pairwise):
-            raise ValueError(f"pairwise names the same views twice: {[*self.pairwise]}")
+            raise ValueError(
+                f"pairwise names the same views twice: {[*self.pairwise]}; give each set once."
+            )
 
 
 def pairwise_blocks(spec: CohortSpec) -> dict[str, tuple[tuple[str, ...], int]]:

@@ -63,6 +63,15 @@ class Truth:
         Names, (N,), without missing labels.
     purity
         Within (0, 1), (N,); ``None`` where ``spec.purity_sd`` is 0.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("missing50", n=50)
+    >>> truth.shared.shape, truth.complete["rna"].shape
+    ((50, 5), (50, 200))
+    >>> bool(0.4 < truth.present.mean() < 0.6)  # who has which view
+    True
     """
 
     spec: CohortSpec

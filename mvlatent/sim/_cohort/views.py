@@ -55,6 +55,14 @@ class ViewTruth:
     network
         The network of shared and pairwise factors (``"additive"``) or of all (``"mlp"``); ``None``
         where the mixing is linear.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("easy", n=50)
+    >>> rna = truth.parameters["rna"]
+    >>> rna.loadings.shape, rna.private_loadings.shape
+    ((200, 5), (200, 3))
     """
 
     loadings: np.ndarray

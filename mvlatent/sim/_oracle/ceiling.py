@@ -85,11 +85,13 @@ def supervised_ceiling(
     from mvlatent.tl._latent.probes import make_folds, r_squared
 
     if probe not in PROBES:
-        raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}")
+        raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}.")
     if n_components < 1:
-        raise ValueError(f"n_components must be at least 1, got {n_components}")
+        raise ValueError(f"n_components must be at least 1, got {n_components}.")
     if not mdata.obs_names.equals(truth.obs_names):
-        raise ValueError("mdata and truth are of different patients")
+        raise ValueError(
+            "mdata and truth are of different patients; give the truth of these very ones."
+        )
     y = np.column_stack([v for name, v in truth.blocks.items() if name.startswith("shared")])
     views = [_dense(mdata, name) for name in mdata.mod]
     sites = np.eye(len(truth.spec.sites))[truth.site_codes]

@@ -24,13 +24,13 @@ PROBES = ("ridge", "kernel")
 def _given(truth: Truth, view: str, given: Sequence[str] | None) -> list[str]:
     views = [*truth.spec.views]
     if view not in views:
-        raise ValueError(f"unknown view {view!r}; choose from {', '.join(views)}")
+        raise ValueError(f"unknown view {view!r}; choose from {', '.join(views)}.")
     chosen = [name for name in views if name != view] if given is None else list(given)
     unknown = sorted(set(chosen) - set(views))
     if unknown or not chosen:
-        raise ValueError(f"cannot look at views {unknown or 'none'}; choose from {views}")
+        raise ValueError(f"cannot look at views {unknown or 'none'}; choose from {views}.")
     if view in chosen:
-        raise ValueError(f"{view!r} cannot be predicted from itself; leave it out of given")
+        raise ValueError(f"{view!r} cannot be predicted from itself; leave it out of given.")
     return chosen
 
 
@@ -127,7 +127,10 @@ def cross_view_r2(
     """
     x, predicted = truth.complete[view].astype(float), np.asarray(prediction, float)
     if x.shape != predicted.shape:
-        raise ValueError(f"shapes differ: {view} {x.shape}, prediction {predicted.shape}")
+        raise ValueError(
+            f"shapes differ: {view} {x.shape}, prediction {predicted.shape}; predict every "
+            "patient and feature."
+        )
     if rows is not None:
         x, predicted = x[rows], predicted[rows]
     total = ((x - x.mean(axis=0)) ** 2).sum(axis=0)
@@ -184,7 +187,7 @@ def probe_prediction(
     """
     same = train.seed == test.seed and train.spec == test.spec
     if not same or not np.array_equal(train.population.centres, test.population.centres):
-        raise ValueError("train and test are of different worlds; draw test by train.new_patients")
+        raise ValueError("train and test are of different worlds; draw test by train.new_patients.")
     chosen = _given(train, view, given)
     rows = train.present[:, [*train.spec.views].index(view)]
     inputs = [_inputs(truth, view, chosen) for truth in (train, test)]
@@ -233,4 +236,4 @@ def _regression(probe: str) -> Any:
         search = GridSearchCV(KernelRidge(kernel="rbf"), grid, cv=3)
         # Kernel ridge has no intercept, and one penalty fits features of one scale only.
         return TransformedTargetRegressor(search, transformer=StandardScaler())
-    raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}")
+    raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}.")

@@ -40,6 +40,14 @@ class OraclePosterior:
         Patterns × d × d: covariance within any component, one a pattern of views.
     pattern
         (N,): which pattern a patient has.
+
+    Examples
+    --------
+    >>> from mvlatent import sim
+    >>> _, truth = sim.cohort("easy", n=50)
+    >>> posterior = sim.oracle_posterior(truth)
+    >>> posterior.mean("private:rna").shape, bool(posterior.sd().max() < 1)
+    ((50, 3), True)
     """
 
     obs_names: pd.Index
@@ -51,7 +59,7 @@ class OraclePosterior:
 
     def _columns(self, block: str) -> slice:
         if block not in self.columns:
-            raise ValueError(f"unknown block {block!r}; choose from {', '.join(self.columns)}")
+            raise ValueError(f"unknown block {block!r}; choose from {', '.join(self.columns)}.")
         return self.columns[block]
 
     def mean(self, block: str = "shared") -> np.ndarray:
@@ -88,7 +96,7 @@ class OraclePosterior:
             If the level or the block is wrong.
         """
         if not 0 < level < 1:
-            raise ValueError(f"level must lie within (0, 1), got {level}")
+            raise ValueError(f"level must lie within (0, 1), got {level}.")
         tail = (1 - level) / 2
         return self._quantile(tail, block), self._quantile(1 - tail, block)
 
@@ -114,13 +122,13 @@ def check_views(truth: Truth, given: Sequence[str] | None) -> list[str]:
     """Views to look at; all normal ones for ``None``. Raises where there is no closed form."""
     if truth.spec.mixing != "linear":
         raise ValueError(
-            "the oracle is known for linear mixing only; for others, see probe_prediction"
+            "the oracle is known for linear mixing only; for others, see probe_prediction."
         )
     normal = [name for name, view in truth.spec.views.items() if view.kind == "normal"]
     chosen = normal if given is None else list(given)
     unusable = sorted(set(chosen) - set(normal))
     if unusable or not chosen:
-        raise ValueError(f"cannot use views {unusable or 'none'}; choose from {normal}")
+        raise ValueError(f"cannot use views {unusable or 'none'}; choose from {normal}.")
     return chosen
 
 
@@ -159,7 +167,7 @@ def _prior(truth: Truth, prior: str, d: int) -> tuple[np.ndarray, np.ndarray, np
     if prior == "normal":
         return np.zeros((n, 1)), np.zeros((1, d)), precision
     if prior != "mixture":
-        raise ValueError(f"unknown prior {prior!r}; choose from {', '.join(PRIORS)}")
+        raise ValueError(f"unknown prior {prior!r}; choose from {', '.join(PRIORS)}.")
     population = truth.population
     means = np.zeros((len(population.weights), d))
     means[:, :k] = population.subtype_means
@@ -290,6 +298,11 @@ def oracle_concordance(truth: Truth, *, kind: str = "harrell") -> float:
         The truth of the patients on whom models are judged.
     kind
         ``"harrell"`` or ``"uno"``.
+
+    Returns
+    -------
+    float
+        In [0, 1]; no model can be expected to do better.
 
     Examples
     --------

@@ -78,16 +78,26 @@ def conformalize(
     Examples
     --------
     >>> import mvlatent as mv
-    >>> found = mv.tl.conformalize(model, calibration, by="site")  # doctest: +SKIP
-    >>> found.lower(model.predict_survival(new), group=new.obs["site"])  # doctest: +SKIP
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> outcome = ("survival_months", "event")
+    >>> model = mv.fit(mdata, survival=outcome, n_shared=5, max_epochs=2, progress=False)
+    >>> calibration, _ = truth.new_patients(80, seed=1)
+    >>> new, _ = truth.new_patients(20, seed=2)
+    >>> found = mv.tl.conformalize(model, calibration, level=0.8)
+    >>> months = found.lower(model.predict_survival(new))  # lived for by four in five
+    >>> len(months), bool((months >= 0).all())
+    (20, True)
     """
     role, name = _named(model, outcome)
     if by is not None and by not in mdata.obs:
-        raise KeyError(f"no column {by!r} in mdata.obs; there are {[*mdata.obs]}")
+        raise KeyError(f"no column {by!r} in mdata.obs; there are {[*mdata.obs]}.")
     cohort = model.cohort(mdata)
     held = cohort.outcomes.get(name)
     if held is None:
-        raise ValueError(f"the calibration cohort has no {outcome} outcome, or the model has none")
+        raise ValueError(
+            f"the calibration cohort has no {outcome} outcome, or the model has none; give "
+            "cohorts with its columns."
+        )
     _warn_of_fitted(model, cohort.obs_names)
     group = None if by is None else mdata.obs[by].to_numpy(dtype=object)
     if role == "labels":
@@ -98,10 +108,13 @@ def conformalize(
         )
     seen = held.observed.numpy()
     if not seen.any():
-        raise ValueError("no patient of the calibration cohort has a known time and event")
+        raise ValueError(
+            "no patient of the calibration cohort has a known time and event; give some who have."
+        )
     if getattr(held, "entry", None) is not None:
         raise ValueError(
-            "patients enter late: the bounds count from time 0 and need everybody from there on"
+            "patients enter late: the bounds count from time 0 and need everybody from there "
+            "on; leave out who comes later."
         )
     curves = model.predict_survival(mdata, times, outcome=name, given=given).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
@@ -117,11 +130,11 @@ def _named(model: Any, outcome: str) -> tuple[str, str | None]:
     if outcome in model.trained.roles.named:
         raise ValueError(
             f"outcome {outcome!r} is a target; of an ordinal one take conformal_labels(levels, "
-            "model.predict_target(mdata, proba=True))"
+            "model.predict_target(mdata, proba=True))."
         )
     if outcome not in OUTCOMES:
         choices = ", ".join(dict.fromkeys((*OUTCOMES, *named)))
-        raise ValueError(f"unknown outcome {outcome!r}; choose from {choices}")
+        raise ValueError(f"unknown outcome {outcome!r}; choose from {choices}.")
     return outcome, next((k for k, role in named.items() if role == outcome), None)
 
 
@@ -131,6 +144,6 @@ def _warn_of_fitted(model: Any, names: Sequence[str]) -> None:
     if again:
         warnings.warn(
             f"{len(again)} of {len(names)} calibration patients bear names of patients that the "
-            "model was fitted on; if they are the same, the level does not hold",
+            "model was fitted on; if they are the same, the level does not hold.",
             stacklevel=3,
         )

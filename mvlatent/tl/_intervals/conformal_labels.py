@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._intervals.mondrian import Mondrian
-from mvlatent.tl._latent.labels import checked_labels, checked_probabilities
+from mvlatent.tl._outcomes.labels import checked_labels, checked_probabilities
 
 __all__ = ["ConformalLabels", "conformal_labels"]
 
@@ -28,6 +28,14 @@ class ConformalLabels:
         Columns of the probabilities that were calibrated on.
     threshold
         Largest score of a class in a set, on all patients and by group; ∞: all classes.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> p = pd.DataFrame({"a": np.linspace(0.5, 0.9, 40), "b": np.linspace(0.5, 0.1, 40)})
+    >>> found = tl.conformal_labels(["a"] * 40, p, level=0.8, score="lac")
+    >>> found.level, round(found.threshold.pooled, 2)
+    (0.8, 0.43)
     """
 
     level: float
@@ -64,7 +72,8 @@ class ConformalLabels:
         """
         if tuple(probabilities.columns) != self.classes:
             raise ValueError(
-                f"classes differ: calibrated on {[*self.classes]}, got {[*probabilities.columns]}"
+                f"classes differ: calibrated on {[*self.classes]}, got "
+                f"{[*probabilities.columns]}; give the same ones in the same order."
             )
         p = checked_probabilities(probabilities)
         scores = _scores(p, self.score, np.random.default_rng([seed, 1]).random(len(p)))
@@ -110,6 +119,11 @@ def conformal_labels(
     seed
         Seed of the randomised scores (``"aps"``).
 
+    Returns
+    -------
+    ConformalLabels
+        Its ``sets(probabilities)`` are those of new patients.
+
     Raises
     ------
     ValueError
@@ -136,9 +150,9 @@ def conformal_labels(
     [[True, True]]
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     if score not in SCORES:
-        raise ValueError(f"unknown score {score!r}; choose from {', '.join(SCORES)}")
+        raise ValueError(f"unknown score {score!r}; choose from {', '.join(SCORES)}.")
     codes, p, known = checked_labels(labels, probabilities)
     shares = np.random.default_rng(seed).random(len(p))
     own = _scores(p, score, shares)[np.arange(len(p)), codes]
@@ -149,7 +163,7 @@ def conformal_labels(
 
     held = None if group is None else np.asarray(group, dtype=object)
     if held is not None and len(held) != len(known):
-        raise ValueError(f"group must have one value a patient ({len(known)}), got {len(held)}")
+        raise ValueError(f"group must have one value a patient ({len(known)}), got {len(held)}.")
     thresholds = Mondrian(calibrate, len(p), None if held is None else held[known])
     return ConformalLabels(level, score, tuple(probabilities.columns), thresholds)
 

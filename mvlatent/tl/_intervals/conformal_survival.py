@@ -53,6 +53,15 @@ class ConformalSurvival:
         Probability with which the bounds are to hold.
     scores
         What was calibrated, on all patients and on each group.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> time, at = np.random.default_rng(0).exponential(10, 100), np.arange(0.0, 40.0)
+    >>> curves = pd.DataFrame({i: np.exp(-at / 10) for i in range(100)}, index=at)
+    >>> found = tl.conformal_survival(time, np.ones(100), curves)
+    >>> found.lower(curves[[0]]).round(1).tolist()  # nine in ten live longer
+    [1.0]
     """
 
     level: float
@@ -133,6 +142,11 @@ def conformal_survival(
     train
         ``(time, event)`` that G is learnt on; ``None``: the calibration patients (of the group).
 
+    Returns
+    -------
+    ConformalSurvival
+        Its ``lower(survival)`` are the bounds of new patients.
+
     Raises
     ------
     ValueError
@@ -169,12 +183,12 @@ def conformal_survival(
     True
     """
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     times, events = checked_outcome(time, event)
     check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     if cutoff is not None and not cutoff > 0:
-        raise ValueError(f"the cutoff must be positive, got {cutoff}")
+        raise ValueError(f"the cutoff must be positive, got {cutoff}.")
     cutoff = None if cutoff is None else min(cutoff, float(at[-1]))
 
     def calibrate(rows: np.ndarray) -> _Scores:
@@ -184,10 +198,13 @@ def conformal_survival(
 
     scores = Mondrian(calibrate, len(times), group)
     if cutoff is not None and scores.pooled.cutoff != cutoff:
-        raise ValueError(f"everybody is censored before the cutoff {cutoff:g}; take an earlier one")
+        raise ValueError(
+            f"everybody is censored before the cutoff {cutoff:g}; take an earlier one."
+        )
     if not (events & (times < scores.pooled.cutoff)).any():
         raise ValueError(
-            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to calibrate on"
+            f"no patient dies before the cutoff {scores.pooled.cutoff:g}: nothing to "
+            "calibrate on; take a later one."
         )
     return ConformalSurvival(level, scores)
 

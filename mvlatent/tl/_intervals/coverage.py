@@ -15,6 +15,11 @@ def coverage(lower: Any, upper: Any, truth: Any) -> float:
     lower, upper, truth
         Arrays or DataFrames of one shape; aligned by position.
 
+    Returns
+    -------
+    float
+        Share of the known true values that lie within, in [0, 1].
+
     Raises
     ------
     ValueError
@@ -27,11 +32,15 @@ def coverage(lower: Any, upper: Any, truth: Any) -> float:
     """
     low, high, true = (np.asarray(values, float) for values in (lower, upper, truth))
     if not low.shape == high.shape == true.shape:
-        raise ValueError(f"shapes differ: {low.shape}, {high.shape}, {true.shape}")
+        raise ValueError(
+            f"shapes differ: {low.shape}, {high.shape}, {true.shape}; give bounds of each value."
+        )
     known = ~np.isnan(true)
     if not known.any():
-        raise ValueError("no true value is known")
+        raise ValueError("no true value is known; give at least one.")
     low, high, true = low[known], high[known], true[known]
     if not (low <= high).all():
-        raise ValueError("a lower bound is missing or above its upper bound")
+        raise ValueError(
+            "a lower bound is missing or above its upper bound; drop or mend those rows."
+        )
     return float(((low <= true) & (true <= high)).mean())

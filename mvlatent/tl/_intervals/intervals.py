@@ -8,7 +8,7 @@ import pandas as pd
 
 from mvlatent.tl._intervals.coverage import coverage
 from mvlatent.tl._latent.probes import make_folds
-from mvlatent.tl._model import scaled_views
+from mvlatent.tl._model import as_block, scaled_views
 
 __all__ = ["imputation_calibration", "interval_calibration", "latent_calibration"]
 
@@ -85,7 +85,7 @@ def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[l
     else:
         draws = np.asarray(intervals, float)
         if draws.shape[1:] != truth.shape:
-            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {truth.shape}")
+            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {truth.shape}.")
 
         def ends(level: float) -> tuple[Any, Any]:
             lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
@@ -93,7 +93,7 @@ def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[l
 
     at = [float(level) for level in levels]
     if not at or not all(0 < level < 1 for level in at):
-        raise ValueError(f"levels must lie strictly between 0 and 1, got {at}")
+        raise ValueError(f"levels must lie strictly between 0 and 1, got {at}.")
     return at, ends
 
 
@@ -154,12 +154,18 @@ def latent_calibration(
 
     Examples
     --------
-    >>> table = tl.latent_calibration(model.posterior(), truth.shared)  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> table = mv.tl.latent_calibration(model.posterior(), truth.shared)
+    >>> bool(0.8 < table.loc[0.9, "coverage"] < 1)
+    True
     """
-    mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
-    true = true[:, None] if true.ndim == 1 else true
+    mean, true = np.asarray(posterior.mean, float), as_block(truth)
     if len(mean) != len(true):
-        raise ValueError(f"rows differ: posterior {mean.shape}, truth {true.shape}")
+        raise ValueError(
+            f"rows differ: posterior {mean.shape}, truth {true.shape}; give the same patients."
+        )
     known = np.flatnonzero(~np.isnan(true).any(1))
     draws = np.asarray(posterior.sample(n_samples, seed=seed), float)[:, known]
     mean, true = mean[known], true[known]
@@ -216,7 +222,13 @@ def imputation_calibration(
 
     Examples
     --------
-    >>> tl.imputation_calibration(model, "rna", test)["coverage"]  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> test, _ = truth.new_patients(60)
+    >>> table = mv.tl.imputation_calibration(model, "rna", test)
+    >>> bool(0.85 < table.loc[0.9, "coverage"] < 0.95)
+    True
     """
     if view not in model.roles.views:
         raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")

@@ -45,7 +45,7 @@ class Mondrian(Generic[T]):
         """
         if (self.by_group is None) != (group is None):
             advice = "by group: give group" if group is None else "without groups: leave group out"
-            raise ValueError(f"the calibration was {advice}")
+            raise ValueError(f"the calibration was {advice}.")
         if self.by_group is None:
             yield np.arange(n), self.pooled
             return
@@ -54,7 +54,7 @@ class Mondrian(Generic[T]):
         if unseen or (codes < 0).any():
             warnings.warn(
                 f"groups {unseen or ['(missing)']} have no calibration patients: they get the "
-                "correction of all patients, whose level is not promised for them",
+                "correction of all patients, whose level is not promised for them.",
                 stacklevel=3,
             )
         for code in np.unique(codes):

@@ -19,9 +19,9 @@ def latent_table(latent: Any) -> np.ndarray:
     """
     z = np.asarray(latent, float)
     if z.ndim != 2 or not z.shape[1]:
-        raise ValueError(f"latent must be n × d, got shape {z.shape}")
+        raise ValueError(f"latent must be n × d, got shape {z.shape}.")
     if not np.isfinite(z).all():
-        raise ValueError("latent holds values that are not finite; leave those patients out")
+        raise ValueError("latent holds values that are not finite; leave those patients out.")
     return z
 
 
@@ -40,12 +40,14 @@ def factor_table(factors: Any, n: int) -> pd.DataFrame:
         table = pd.DataFrame(values[:, None] if values.ndim == 1 else values)
         table.columns = [f"factor_{j}" for j in range(table.shape[1])]
     if len(table) != n:
-        raise ValueError(f"rows differ: {n} of latents, {len(table)} of factors")
+        raise ValueError(
+            f"rows differ: {n} of latents, {len(table)} of factors; give the same patients."
+        )
     if table.isna().to_numpy().any():
-        raise ValueError("factors hold missing values; leave those patients out")
+        raise ValueError("factors hold missing values; leave those patients out.")
     flat = [str(name) for name in table if table[name].nunique() < 2]
     if flat:
-        raise ValueError(f"factors that do not vary: {', '.join(flat)}")
+        raise ValueError(f"factors that do not vary: {', '.join(flat)}; leave them out.")
     return table
 
 
@@ -81,7 +83,7 @@ def information(
     n = len(latent)
     bins = int(np.clip(np.sqrt(n / 5), 4, 20)) if bins is None else bins
     if bins < 2:
-        raise ValueError(f"at least 2 bins are needed, got {bins}")
+        raise ValueError(f"at least 2 bins are needed, got {bins}.")
     axes = [_bin(z, bins) for z in latent.T]
     codes = [
         _bin(factor.to_numpy(float), bins) if is_continuous(factor) else pd.factorize(factor)[0]

@@ -49,7 +49,7 @@ def make_folds(n: int, n_splits: int, seed: int) -> list[np.ndarray]:
     from sklearn.model_selection import KFold
 
     if not 2 <= n_splits <= n // 2:
-        raise ValueError(f"{n_splits} folds of {n} rows: give 2 to {n // 2}")
+        raise ValueError(f"{n_splits} folds of {n} rows: give 2 to {n // 2}.")
     split = KFold(n_splits, shuffle=True, random_state=seed).split(np.zeros(n))
     return [test for _, test in split]
 
@@ -70,7 +70,7 @@ def make_probe(kind: "str | Probe") -> "Probe":
     if not isinstance(kind, str):
         return kind
     if kind not in PROBES:
-        raise ValueError(f"unknown probe {kind!r}; choose from {', '.join(PROBES)}")
+        raise ValueError(f"unknown probe {kind!r}; choose from {', '.join(PROBES)}.")
     return PROBES[kind]()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._latent.probes import make_folds, make_probe, r_squared
+from mvlatent.tl._model import as_block
 
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
@@ -61,10 +62,12 @@ def read_targets(
     """
     reader = make_probe(probe)
     x = np.asarray(latent, float)
-    blocks = {name: _as_block(values) for name, values in targets.items()}
+    blocks = {name: as_block(values) for name, values in targets.items()}
     for name, y in blocks.items():
         if x.ndim != 2 or len(x) != len(y):
-            raise ValueError(f"rows differ: latent {x.shape}, {name} {y.shape}")
+            raise ValueError(
+                f"rows differ: latent {x.shape}, {name} {y.shape}; give the same patients."
+            )
     # Blocks known for the same rows are read together: the latents are decomposed once.
     alike: dict[bytes, list[str]] = {}
     for name, y in blocks.items():
@@ -77,11 +80,6 @@ def read_targets(
             x[rows], {n: blocks[n][rows] for n in names}, rows, reader, n_splits, seed
         )
     return {name: found[name] for name in blocks}
-
-
-def _as_block(values: Any) -> np.ndarray:
-    y = np.asarray(values, float)
-    return y[:, None] if y.ndim == 1 else y
 
 
 def _read_alike(
@@ -130,6 +128,11 @@ def block_recovery(
     seed
         Seed of the folds.
 
+    Returns
+    -------
+    float
+        R², 1 at best.
+
     Raises
     ------
     ValueError
@@ -163,6 +166,11 @@ def leakage(
     --------
     leakage_matrix : Every latent block against every true block.
     view_leakage : Where no truth is known.
+
+    Returns
+    -------
+    float
+        R², 0 at best.
 
     Examples
     --------

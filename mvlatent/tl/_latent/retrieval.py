@@ -25,6 +25,13 @@ class Retrieval:
     table
         Index k; columns ``a_to_b`` and ``b_to_a`` (share of the patients ranked within k),
         ``mean`` of the two, and ``chance`` (k / n).
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z = np.random.default_rng(0).standard_normal((20, 3))
+    >>> tl.retrieval(z, z).median_rank
+    1.0
     """
 
     ranks: pd.DataFrame
@@ -83,16 +90,20 @@ def retrieval(
     [1.0, 1.0, 1.0, 0.02]
     """
     if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}.")
     a, b = np.asarray(za, float), np.asarray(zb, float)
     if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(f"shapes differ: {a.shape}, {b.shape}")
+        raise ValueError(
+            f"shapes differ: {a.shape}, {b.shape}; give the same patients and factors."
+        )
     known = np.flatnonzero(~(np.isnan(a).any(1) | np.isnan(b).any(1)))
     if len(known) < 2:
-        raise ValueError("fewer than two patients have latents from both views")
+        raise ValueError(
+            "fewer than two patients have latents from both views; give more who have both."
+        )
     wanted = [int(value) for value in k]
     if not wanted or min(wanted) < 1:
-        raise ValueError(f"k must be positive ranks, got {list(k)}")
+        raise ValueError(f"k must be positive ranks, got {list(k)}.")
     a, b = (_ready(x[known], metric, standardise) for x in (a, b))
     distance = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
     index = pd.Index(known, name="row")
@@ -127,7 +138,12 @@ def view_retrieval(
 
     Examples
     --------
-    >>> tl.view_retrieval(model, test)["rna–img"].table  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> found = mv.tl.view_retrieval(model)
+    >>> [*found], bool(found["rna–img"].table.loc[1, "mean"] > 0.5)
+    (['rna–cnv', 'rna–img', 'cnv–img'], True)
     """
     latents = {}
     for view in model.roles.views:

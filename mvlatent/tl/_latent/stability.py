@@ -24,6 +24,14 @@ class Stability:
     pairs
         One row a block and pair of fits: ``block``, ``a``, ``b``, ``n``, the measures, and
         ``chance`` (what ``subspace`` is for independent latents).
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z = np.random.default_rng(0).standard_normal((50, 2))
+    >>> found = tl.stability({"seed 0": z, "seed 1": -z})
+    >>> found.table["procrustes"].round(6).tolist()
+    [0.0]
     """
 
     pairs: pd.DataFrame
@@ -78,7 +86,7 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
     if not isinstance(latents_by_seed, Mapping):
         latents_by_seed = dict(enumerate(latents_by_seed))
     if len(latents_by_seed) < 2:
-        raise ValueError(f"at least two fits are compared, got {len(latents_by_seed)}")
+        raise ValueError(f"at least two fits are compared, got {len(latents_by_seed)}; give more.")
     fits = {seed: _blocks(found) for seed, found in latents_by_seed.items()}
     rows = [
         {"block": block, "a": a, "b": b, **_compare(fits[a][block], fits[b][block], block)}
@@ -98,7 +106,9 @@ def _blocks(found: Any) -> Mapping[str, Any]:
 def _compare(a: Any, b: Any, block: str) -> dict[str, float]:
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
-        raise ValueError(f"block {block!r}: rows differ, {x.shape} and {y.shape}")
+        raise ValueError(
+            f"block {block!r}: rows differ, {x.shape} and {y.shape}; give the same patients."
+        )
     known = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
     x, y = x[known] - x[known].mean(0), y[known] - y[known].mean(0)
     n = int(known.sum())

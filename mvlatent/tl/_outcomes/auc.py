@@ -75,7 +75,7 @@ def time_dependent_auc(
     if np.isnan(values).all():
         raise ValueError(
             "no time has an event before it and a patient at risk after it: "
-            f"events from {_first(observed[events])}, follow-up to {_first(-observed)}"
+            f"events from {_first(observed[events])}, follow-up to {_first(-observed)}."
         )
     return pd.Series(values, index=pd.Index(at, name="time"), name="auc")
 
@@ -98,6 +98,11 @@ def integrated_auc(
     time, event, risk, times, train
         As in :func:`time_dependent_auc`; times at which the AUC does not exist are left out.
 
+    Returns
+    -------
+    float
+        In [0, 1]; 0.5 is chance.
+
     Raises
     ------
     ValueError
@@ -113,7 +118,7 @@ def integrated_auc(
     survival = _kaplan_meier(observed, events, values.index.to_numpy(float))
     drops = -np.diff(np.concatenate([[1.0], survival]))
     if drops.sum() <= 0:
-        raise ValueError("no event falls between the times")
+        raise ValueError("no event falls between the times; give times further apart.")
     return float(drops @ values.to_numpy() / drops.sum())
 
 
@@ -125,21 +130,23 @@ def _scores_at(risk: Any, times: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Times (T,) and scores, T × n."""
     if isinstance(risk, pd.DataFrame):
         if times is not None:
-            raise ValueError("risk is a DataFrame: its index holds the times, so leave times out")
+            raise ValueError("risk is a DataFrame: its index holds the times, so leave times out.")
         at, scores = risk.index.to_numpy(float), risk.to_numpy(float)
         if scores.shape[1] != n:
             raise ValueError(
-                f"risk must be times × patients: {scores.shape[1]} columns, {n} patients"
+                f"risk must be times × patients: {scores.shape[1]} columns, {n} patients."
             )
         if not np.isfinite(scores).all():
-            raise ValueError("risk holds values that are not finite")
+            raise ValueError("risk holds values that are not finite; drop those patients.")
     else:
         if times is None:
-            raise ValueError("times are needed, since risk is one score a patient")
+            raise ValueError(
+                "times are needed, since risk is one score a patient; give times=[...]."
+            )
         at = np.atleast_1d(np.asarray(times, float))
         scores = np.broadcast_to(align_to_outcome(risk, n, "risk"), (len(at), n))
     if at.ndim != 1 or not len(at) or not np.isfinite(at).all() or not (np.diff(at) > 0).all():
-        raise ValueError("the times must be finite and increase")
+        raise ValueError("the times must be finite and increase.")
     return at, scores
 
 

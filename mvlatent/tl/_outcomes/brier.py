@@ -88,6 +88,11 @@ def integrated_brier(
     time, event, survival, train
         As in :func:`brier`, with at least two usable times.
 
+    Returns
+    -------
+    float
+        In [0, 1], 0 at best.
+
     Raises
     ------
     ValueError
@@ -102,7 +107,7 @@ def integrated_brier(
     scores = brier(time, event, survival, train=train).dropna()
     if len(scores) < 2:
         raise ValueError(
-            "fewer than two times lie within follow-up; predict S(t) at earlier or more times"
+            "fewer than two times lie within follow-up; predict S(t) at earlier or more times."
         )
     at = scores.index.to_numpy(float)
     return float(np.trapezoid(scores.to_numpy(), at) / (at[-1] - at[0]))

@@ -1,5 +1,6 @@
 """Whether predicted survival probabilities are what they say."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +30,20 @@ class DCalibration:
     share
         Share of patients in each bin of S(T), from the bin at 0 (died last) to the one at 1; 1 /
         bins each is right. A censored patient is spread over the bins it can still reach.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> found = tl.d_calibration([1.0, 2.0], [1, 1], [0.9, 0.3], bins=2)
+    >>> found.share.tolist()
+    [0.5, 0.5]
     """
 
     statistic: float
     p_value: float
     share: np.ndarray
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[float]:
         """Unpack as ``statistic, p_value``."""
         return iter((self.statistic, self.p_value))
 
@@ -85,7 +93,7 @@ def d_calibration(
     from scipy.stats import chi2
 
     if bins < 2:
-        raise ValueError(f"at least 2 bins are needed, got {bins}")
+        raise ValueError(f"at least 2 bins are needed, got {bins}.")
     times, events = checked_outcome(time, event)
     check_order(time, survival, "survival")
     own = _own_survival(times, survival)
@@ -111,7 +119,9 @@ def _own_survival(times: np.ndarray, survival: pd.DataFrame | np.ndarray | pd.Se
     else:
         own = as_floats(survival, "survival")
     if own.shape != times.shape:
-        raise ValueError(f"survival must have one value a patient, got shape {own.shape}")
+        raise ValueError(f"survival must have one value a patient, got shape {own.shape}.")
     if not ((own >= 0) & (own <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities")
+        raise ValueError(
+            "survival holds values that are not probabilities; give S(T), within [0, 1]."
+        )
     return own

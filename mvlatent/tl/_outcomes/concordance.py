@@ -54,6 +54,11 @@ def concordance(
         When each patient came under observation, (n,): who dies is compared with those at risk
         at that time only. Harrell only.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     ValueError
@@ -70,13 +75,13 @@ def concordance(
     0.8333333333333334
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}.")
     times, events = checked_outcome(time, event)
     check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = _strata(within, len(times))
     if entry is not None and kind == "uno":
-        raise ValueError("entry times have no place in Uno's weights; take kind='harrell'")
+        raise ValueError("entry times have no place in Uno's weights; take kind='harrell'.")
     if kind == "uno":
         return _uno(times, events, risks, strata, train, tau)
     if tau is not None:
@@ -107,7 +112,7 @@ def _harrell(
             ordered += pairs * concordance_index(time, -risks[rows], event)
             total += pairs
     if not total:
-        raise ValueError("no two patients can be compared: too few events")
+        raise ValueError("no two patients can be compared: too few events; give more patients.")
     return float(ordered / total)
 
 
@@ -128,7 +133,7 @@ def _at_risk(
         right = (risk > risks[rows]) + 0.5 * (risk == risks[rows])
         ordered, total = ordered + float((right * pairs).sum()), total + int(pairs.sum())
     if not total:
-        raise ValueError("no two patients can be compared: too few events")
+        raise ValueError("no two patients can be compared: too few events; give more patients.")
     return ordered / total
 
 
@@ -165,7 +170,9 @@ def _uno(
         ordered += squared @ agree.sum(axis=1)
         total += squared @ outlives.sum(axis=1)
     if total == 0:
-        raise ValueError("no two patients can be compared: too few events, or tau too small")
+        raise ValueError(
+            "no two patients can be compared: too few events, or tau too small; take a later tau."
+        )
     return float(ordered / total)
 
 
@@ -197,6 +204,11 @@ def bootstrap_interval(
         Number of resamples; those without a comparable pair are drawn again.
     seed
         Seed of the resampling.
+
+    Returns
+    -------
+    tuple
+        Lower and upper bound.
 
     Raises
     ------

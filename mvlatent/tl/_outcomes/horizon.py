@@ -37,6 +37,15 @@ class HorizonCalibration:
         Patients cut into equal groups by prediction, one row each: mean ``predicted``,
         Kaplan–Meier ``observed`` with its 95 % ``lower`` and ``upper`` (without an event: the exact
         bound of those still at risk), and ``n``.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> rng = np.random.default_rng(0)
+    >>> t, survival = rng.exponential(size=200), rng.uniform(0.3, 0.45, size=200)
+    >>> found = tl.horizon_calibration(t, np.ones(200), survival, 1.0, groups=2)
+    >>> found.groups["n"].tolist()
+    [100, 100]
     """
 
     horizon: float
@@ -78,6 +87,11 @@ def horizon_calibration(
     groups
         Number of groups for the Kaplan–Meier points of the plot.
 
+    Returns
+    -------
+    HorizonCalibration
+        The curve, its distances from the diagonal (``ici``, ...) and the ``groups``.
+
     Raises
     ------
     ValueError
@@ -97,7 +111,7 @@ def horizon_calibration(
     """
     times, events = checked_outcome(time, event)
     if knots not in QUANTILES:
-        raise ValueError(f"knots must be 3, 4 or 5, got {knots}")
+        raise ValueError(f"knots must be 3, 4 or 5, got {knots}.")
     _check_horizon(times, events, horizon, knots)
     check_order(time, survival, "survival")
     predicted = 1 - _at_horizon(survival, horizon, len(times))
@@ -118,28 +132,34 @@ def horizon_calibration(
 
 def _check_horizon(times: np.ndarray, events: np.ndarray, horizon: float, knots: int) -> None:
     if not (np.isfinite(horizon) and horizon > 0):
-        raise ValueError(f"the horizon must be positive, got {horizon}")
+        raise ValueError(f"the horizon must be positive, got {horizon}.")
     if horizon > times.max():
         raise ValueError(
             f"the horizon {horizon:g} lies beyond the last follow-up, {times.max():g}; take one "
-            "that many patients reach"
+            "that many patients reach."
         )
     n_events = int((events & (times <= horizon)).sum())
     if n_events < knots:
-        raise ValueError(f"only {n_events} events by {horizon:g}: too few for {knots} knots")
+        raise ValueError(
+            f"only {n_events} events by {horizon:g}: too few for {knots} knots; take a later "
+            "horizon or fewer knots."
+        )
 
 
 def _at_horizon(survival: Any, horizon: float, n: int) -> np.ndarray:
     if isinstance(survival, pd.DataFrame):
         at, curves = checked_curves(survival, n)
         if horizon > at[-1]:
-            raise ValueError(f"the curves end at {at[-1]:g}, before the horizon {horizon:g}")
+            raise ValueError(
+                f"the curves end at {at[-1]:g}, before the horizon {horizon:g}; predict S(t) "
+                "further."
+            )
         return curves_at(at, curves, np.array([horizon]))[0]
     values = as_floats(survival, "survival")
     if values.shape != (n,):
-        raise ValueError(f"survival must have one value a patient ({n}), got shape {values.shape}")
+        raise ValueError(f"survival must have one value a patient ({n}), got shape {values.shape}.")
     if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities")
+        raise ValueError("survival holds values that are not probabilities; give S, within [0, 1].")
     return values
 
 
@@ -177,7 +197,8 @@ def _regress(
         fitted = CoxPHFitter().fit(table, "time", "event")
     except ConvergenceError as error:
         raise ValueError(
-            "the calibration curve cannot be fitted: too few events, or predictions too extreme"
+            "the calibration curve cannot be fitted: too few events, or predictions too "
+            "extreme; take a later horizon."
         ) from error
     return 1 - fitted.predict_survival_function(table, times=[horizon]).to_numpy()[0]
 

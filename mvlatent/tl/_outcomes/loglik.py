@@ -55,7 +55,7 @@ def log_likelihood(
     -1.693147
     """
     if floor is not None and not 0 < floor < 1:
-        raise ValueError(f"floor must lie within (0, 1), got {floor}")
+        raise ValueError(f"floor must lie within (0, 1), got {floor}.")
     times, events = checked_outcome(time, event)
     check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
@@ -64,11 +64,14 @@ def log_likelihood(
         log_survival = np.maximum(log_survival, np.log(floor))
     last = edges[-1]
     if not (events & (times <= last)).any():
-        raise ValueError(f"no patient dies within the times of the curves, which end at {last:g}")
+        raise ValueError(
+            f"no patient dies within the times of the curves, which end at {last:g}; predict "
+            "S(t) further."
+        )
     with np.errstate(invalid="ignore"):
         fall = -np.diff(log_survival, axis=0)
     if (fall < -1e-9).any():
-        raise ValueError("survival rises with time")
+        raise ValueError("survival rises with time; give S(t), not 1 − S(t).")
     if floor is not None:
         fall = np.maximum(fall, floor)
     log_survival = -np.vstack([np.zeros(len(times)), np.nancumsum(fall, axis=0)])
@@ -81,7 +84,7 @@ def log_likelihood(
     if impossible.any():
         raise ValueError(
             f"{int(impossible.sum())} patients have a likelihood of 0: their curves are flat where "
-            "they die, or 0 where they live. Predict S(t) at fewer times, or give a floor"
+            "they die, or 0 where they live. Predict S(t) at fewer times, or give a floor."
         )
     into = followed - edges[interval]
     values = log_survival[interval, patient] - hazard * into
@@ -92,11 +95,11 @@ def log_likelihood(
 def _log_curves(at: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Edges of the intervals from 0 on, and log S there, edges × n."""
     if at[0] < 0:
-        raise ValueError("the times of survival (its index) must not be negative")
+        raise ValueError("the times of survival (its index) must not be negative; drop those rows.")
     if at[0] == 0:
         at, curves = at[1:], curves[1:]
     if not len(at):
-        raise ValueError("survival has no time after 0")
+        raise ValueError("survival has no time after 0; predict S(t) at later times.")
     with np.errstate(divide="ignore"):
         log_survival = np.log(curves)
     return np.concatenate([[0.0], at]), np.vstack([np.zeros(curves.shape[1]), log_survival])

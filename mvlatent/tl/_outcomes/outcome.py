@@ -23,11 +23,14 @@ def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
     """Time as float (n,), event as bool (n,); ValueError if they cannot be that."""
     times, events = as_floats(time, "time"), as_floats(event, "event")
     if times.ndim != 1 or times.shape != events.shape:
-        raise ValueError(f"time and event must be of one length, got {times.shape}, {events.shape}")
+        raise ValueError(
+            f"time and event must be of one length, got {times.shape}, {events.shape}; give "
+            "one value a patient in each."
+        )
     if not np.isfinite(times).all() or (times < 0).any():
-        raise ValueError("times must be finite and not negative; drop unobserved patients first")
+        raise ValueError("times must be finite and not negative; drop unobserved patients first.")
     if not np.isin(events, (0, 1)).all():
-        raise ValueError("event must be 0/1 or bool")
+        raise ValueError("event must be 0/1 or bool; recode it.")
     return times, events.astype(bool)
 
 
@@ -35,11 +38,11 @@ def as_floats(values: Any, name: str) -> np.ndarray:
     """Floats of any shape; ValueError naming the argument where they are not numbers."""
     banded = all(hasattr(values, part) for part in ("mean", "lower", "upper"))
     if banded and not isinstance(values, pd.DataFrame | pd.Series):
-        raise ValueError(f"{name} has a band; pass its mean: {name}.mean")
+        raise ValueError(f"{name} has a band; pass its mean: {name}.mean.")
     try:
         return np.asarray(values, float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers: {error}") from None
+        raise ValueError(f"{name} must hold numbers: {error}.") from None
 
 
 def check_order(time: Any, predicted: Any, what: str) -> None:
@@ -55,7 +58,7 @@ def check_order(time: Any, predicted: Any, what: str) -> None:
         return
     if names.is_unique and index.is_unique and {*names} == {*index}:
         raise ValueError(
-            f"time and {what} name the same patients in another order; reindex one by the other"
+            f"time and {what} name the same patients in another order; reindex one by the other."
         )
 
 
@@ -63,9 +66,9 @@ def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:
     """Finite floats of shape (n,); ValueError naming the argument otherwise."""
     array = as_floats(values, name)
     if array.shape != (n,):
-        raise ValueError(f"{name} must have one value a patient ({n}), got shape {array.shape}")
+        raise ValueError(f"{name} must have one value a patient ({n}), got shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds values that are not finite")
+        raise ValueError(f"{name} holds values that are not finite; drop those patients.")
     return array
 
 
@@ -73,23 +76,25 @@ def checked_curves(survival: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarr
     """Split curves into times (T,) and S(t), T × n; ValueError unless of n patients."""
     if not isinstance(survival, pd.DataFrame):
         values = as_floats(survival, "survival")
-        raise ValueError(f"survival must be a DataFrame times × patients, not of {values.shape}")
+        raise ValueError(f"survival must be a DataFrame times × patients, not of {values.shape}.")
     try:
         at = survival.index.to_numpy(float)
     except (TypeError, ValueError):
         raise ValueError(
             "survival must be times × patients with the times as index, not "
-            f"{survival.index[0]!r}, ...; transpose it?"
+            f"{survival.index[0]!r}, ...; transpose it if patients are its rows."
         ) from None
     curves = as_floats(survival, "survival")
     if curves.shape[1] != n:
         raise ValueError(
-            f"survival must be times × patients: {curves.shape[1]} columns, {n} patients"
+            f"survival must be times × patients: {curves.shape[1]} columns, {n} patients."
         )
     if not (np.diff(at) > 0).all():
-        raise ValueError("the times of survival (its index) must increase")
+        raise ValueError("the times of survival (its index) must increase.")
     if not ((curves >= 0) & (curves <= 1)).all():
-        raise ValueError("survival holds values that are not probabilities")
+        raise ValueError(
+            "survival holds values that are not probabilities; give S(t), within [0, 1]."
+        )
     return at, curves
 
 
@@ -115,7 +120,7 @@ def checked_groups(values: Any, n: int, name: str) -> tuple[np.ndarray, np.ndarr
     """Codes (n,), -1 for a missing value, and the groups; ValueError naming the argument."""
     column = pd.Series(np.asarray(values, dtype=object))
     if len(column) != n:
-        raise ValueError(f"{name} must have one value a patient ({n}), got {len(column)}")
+        raise ValueError(f"{name} must have one value a patient ({n}), got {len(column)}.")
     codes, groups = pd.factorize(column)
     return codes, np.asarray(groups, dtype=object)
 

@@ -8,7 +8,24 @@ __all__ = ["PairedDifference", "paired_difference"]
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference a − b, its standard error, a t interval, and the number of pairs."""
+    """Mean difference a − b, its standard error, a t interval, and the number of pairs.
+
+    Attributes
+    ----------
+    mean, se
+        Mean difference a − b and its standard error.
+    lower, upper
+        Bounds of its t interval.
+    n
+        Number of pairs.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> found = tl.paired_difference([0.7, 0.6, 0.8], [0.6, 0.6, 0.6])
+    >>> found.n, round(found.statistic, 2)
+    (3, 1.73)
+    """
 
     mean: float
     se: float
@@ -77,12 +94,15 @@ def paired_difference(
 
     first, second = np.asarray(a, float), np.asarray(b, float)
     if first.ndim != 1 or first.shape != second.shape:
-        raise ValueError(f"a and b must be of one length, got {first.shape}, {second.shape}")
+        raise ValueError(
+            f"a and b must be of one length, got {first.shape}, {second.shape}; give a score "
+            "a fold of each."
+        )
     difference = first - second
     difference = difference[~np.isnan(difference)]
     n = len(difference)
     if n < 2:
-        raise ValueError("at least two complete pairs are needed")
+        raise ValueError("at least two complete pairs are needed; give more folds.")
     mean = float(difference.mean())
     se = float(np.sqrt((1 / n + test_train_ratio) * difference.var(ddof=1)))
     half = float(student.ppf((1 + level) / 2, n - 1)) * se

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._latent.labels import checked_labels
+from mvlatent.tl._outcomes.labels import checked_labels
 
 __all__ = ["RiskCoverage", "expected_calibration_error", "reliability", "risk_coverage"]
 
@@ -63,16 +63,16 @@ def reliability(
     [[0.8, 1.0, 1.0], [0.9, 0.5, 2.0]]
     """
     if strategy not in STRATEGIES:
-        raise ValueError(f"unknown strategy {strategy!r}; choose from {', '.join(STRATEGIES)}")
+        raise ValueError(f"unknown strategy {strategy!r}; choose from {', '.join(STRATEGIES)}.")
     if bins < 1:
-        raise ValueError(f"at least 1 bin is needed, got {bins}")
+        raise ValueError(f"at least 1 bin is needed, got {bins}.")
     codes, p, _ = checked_labels(labels, probabilities)
     if of is None:
         confidence, right = p.max(axis=1), p.argmax(axis=1) == codes
     else:
         classes = [*probabilities.columns]
         if of not in classes:
-            raise KeyError(f"no class {of!r}; the classes are {classes}")
+            raise KeyError(f"no class {of!r}; the classes are {classes}.")
         confidence, right = p[:, classes.index(of)], codes == classes.index(of)
     edges = np.linspace(0, 1, bins + 1)
     if strategy == "quantile":
@@ -118,6 +118,11 @@ def expected_calibration_error(
     labels, probabilities, of, bins, strategy
         As in :func:`reliability`.
 
+    Returns
+    -------
+    float
+        In [0, 1], 0 at best.
+
     Raises
     ------
     KeyError, ValueError
@@ -150,6 +155,14 @@ class RiskCoverage:
         Mean of ``risk`` over the coverages: lower is better.
     best
         The area of the same answers were every right one more certain than every wrong one.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> p = pd.DataFrame({"a": [0.9, 0.8, 0.6], "b": [0.1, 0.2, 0.4]})
+    >>> found = tl.risk_coverage(["a", "a", "b"], p)
+    >>> found.at(0.5), round(found.at(1.0), 2)
+    (0.0, 0.33)
     """
 
     coverage: np.ndarray = field(repr=False)
@@ -161,7 +174,7 @@ class RiskCoverage:
     def at(self, coverage: float) -> float:
         """Risk where at least this share of patients is answered."""
         if not 0 < coverage <= 1:
-            raise ValueError(f"coverage must lie within (0, 1], got {coverage}")
+            raise ValueError(f"coverage must lie within (0, 1], got {coverage}.")
         return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
 
 
@@ -175,6 +188,11 @@ def risk_coverage(labels: Any, probabilities: pd.DataFrame) -> RiskCoverage:
     ----------
     labels, probabilities
         As in :func:`reliability`.
+
+    Returns
+    -------
+    RiskCoverage
+        The curve, and its ``area``: lower is better.
 
     Raises
     ------

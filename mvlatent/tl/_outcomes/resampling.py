@@ -13,7 +13,21 @@ Metric = Callable[[np.ndarray], float]
 
 
 class Interval(NamedTuple):
-    """An estimate with its bounds."""
+    """An estimate with its bounds.
+
+    Attributes
+    ----------
+    estimate
+        The metric on the patients themselves.
+    lower, upper
+        Bounds.
+
+    Examples
+    --------
+    >>> estimate, lower, upper = Interval(0.7, 0.6, 0.8)
+    >>> lower < estimate < upper
+    True
+    """
 
     estimate: float
     lower: float
@@ -21,7 +35,23 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference a − b with its bounds and a two-sided bootstrap p value."""
+    """A difference a − b with its bounds and a two-sided bootstrap p value.
+
+    Attributes
+    ----------
+    estimate
+        a − b on the patients themselves.
+    lower, upper
+        Bounds.
+    p_value
+        Of no difference.
+
+    Examples
+    --------
+    >>> found = Difference(0.04, -0.01, 0.09, 0.12)
+    >>> found.lower < 0 < found.upper  # no difference is not ruled out
+    True
+    """
 
     estimate: float
     lower: float
@@ -59,6 +89,11 @@ def bootstrap(
         event drawn, say) are drawn again.
     seed
         Seed of the resampling.
+
+    Returns
+    -------
+    Interval
+        ``estimate`` on the patients themselves, ``lower`` and ``upper``.
 
     Raises
     ------
@@ -146,7 +181,7 @@ def _draws(
 ) -> np.ndarray:
     """Metrics of the resamples, n_bootstrap × metrics."""
     if not 0 < level < 1:
-        raise ValueError(f"level must lie within (0, 1), got {level}")
+        raise ValueError(f"level must lie within (0, 1), got {level}.")
     metrics(np.arange(n))  # what is wrong with the patients themselves is said here
     drawn: list[tuple[float, ...]] = []
     resamples = _resamples(n, strata, np.random.default_rng(seed))
@@ -160,7 +195,8 @@ def _draws(
         if len(drawn) == n_bootstrap:
             return np.asarray(drawn, float)
     raise ValueError(
-        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few events"
+        f"the metric exists on only {len(drawn)} of {20 * n_bootstrap} resamples: too few "
+        "events; give more patients or fewer strata."
     )
 
 

@@ -1,1 +1,1 @@
-"""What a latent says of the site, and a block of another."""
+"""What a latent says of the site."""

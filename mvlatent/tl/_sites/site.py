@@ -33,6 +33,14 @@ class SiteAudit:
         Sites left out for having fewer patients than folds.
     inseparable
         Sites that hold one kind of biology only: there site and biology cannot be told apart.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> rng = np.random.default_rng(0)
+    >>> found = tl.site_audit(rng.standard_normal((90, 2)), ["x", "y", "z"] * 30, n_permutations=2)
+    >>> found.n_sites, round(found.chance, 2)
+    (3, 0.33)
     """
 
     accuracy: float
@@ -77,6 +85,11 @@ def site_audit(
     seed
         Seed of folds and permutations.
 
+    Returns
+    -------
+    SiteAudit
+        ``accuracy``, ``permuted`` and their difference, ``excess``.
+
     Raises
     ------
     ValueError
@@ -94,15 +107,17 @@ def site_audit(
     z, sites = np.asarray(latent, float), pd.Series(np.asarray(site, dtype=object))
     strata = pd.Series("all" if biology is None else np.asarray(biology, dtype=object), sites.index)
     if z.ndim != 2 or len(z) != len(sites):
-        raise ValueError(f"rows differ: latent {z.shape}, site {len(sites)}")
+        raise ValueError(
+            f"rows differ: latent {z.shape}, site {len(sites)}; give the same patients."
+        )
     if not np.isfinite(z).all():
-        raise ValueError("latent holds values that are not finite")
+        raise ValueError("latent holds values that are not finite; leave those patients out.")
     known = sites.notna() & strata.notna()
     size = sites[known].value_counts()
     dropped = size.index[size < n_splits]
     keep = (known & ~sites.isin(dropped)).to_numpy()
     if len(size) - len(dropped) < 2:
-        raise ValueError(f"fewer than two sites have {n_splits} patients")
+        raise ValueError(f"fewer than two sites have {n_splits} patients; take fewer n_splits.")
     z, codes = z[keep], pd.factorize(sites[keep], sort=True)[0]
     within = pd.factorize(strata[keep])[0]
     accuracy = _probe_accuracy(z, codes, probe, n_splits, seed)

@@ -62,12 +62,17 @@ def cross_view(
 
     Examples
     --------
-    >>> table = tl.cross_view(model, test)  # doctest: +SKIP
-    >>> table.pivot(index=["view", "given"], columns="method", values="r2")  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> test, _ = truth.new_patients(60)
+    >>> table = mv.tl.cross_view(model, test, baselines=["mean", "ridge"], each=False)
+    >>> table.groupby("method")["r2"].mean().sort_values().index.tolist()
+    ['mean', 'ridge', 'model']
     """
     unknown = sorted(set(baselines) - set(IMPUTERS))
     if unknown:
-        raise ValueError(f"unknown baselines {unknown}; choose from {', '.join(IMPUTERS)}")
+        raise ValueError(f"unknown baselines {unknown}; choose from {', '.join(IMPUTERS)}.")
     seen, held_out = scaled_views(model, train), scaled_views(model, test)
     rows = []
     for view in seen:

@@ -44,10 +44,15 @@ def variance_explained(
 
     Examples
     --------
-    >>> tl.variance_explained(model, share="unique")["rna"]  # doctest: +SKIP
+    >>> import mvlatent as mv
+    >>> mdata, truth = mv.sim.cohort("easy", n=100)
+    >>> model = mv.fit(mdata, n_shared=5, n_private=3, max_epochs=2, progress=False)
+    >>> shares = mv.tl.variance_explained(model, share="sequential")
+    >>> bool(shares.drop("all").sum().sub(shares.loc["all"]).abs().max() < 1e-6)
+    True
     """
     if share not in SHARES:
-        raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}")
+        raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}.")
     if by not in ("block", "factor"):
         raise ValueError(f"by must be 'block' or 'factor', not {by!r}.")
     if share == "alone":

@@ -28,6 +28,15 @@ class ViewLeakage:
         Share that a private block adds to what the shared block says (NaN for the shared block).
         For the block's own view that is its purpose; for another view it is shared information
         that z lacks, and 0 is right.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z, w = np.random.default_rng(0).standard_normal((2, 200, 2))
+    >>> blocks = {"shared": z, "private:rna": w}
+    >>> found = tl.view_leakage(blocks, {"rna": z + w, "img": z + w})
+    >>> {which: round(r2, 1) for which, r2 in found.leaks.items()}
+    {('private:rna', 'img'): 0.5}
     """
 
     alone: pd.DataFrame

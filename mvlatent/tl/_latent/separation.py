@@ -35,6 +35,14 @@ class LeakageMatrix:
         correlated; on the diagonal as in ``table``.
     expected
         Whether the true block belongs to the latent block.
+
+    Examples
+    --------
+    >>> from mvlatent import tl
+    >>> z, w = np.random.default_rng(0).standard_normal((2, 200, 2))
+    >>> truth = {"shared": z, "private:rna": w}
+    >>> tl.leakage_matrix(truth, truth).table.round(1).values.tolist()
+    [[1.0, -0.0], [-0.0, 1.0]]
     """
 
     table: pd.DataFrame
@@ -59,7 +67,8 @@ class LeakageMatrix:
     @property
     def worst(self) -> tuple[str, str]:
         """Latent block and true block of the largest leakage."""
-        return self.beyond.where(~self.expected).stack().idxmax()  # type: ignore[return-value]
+        latent, true = self.beyond.where(~self.expected).stack().idxmax()
+        return str(latent), str(true)
 
     def summary(self) -> pd.Series:
         """The three numbers: ``diagonal_mean``, ``leak_mean``, ``leak_max``."""

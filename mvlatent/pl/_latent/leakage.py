@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.pl._heatmap import heatmap
 from mvlatent.pl._style import new_axes
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def leakage_matrix(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Examples
     --------
     >>> table = pd.DataFrame(np.eye(2), ["shared", "private:rna"], ["shared", "private:rna"])
@@ -68,6 +74,11 @@ def view_leakage(
         Title of the plot; the largest leak by default.
     ax
         Where to draw; ``None``: a new figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
 
     Examples
     --------
@@ -107,22 +118,11 @@ def _heatmap(
 
     size = (2.6 + 0.72 * table.shape[1], 1.5 + 0.5 * table.shape[0])
     ax = new_axes(ax, size=size)
-    values = table.to_numpy(float)
-    image = ax.imshow(np.clip(values, 0, 1), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(table.shape[1]), table.columns.astype(str), rotation=30, ha="right")
-    ax.set_yticks(range(table.shape[0]), table.index.astype(str))
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    for (row, column), value in np.ndenumerate(values):
-        if np.isnan(value):
-            continue
-        ink = "white" if value > 0.6 else "#333333"
-        ax.text(column, row, _shown(value), ha="center", va="center", color=ink, fontsize=9)
-        if framed is not None and framed.iat[row, column]:
-            corner = (column - 0.47, row - 0.47)
-            style: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "lw": 1.6}
-            ax.add_patch(Rectangle(corner, 0.94, 0.94, **style))
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.85, label=label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    heatmap(ax, table, label=label, write=_shown, rotation=30)
+    if framed is not None:
+        known = table.notna().to_numpy() & framed.to_numpy(bool)
+        style: dict[str, Any] = {"fill": False, "edgecolor": "#D55E00", "lw": 1.6}
+        for row, column in np.argwhere(known):
+            ax.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, **style))
     ax.set_title(title, loc="left", fontsize=10)
     return ax

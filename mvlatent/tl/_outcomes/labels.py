@@ -12,7 +12,10 @@ def checked_probabilities(probabilities: pd.DataFrame) -> np.ndarray:
     """Rows of probabilities, patients × classes; ValueError if they are not."""
     p = np.asarray(probabilities, float)
     if p.ndim != 2 or not ((p >= 0) & (p <= 1)).all() or (np.abs(p.sum(axis=1) - 1) > 1e-4).any():
-        raise ValueError("probabilities must lie within [0, 1] and each row sum to 1")
+        raise ValueError(
+            "probabilities must lie within [0, 1] and each row sum to 1; take "
+            "predict_labels(proba=True)."
+        )
     return p
 
 
@@ -23,14 +26,16 @@ def checked_labels(
     p = checked_probabilities(probabilities)
     column = pd.Series(np.asarray(labels, dtype=object))
     if len(column) != len(p):
-        raise ValueError(f"rows differ: {len(column)} labels, probabilities {p.shape}")
+        raise ValueError(
+            f"rows differ: {len(column)} labels, probabilities {p.shape}; give the same patients."
+        )
     codes = pd.Index(probabilities.columns).get_indexer(column)
     unknown = column[column.notna() & (codes < 0)].unique()
     if len(unknown):
         raise ValueError(
-            f"labels {[*unknown]} are no classes; the classes are {[*probabilities.columns]}"
+            f"labels {[*unknown]} are no classes; the classes are {[*probabilities.columns]}."
         )
     known = codes >= 0
     if not known.any():
-        raise ValueError("no label is known")
+        raise ValueError("no label is known; give patients with one.")
     return codes[known], p[known], known

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mvlatent.pl._style import bare, colours, new_axes, outside_legend
+from mvlatent.pl._style import bare, colours, new_axes, outside_legend, per_cent, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,11 @@ def interval_calibration(
     ax
         Where to draw; ``None``: a new figure.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     ValueError
@@ -48,7 +53,7 @@ def interval_calibration(
     """
     curves = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
     if not curves or any(table.empty for table in curves.values()):
-        raise ValueError("no interval to draw")
+        raise ValueError("no interval to draw; give a table with at least one row.")
     ax = new_axes(ax, size=(4.2 if "" in curves else 5.4, 3.8))
     lowest = 1.0
     for (name, table), colour in zip(curves.items(), colours(len(curves)), strict=True):
@@ -61,13 +66,10 @@ def interval_calibration(
     ax.plot([start, 1], [start, 1], color="#333333", lw=1, ls="--", zorder=0)
     ax.set(xlim=(start, 1), ylim=(start, 1), aspect="equal")
     ax.set(xlabel="level of the interval", ylabel="share of truths within")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    per_cent(ax.xaxis, ax.yaxis)
     ax.yaxis.set_ticks(ax.get_xticks())
     ax.set_ylim(start, 1)
     bare(ax)
     if "" not in curves:
         outside_legend(ax)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
+    return titled(ax, title)

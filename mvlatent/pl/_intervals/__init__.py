@@ -1,0 +1,1 @@
+"""Pictures of intervals: whether they hold what they promise."""
