@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import MOST_UNLIKE, as_numbers, as_text, is_numeric, quote
+from mvlatent.data.obs_columns import MOST_UNLIKE, as_numbers, as_text, is_numeric, quote
 
 __all__ = ["Encoder", "fit_encoder"]
 

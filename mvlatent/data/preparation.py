@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
-from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
+from mvlatent.data.obs_columns import quote
 from mvlatent.data.prepared_outcomes import (
     OUTCOMES,
     PreparedLabels,

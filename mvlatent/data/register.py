@@ -22,8 +22,8 @@ from scvi.data._manager import AnnDataManagerValidationCheck
 from scvi.data.fields import MuDataCategoricalObsField, MuDataLayerField
 
 from mvlatent.data.coding import code_survival, count_causes, label_categories
-from mvlatent.data.columns import as_text, find_column, quote
 from mvlatent.data.guess import guess_likelihood
+from mvlatent.data.obs_columns import as_text, find_column, quote
 from mvlatent.data.strata import fit_strata
 from mvlatent.data.tables import PATIENTS, check_names, check_view
 from mvlatent.data.targets import PreparedTarget

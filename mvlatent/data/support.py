@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from mvlatent.data.columns import quote
+from mvlatent.data.obs_columns import quote
 from mvlatent.specs import COUNTS, View
 
 __all__ = ["MAX_LEVELS", "SPARSE", "check_support", "columns_of", "entries_of"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mvlatent.data.columns import find_column, quote
+from mvlatent.data.obs_columns import find_column, quote
 from mvlatent.data.support import SPARSE, columns_of, entries_of
 from mvlatent.specs import Roles, Survival, View
 
