@@ -20,7 +20,6 @@ from _folds import BATCH, BINARY, read
 from scipy.stats import norm
 
 import mvlatent as mv
-from mvlatent.data.tables import Tables
 from mvlatent.tl import coverage
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def fit(mdata: MuData, seed: int, **options: Any) -> Any:
 def truth(model: Any, mdata: MuData) -> dict[str, np.ndarray]:
     """Return scaled values by view, (n, p); NaN where they were not measured."""
     preparation = model.trained.preparation
-    tables = Tables.from_mudata(mdata, preparation.roles, reference=preparation)
+    tables = preparation.read(mdata)
     scaled = {}
     for name, view in preparation.transform(tables).views.items():
         seen = view.present[:, None] if view.observed is None else view.observed

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.obs_columns import MOST_UNLIKE, as_numbers, as_text, is_numeric, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import MOST_UNLIKE, as_numbers, as_text, is_numeric
 
 __all__ = ["Encoder", "fit_encoder"]
 

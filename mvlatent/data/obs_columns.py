@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from mvlatent.data.names import quote
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -19,26 +20,12 @@ __all__ = [
     "as_text",
     "find_column",
     "is_numeric",
-    "quote",
 ]
 
 MOST_UNLIKE = 10  # patients; where more have a class each, the column holds names
 
 MISSING_TEXT = frozenset({"", "nan", "na", "n/a", "none", "<na>", "null"})
 BINARY_TEXT = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
-
-
-def quote(names: Iterable[Any], limit: int = 5) -> str:
-    """Return the first few names in quotes, and how many there are if more.
-
-    Examples
-    --------
-    >>> quote(["a", "b", "c"], limit=2)
-    "'a', 'b', ... (3 in all)"
-    """
-    items = [str(n) for n in names]
-    text = ", ".join(repr(n) for n in items[:limit])
-    return text if len(items) <= limit else f"{text}, ... ({len(items)} in all)"
 
 
 def _suggestion(key: str, columns: list[str], mdata: MuData) -> str:

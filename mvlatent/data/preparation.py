@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from anndata import AnnData
+from mudata import MuData
 
+from mvlatent.data.assemble import mudata_from_anndata
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, fit_encoder
-from mvlatent.data.obs_columns import quote
+from mvlatent.data.names import quote
 from mvlatent.data.prepared_outcomes import (
     OUTCOMES,
     PreparedLabels,
@@ -126,6 +129,23 @@ class Preparation:
             outcomes=self._outcomes(tables),
             lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
         )
+
+    def read(self, data: MuData | AnnData) -> Tables:
+        """Return the tables of new patients; whole views, outcomes and clinical columns may lack.
+
+        Raises
+        ------
+        KeyError, ValueError
+            As in `mvlatent.data.tables.Tables.from_mudata`.
+        """
+        if isinstance(data, AnnData):
+            data = mudata_from_anndata(data, self.roles.views, allow_missing=True)
+        return Tables.from_mudata(data, self.roles, features=self.kept)
+
+    @property
+    def kept(self) -> dict[str, list[str]]:
+        """Kept features of each view."""
+        return {name: list(view.features) for name, view in self.views.items()}
 
     @property
     def technical_groups(self) -> tuple[Group, ...]:

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from mvlatent.data.coding import code_labels
-from mvlatent.data.obs_columns import as_numbers, as_text, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import as_numbers, as_text
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.tables import Tables
