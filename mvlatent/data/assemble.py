@@ -14,10 +14,26 @@ from mvlatent.data.matrix import has_value, in_memory
 from mvlatent.data.names import check_names, quote
 from mvlatent.specs import View
 
-__all__ = ["PATIENTS", "assemble", "mudata_from_anndata"]
+__all__ = ["PATIENTS", "assemble", "check_cohort", "mudata_from_anndata"]
 
 PATIENTS = "_patients"
 """Modality without features that only fixes the rows of a private MuData."""
+
+
+def check_cohort(data: object) -> None:
+    """Raise TypeError unless patients are a MuData or an AnnData.
+
+    Examples
+    --------
+    >>> check_cohort("cohort.h5mu")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    TypeError: a cohort is a MuData or an AnnData, not a str; read a file with ...
+    """
+    if not isinstance(data, MuData | AnnData):
+        raise TypeError(
+            f"a cohort is a MuData or an AnnData, not a {type(data).__name__}; read a file with "
+            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
+        )
 
 
 def assemble(mods: Mapping[str, AnnData], obs: pd.DataFrame) -> MuData:

@@ -11,7 +11,7 @@ import torch
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.data.assemble import mudata_from_anndata
+from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, fit_encoder
 from mvlatent.data.names import quote
@@ -135,9 +135,12 @@ class Preparation:
 
         Raises
         ------
+        TypeError
+            If the patients are neither a MuData nor an AnnData.
         KeyError, ValueError
             As in `mvlatent.data.tables.Tables.from_mudata`.
         """
+        check_cohort(data)
         if isinstance(data, AnnData):
             data = mudata_from_anndata(data, self.roles.views, allow_missing=True)
         return Tables.from_mudata(data, self.roles, features=self.kept)

@@ -17,7 +17,7 @@ from mudata import MuData
 from scvi.data._manager import AnnDataManagerValidationCheck
 from scvi.data.fields import BaseAnnDataField, MuDataCategoricalObsField, MuDataLayerField
 
-from mvlatent.data.assemble import PATIENTS, assemble, mudata_from_anndata
+from mvlatent.data.assemble import PATIENTS, assemble, check_cohort, mudata_from_anndata
 from mvlatent.data.coding import code_survival, count_causes, label_categories
 from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.matrix import Matrix
@@ -71,11 +71,13 @@ def _guessed(name: str, spec: View, values: Matrix) -> tuple[View, list[str]]:
     return replace(spec, likelihood=likelihood), [note]
 
 
-def _read(mdata: MuData, roles: Roles) -> tuple[Tables, Roles, list[str]]:
+def _read(
+    mdata: MuData, roles: Roles, asked_views: Mapping[str, View]
+) -> tuple[Tables, Roles, list[str]]:
     """Read a cohort once: its tables, the roles with the views named, what was guessed."""
     obs = role_columns(mdata, roles)
     views, raw, notes = {}, {}, []
-    for name, asked in roles.views.items():
+    for name, asked in asked_views.items():
         values = read_matrix(mdata, name, asked.layer)
         views[name], said = _guessed(name, asked, values)
         notes += said
@@ -84,7 +86,7 @@ def _read(mdata: MuData, roles: Roles) -> tuple[Tables, Roles, list[str]]:
             values, views[name], mod.var_names, mod.obs_names, mdata.obs_names
         )
     tables = Tables(np.asarray(mdata.obs_names, dtype=object), raw, obs)
-    return tables, replace(roles, views=views), notes
+    return tables, roles if views == roles.views else replace(roles, views=views), notes
 
 
 def _private_modality(mod: AnnData, spec: View, raw: RawView, patients: pd.Index) -> AnnData:
@@ -114,10 +116,10 @@ def _private_mudata(mdata: MuData, roles: Roles, tables: Tables) -> MuData:
     return assemble(mods, obs)
 
 
-def _check(mdata: MuData, roles: Roles) -> None:
+def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
     """Raise on what can be seen wrong without reading the matrices' values."""
     check_names(mdata.obs_names, "patients of mdata")
-    for name, spec in roles.views.items():
+    for name, spec in views.items():
         check_view(mdata, name, spec.layer)
     for key in roles.covariates:
         column = find_column(mdata, key, "covariate")
@@ -156,11 +158,7 @@ def register_cohort(data: MuData | AnnData, roles: Roles) -> CohortManager:
     KeyError, ValueError
         As in `register_mudata`; also if the views of an AnnData are not named.
     """
-    if not isinstance(data, MuData | AnnData):
-        raise TypeError(
-            f"a cohort is a MuData or an AnnData, not a {type(data).__name__}; read a file with "
-            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
-        )
+    check_cohort(data)
     if not isinstance(data, AnnData):
         return register_mudata(data, roles)
     if not roles.views:
@@ -205,11 +203,11 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
     """
     thing = mdata if owner is None else owner
     forget(thing)
-    roles = replace(roles, views=_asked(mdata, roles.views))
-    if not roles.views:
+    asked = _asked(mdata, roles.views)
+    if not asked:
         raise ValueError("mdata has no modality.")
-    _check(mdata, roles)
-    tables, roles, notes = _read(mdata, roles)
+    _check(mdata, roles, asked)
+    tables, roles, notes = _read(mdata, roles, asked)
     manager = CohortManager(
         roles,
         notes,

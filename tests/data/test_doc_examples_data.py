@@ -7,7 +7,7 @@ import pytest
 
 MODULES = (
     *(f"specs.{m}" for m in ("views", "outcomes", "roles", "typed")),
-    *("data.targets", "data.outcome_data"),
+    *(f"data.{m}" for m in ("assemble", "outcome_data", "targets")),
     *(
         f"data.{m}"
         for m in (
