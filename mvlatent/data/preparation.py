@@ -86,8 +86,15 @@ class Preparation:
 
         Examples
         --------
-        >>> preparation = Preparation.fit(tables, roles, rows=train)  # doctest: +SKIP
-        >>> cohort = preparation.transform(tables)  # doctest: +SKIP
+        >>> from mvlatent.specs import View
+        >>> roles = Roles({"rna": View(scaling="zscore")})
+        >>> mdata = MuData({"rna": AnnData(np.array([[1.0, 5.0], [3.0, 5.0], [4.0, 5.0]]))})
+        >>> tables = Tables.from_mudata(mdata, roles)
+        >>> preparation = Preparation.fit(tables, roles, rows=[0, 1])
+        >>> preparation.notes
+        ["view 'rna': 1 features dropped: '1: constant (5)'"]
+        >>> preparation.transform(tables).views["rna"].x.ravel().tolist()
+        [-1.0, 1.0, 2.0]
         """
         train = tables if rows is None else tables.subset(np.asarray(rows))
         said = list(notes)

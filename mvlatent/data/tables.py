@@ -228,7 +228,11 @@ class Tables:
 
         Examples
         --------
-        >>> tables = Tables.from_mudata(mdata, roles)  # doctest: +SKIP
+        >>> from anndata import AnnData
+        >>> from mudata import MuData
+        >>> mdata = MuData({"rna": AnnData(np.eye(3))})
+        >>> Tables.from_mudata(mdata, Roles({"rna": View()})).views["rna"].x.shape
+        (3, 3)
         """
         check_names(mdata.obs_names, "patients of mdata")
         if features and not any(name in mdata.mod for name in features):
