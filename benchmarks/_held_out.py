@@ -120,10 +120,7 @@ def read_fold(data: Path, cohort: str, number: int) -> HeldOut:
         batch = BATCH if BATCH in mdata.obs else None
         roles = Roles(guess_views(train), batch=batch)
         preparation = Preparation.fit(Tables.from_mudata(train, roles), roles)
-        scaled = [
-            _values(preparation.transform(Tables.from_mudata(m, roles, reference=preparation)))
-            for m in (train, test)
-        ]
+        scaled = [_values(preparation.transform(preparation.read(m))) for m in (train, test)]
     continuous = tuple(k for k, view in roles.views.items() if view.likelihood in CONTINUOUS)
     return HeldOut(number, train, test, batch, continuous, *scaled)
 

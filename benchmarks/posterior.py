@@ -21,7 +21,6 @@ from _folds import BATCH, BINARY, read
 from _markdown import number, publish, table
 from scipy.stats import norm
 
-from mvlatent.data.tables import Tables
 from mvlatent.tl import coverage
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def fit(mdata: MuData, seed: int, **options: Any) -> Any:
 def truth(model: Any, mdata: MuData) -> dict[str, np.ndarray]:
     """Return scaled values by view, (n, p); NaN where they were not measured."""
     preparation = model.trained.preparation
-    tables = Tables.from_mudata(mdata, preparation.roles, reference=preparation)
+    tables = preparation.read(mdata)
     scaled = {}
     for name, view in preparation.transform(tables).views.items():
         seen = view.present[:, None] if view.observed is None else view.observed

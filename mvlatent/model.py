@@ -13,13 +13,8 @@ from anndata import AnnData
 from mudata import MuData
 from scvi.model.base import BaseModelClass
 
-from mvlatent.data.register import (
-    mudata_from_anndata,
-    register_mudata,
-    registered_manager,
-    registered_notes,
-    registered_roles,
-)
+from mvlatent.data.register import register_cohort
+from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
@@ -73,23 +68,6 @@ def _roles(
     )
 
 
-def _register(data: MuData | AnnData, roles: Roles) -> None:
-    """Register a cohort of either kind; it is not changed."""
-    if not isinstance(data, MuData | AnnData):
-        raise TypeError(
-            f"a cohort is a MuData or an AnnData, not a {type(data).__name__}; read a file with "
-            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
-        )
-    if not isinstance(data, AnnData):
-        register_mudata(data, roles)
-        return
-    if not roles.views:
-        raise ValueError(
-            "name the views of an AnnData: the first is X (or a layer), the others are in obsm."
-        )
-    register_mudata(mudata_from_anndata(data, roles.views), roles, owner=data)
-
-
 def _history(trained: Trained) -> pd.DataFrame:
     """One row an epoch, one column a term."""
     return pd.DataFrame(trained.fitted.history).set_index("epoch")
@@ -137,9 +115,10 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         manager = registered_manager(mdata)
         self.register_manager(manager)
         super().__init__(manager.adata)
+        self.deregister_manager(manager.adata)  # lest the class keep every cohort alive
         self.roles = registered_roles(manager)
         self._check_names()
-        self._tables: Tables | None = Tables.from_mudata(manager.adata, self.roles)
+        self._tables: Tables | None = manager.tables
         self._trained: Trained | None = None
         self._cohort: Cohort | None = None
         self.init_params_ = self._get_init_params(locals())
@@ -203,7 +182,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         KeyError, ValueError
             If a column, modality or value is not what its role needs.
         """
-        _register(mdata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
+        register_cohort(mdata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     @classmethod
     def setup_anndata(
@@ -217,7 +196,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
         """Register an AnnData: its first view is ``X`` (or a layer), the others are in ``obsm``."""
-        _register(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
+        register_cohort(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     # --- fitting ------------------------------------------------------------------------------
 
@@ -387,7 +366,7 @@ def fit(
     _check_options(options, SHAPE | LOOP)
     typed = as_outcomes(survival, labels, targets, outcomes)
     roles = _roles(views, batch, technical, clinical, typed)
-    _register(mdata, roles)
+    register_cohort(mdata, roles)
     shape = {k: options.pop(k) for k in SHAPE if k in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
     return model.fit(seed=seed, **options)

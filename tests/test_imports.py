@@ -2,12 +2,23 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import mvlatent as mv
 
-HEAVY = ["torch", "scvi", "mudata", "anndata", "scanpy", "lifelines", "matplotlib", "pyro"]
+HEAVY = [
+    "torch",
+    "pandas",
+    "scvi",
+    "mudata",
+    "anndata",
+    "scanpy",
+    "lifelines",
+    "matplotlib",
+    "pyro",
+]
 
 
 def imported(code: str) -> set[str]:
@@ -21,6 +32,12 @@ def imported(code: str) -> set[str]:
 
 def test_import():
     assert imported("import mvlatent; mvlatent.View('normal'); mvlatent.Labels('y')") == set()
+
+
+def test_specs_need_neither_tensors_nor_tables():
+    names = sorted(path.stem for path in Path(mv.__file__).parent.glob("specs/*.py"))
+    code = "".join(f"import mvlatent.specs.{name}\n" for name in names if name != "__init__")
+    assert names and imported(code) == set()
 
 
 def test_help():

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import MOST_UNLIKE, as_binary, as_numbers, as_text, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import MOST_UNLIKE, as_binary, as_numbers, as_text
 from mvlatent.specs import Labels, Survival, join_times_line
 
 __all__ = [

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import MOST_UNLIKE, as_numbers, as_text, is_numeric, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import (
+    MOST_UNLIKE,
+    are_numbers_in_words,
+    as_numbers,
+    as_text,
+    is_numeric,
+)
 
 __all__ = ["Encoder", "fit_encoder"]
 
@@ -68,7 +75,8 @@ class Encoder:
             self._warn_unseen(unseen)
         missing = np.array([t not in known for t in text], dtype=bool)
         if self.role != "clinical":
-            return (text[:, None] == np.array(self.levels, dtype=object)).astype(np.float32)
+            hot = text[:, None] == np.array(self.levels, dtype=object)
+            return np.asarray(hot, dtype=np.float32)
         filled = np.where(missing, str(self.fill), text)
         dummies = filled[:, None] == np.array(self.levels[1:], dtype=object)[None, :]
         parts = [dummies, missing[:, None]] if self.indicator else [dummies]
@@ -156,9 +164,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
 
 def _numbers_as_text(column: pd.Series, found: list[str], what: str) -> list[str]:
     """Note that words are numbers, which were taken as classes."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or is_numeric(column) or len(found) < 3:
-        return []
-    if pd.to_numeric(pd.Series(found), errors="coerce").isna().any():
+    if len(found) < 3 or not are_numbers_in_words(column):
         return []
     line = f'mdata.obs["{column.name}"] = mdata.obs["{column.name}"].astype(float)'
     return [f"{what}: numbers written as text, taken as {len(found)} classes; if not: {line}"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+
+from mvlatent.data.matrix import entries_of, is_sparse, normalise
 
 __all__ = ["guess_likelihood"]
 
@@ -37,20 +38,18 @@ def guess_likelihood(values: Any) -> tuple[str, str]:
     >>> guess_likelihood(np.array([[-2, 1], [0, -1], [2, 0]]))
     ('ordinal', 'whole numbers from -2 to 2')
     """
-    if not sparse.issparse(values):
-        values = np.asarray(values[:] if not isinstance(values, np.ndarray) else values)
-    entries = values.data if sparse.issparse(values) else values
     try:
-        entries = np.asarray(entries, dtype=np.float64 if entries.dtype.kind == "O" else None)
-    except (TypeError, ValueError):
+        matrix = normalise(values, view="")
+    except ValueError:
         return "normal", "not all values are numbers"
-    entries = entries[~np.isnan(entries)] if entries.dtype.kind == "f" else entries.ravel()
-    if sparse.issparse(values) and values.nnz < np.prod(values.shape):
-        entries = np.append(entries, 0)
+    entries = entries_of(matrix)
+    entries = entries[~np.isnan(entries)]
+    if is_sparse(matrix) and matrix.nnz < np.prod(matrix.shape):
+        entries = np.append(entries, np.float32(0))
     if entries.size == 0:
         return "normal", "no value"
     low, high = entries.min(), entries.max()
-    if entries.dtype.kind == "f" and not (entries == np.rint(entries)).all():
+    if not (entries == np.rint(entries)).all():
         return _of_broken(entries, float(low), float(high))
     return _of_whole(entries, int(low), int(high))
 

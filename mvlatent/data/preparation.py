@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from anndata import AnnData
+from mudata import MuData
 
+from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
-from mvlatent.data.columns import quote
 from mvlatent.data.covariates import Encoder, fit_encoder
+from mvlatent.data.names import quote
 from mvlatent.data.prepared_outcomes import (
     OUTCOMES,
     PreparedLabels,
@@ -83,8 +86,15 @@ class Preparation:
 
         Examples
         --------
-        >>> preparation = Preparation.fit(tables, roles, rows=train)  # doctest: +SKIP
-        >>> cohort = preparation.transform(tables)  # doctest: +SKIP
+        >>> from mvlatent.specs import View
+        >>> roles = Roles({"rna": View(scaling="zscore")})
+        >>> mdata = MuData({"rna": AnnData(np.array([[1.0, 5.0], [3.0, 5.0], [4.0, 5.0]]))})
+        >>> tables = Tables.from_mudata(mdata, roles)
+        >>> preparation = Preparation.fit(tables, roles, rows=[0, 1])
+        >>> preparation.notes
+        ["view 'rna': 1 features dropped: '1: constant (5)'"]
+        >>> preparation.transform(tables).views["rna"].x.ravel().tolist()
+        [-1.0, 1.0, 2.0]
         """
         train = tables if rows is None else tables.subset(np.asarray(rows))
         said = list(notes)
@@ -126,6 +136,26 @@ class Preparation:
             outcomes=self._outcomes(tables),
             lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
         )
+
+    def read(self, data: MuData | AnnData) -> Tables:
+        """Return the tables of new patients; whole views, outcomes and clinical columns may lack.
+
+        Raises
+        ------
+        TypeError
+            If the patients are neither a MuData nor an AnnData.
+        KeyError, ValueError
+            As in `mvlatent.data.tables.Tables.from_mudata`.
+        """
+        check_cohort(data)
+        if isinstance(data, AnnData):
+            data = mudata_from_anndata(data, self.roles.views, allow_missing=True)
+        return Tables.from_mudata(data, self.roles, features=self.kept)
+
+    @property
+    def kept(self) -> dict[str, list[str]]:
+        """Kept features of each view."""
+        return {name: list(view.features) for name, view in self.views.items()}
 
     @property
     def technical_groups(self) -> tuple[Group, ...]:

@@ -11,9 +11,9 @@ import torch
 from scipy import sparse
 
 from mvlatent.data.cohort import CohortView
-from mvlatent.data.columns import quote
 from mvlatent.data.exposure import Exposure
 from mvlatent.data.levels import LEVELS, OneHot
+from mvlatent.data.names import quote
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.data.support import MAX_LEVELS, check_support

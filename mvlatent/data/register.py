@@ -7,40 +7,31 @@ same matrices, and holds a copy of the role columns.
 from __future__ import annotations
 
 import warnings
-import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from mudata import MuData
-from scipy import sparse
-from scvi.data import AnnDataManager
 from scvi.data._manager import AnnDataManagerValidationCheck
-from scvi.data.fields import MuDataCategoricalObsField, MuDataLayerField
+from scvi.data.fields import BaseAnnDataField, MuDataCategoricalObsField, MuDataLayerField
 
+from mvlatent.data.assemble import PATIENTS, assemble, check_cohort, mudata_from_anndata
 from mvlatent.data.coding import code_survival, count_causes, label_categories
-from mvlatent.data.columns import as_text, find_column, quote
 from mvlatent.data.guess import guess_likelihood
+from mvlatent.data.matrix import Matrix
+from mvlatent.data.names import check_names
+from mvlatent.data.obs_columns import as_text, find_column
+from mvlatent.data.registered import CohortManager, forget, remember
 from mvlatent.data.strata import fit_strata
-from mvlatent.data.tables import PATIENTS, check_names, check_view
+from mvlatent.data.tables import RawView, Tables, check_view, read_matrix, role_columns
 from mvlatent.data.targets import PreparedTarget
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Target, View
 
-__all__ = [
-    "guess_views",
-    "mudata_from_anndata",
-    "register_mudata",
-    "registered_manager",
-    "registered_notes",
-    "registered_roles",
-]
+__all__ = ["guess_views", "register_cohort", "register_mudata"]
 
 BATCH = "_mvlatent_batch"
-
-_MANAGERS: dict[int, tuple[weakref.ref[Any], AnnDataManager]] = {}
 
 
 def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[str, View]:
@@ -55,133 +46,80 @@ def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[
 
     Examples
     --------
-    >>> guess_views(mdata)["mut"].likelihood  # doctest: +SKIP
+    >>> guess_views(MuData({"mut": AnnData(np.eye(3))}))["mut"].likelihood
     'bernoulli'
     """
-    return _guessed(mdata, views)[0]
-
-
-def _guessed(mdata: MuData, views: Mapping[str, View] | None) -> tuple[dict[str, View], list[str]]:
-    """Views with their likelihood, and what was guessed and why, a sentence each."""
-    if not views:
-        views = {name: View(None) for name in mdata.mod if name != PATIENTS}
-    found, notes = {}, []
-    for name, spec in views.items():
+    found = {}
+    for name, spec in _asked(mdata, views).items():
         if spec.likelihood is None:
-            mod = check_view(mdata, name, spec.layer)
-            values = mod.X if spec.layer is None else mod.layers[spec.layer]
-            likelihood, why = guess_likelihood(values)
-            notes.append(f"view {name!r}: likelihood guessed: {likelihood} ({why})")
-            spec = replace(spec, likelihood=likelihood)
+            spec = _guessed(name, spec, read_matrix(mdata, name, spec.layer))[0]
         found[name] = spec
-    return found, notes
+    return found
 
 
-def mudata_from_anndata(
-    adata: AnnData, views: Mapping[str, Any] | Sequence[str], *, allow_missing: bool = False
-) -> MuData:
-    """Make a MuData of one AnnData.
+def _asked(mdata: MuData, views: Mapping[str, View] | None) -> dict[str, View]:
+    """Views asked for, every modality by default."""
+    return dict(views) if views else {m: View(None) for m in mdata.mod if m != PATIENTS}
 
-    Parameters
-    ----------
-    adata
-        Patients. It is not changed.
-    views
-        The first is ``X`` (or its `View.layer`); the others are the ``obsm`` entries of that name.
-        A patient whose row in ``obsm`` is all NaN lacks that view.
-    allow_missing
-        Leave out views that are not in ``obsm`` (new patients of a fitted model).
 
-    Returns
-    -------
-    MuData
-        One modality a view, and ``obs`` at the top; the first keeps its layer under its name.
+def _guessed(name: str, spec: View, values: Matrix) -> tuple[View, list[str]]:
+    """A view with its likelihood, and what was guessed and why, a sentence."""
+    if spec.likelihood is not None:
+        return spec, []
+    likelihood, why = guess_likelihood(values)
+    note = f"view {name!r}: likelihood guessed: {likelihood} ({why})"
+    return replace(spec, likelihood=likelihood), [note]
 
-    Raises
-    ------
-    ValueError
-        If no view is named, or a patient or feature occurs twice.
-    KeyError
-        If a layer or an ``obsm`` entry is not there.
-    """
-    if not views:
-        raise ValueError("name the views of an AnnData, the first of them being X or a layer.")
-    check_names(adata.obs_names, "patients of adata")
-    first, *others = views
-    spec = views[first] if isinstance(views, Mapping) else None
-    layer = spec.layer if isinstance(spec, View) else None
-    if layer is not None and layer not in adata.layers:
-        have = quote(adata.layers) or "none"
-        raise KeyError(f"view {first!r} has no layer {layer!r}; it has {have}.")
-    mods = {
-        first: AnnData(
-            X=adata.X,
-            obs=pd.DataFrame(index=adata.obs_names),
-            var=pd.DataFrame(index=adata.var_names),
-            layers={} if layer is None else {layer: adata.layers[layer]},
+
+def _read(
+    mdata: MuData, roles: Roles, asked_views: Mapping[str, View]
+) -> tuple[Tables, Roles, list[str]]:
+    """Read a cohort once: its tables, the roles with the views named, what was guessed."""
+    obs = role_columns(mdata, roles)
+    views, raw, notes = {}, {}, []
+    for name, asked in asked_views.items():
+        values = read_matrix(mdata, name, asked.layer)
+        views[name], said = _guessed(name, asked, values)
+        notes += said
+        mod = mdata.mod[name]
+        raw[name] = RawView.aligned(
+            values, views[name], mod.var_names, mod.obs_names, mdata.obs_names
         )
-    }
-    for name in others:
-        if name in adata.obsm:
-            mods[name] = _from_obsm(adata, name)
-        elif not allow_missing:
-            have = quote(adata.obsm) or "none"
-            raise KeyError(f"view {name!r} is not in adata.obsm; it has {have}.")
-    return _assemble(mods, adata.obs.copy())
+    tables = Tables(np.asarray(mdata.obs_names, dtype=object), raw, obs)
+    return tables, roles if views == roles.views else replace(roles, views=views), notes
 
 
-def _from_obsm(adata: AnnData, name: str) -> AnnData:
-    block = adata.obsm[name]
-    features = (
-        [str(c) for c in block.columns]
-        if isinstance(block, pd.DataFrame)
-        else [f"{name}_{j}" for j in range(block.shape[1])]
-    )
-    x = sparse.csr_matrix(block) if sparse.issparse(block) else np.asarray(block)
-    keep = np.ones(x.shape[0], dtype=bool)
-    if x.dtype.kind == "f" and not sparse.issparse(x):
-        keep = ~np.isnan(x).all(axis=1)
+def _private_modality(mod: AnnData, spec: View, raw: RawView, patients: pd.Index) -> AnnData:
+    """A modality without its columns; the matrix is the user's, or what was read of a file."""
+    if mod.isbacked:
+        values = raw.x[patients.get_indexer(mod.obs_names)]
+    else:
+        values = mod.X if spec.layer is None else mod.layers[spec.layer]
     return AnnData(
-        X=x[keep],
-        obs=pd.DataFrame(index=adata.obs_names[keep]),
-        var=pd.DataFrame(index=features),
+        X=values if spec.layer is None else None,
+        obs=pd.DataFrame(index=mod.obs_names),
+        var=pd.DataFrame(index=mod.var_names),
+        layers={} if spec.layer is None else {spec.layer: values},
     )
 
 
-def _assemble(mods: dict[str, AnnData], obs: pd.DataFrame) -> MuData:
-    """Return a MuData whose rows are exactly those of ``obs``, in that order.
-
-    MuData takes its rows from its modalities, so an empty one of all patients comes first.
-    """
-    patients = AnnData(obs=pd.DataFrame(index=obs.index))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return MuData({PATIENTS: patients, **mods}, obs=obs)
-
-
-def _private_mudata(mdata: MuData, roles: Roles) -> MuData:
+def _private_mudata(mdata: MuData, roles: Roles, tables: Tables) -> MuData:
     """Return a MuData of the roles only: the matrices are shared, the columns are copies."""
-    mods = {}
-    for name, spec in roles.views.items():
-        mod = mdata.mod[name].to_memory() if mdata.mod[name].isbacked else mdata.mod[name]
-        mods[name] = AnnData(
-            X=mod.X,
-            obs=pd.DataFrame(index=mod.obs_names),
-            var=pd.DataFrame(index=mod.var_names),
-            layers={} if spec.layer is None else {spec.layer: mod.layers[spec.layer]},
-        )
-    columns = {key: find_column(mdata, key).array for key in roles.columns}
-    obs = pd.DataFrame(columns, index=mdata.obs_names)
+    mods = {
+        name: _private_modality(mdata.mod[name], spec, tables.views[name], mdata.obs_names)
+        for name, spec in roles.views.items()
+    }
+    obs = tables.obs.copy()
     if roles.batch is not None:
         text = [t if t is not None else "unknown" for t in as_text(obs[roles.batch])]
         obs[BATCH] = pd.Categorical(text)
-    return _assemble(mods, obs)
+    return assemble(mods, obs)
 
 
-def _check(mdata: MuData, roles: Roles) -> None:
+def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
     """Raise on what can be seen wrong without reading the matrices' values."""
     check_names(mdata.obs_names, "patients of mdata")
-    for name, spec in roles.views.items():
+    for name, spec in views.items():
         check_view(mdata, name, spec.layer)
     for key in roles.covariates:
         column = find_column(mdata, key, "covariate")
@@ -210,7 +148,27 @@ def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
         fit_strata(find_column(mdata, spec.strata, "strata"), values)
 
 
-def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None) -> AnnDataManager:
+def register_cohort(data: MuData | AnnData, roles: Roles) -> CohortManager:
+    """Register a cohort of either kind, under which `registered_manager` finds the result.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    KeyError, ValueError
+        As in `register_mudata`; also if the views of an AnnData are not named.
+    """
+    check_cohort(data)
+    if not isinstance(data, AnnData):
+        return register_mudata(data, roles)
+    if not roles.views:
+        raise ValueError(
+            "name the views of an AnnData: the first is X (or a layer), the others are in obsm."
+        )
+    return register_mudata(mudata_from_anndata(data, roles.views), roles, owner=data)
+
+
+def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None) -> CohortManager:
     """Check the roles against the data and register them; the user's object is not changed.
 
     Parameters
@@ -226,9 +184,10 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
 
     Returns
     -------
-    AnnDataManager
-        ``manager.adata`` is a private MuData of the role columns (copies) and modalities (shared
-        matrices), rows in the order of ``mdata.obs_names``; the roles are in its setup arguments.
+    CohortManager
+        It holds the roles, what was guessed, and the cohort as read, once. ``manager.adata`` is a
+        private MuData of the role columns (copies) and modalities (shared matrices), rows in the
+        order of ``mdata.obs_names``.
 
     Raises
     ------
@@ -239,24 +198,22 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
 
     Examples
     --------
-    >>> manager = register_mudata(mdata, Roles(batch="site"))  # doctest: +SKIP
-    >>> registered_roles(manager).views  # doctest: +SKIP
+    >>> manager = register_mudata(MuData({"mut": AnnData(np.eye(3))}), Roles())
+    >>> manager.roles.views["mut"].likelihood, manager.tables.views["mut"].x.shape
+    ('bernoulli', (3, 3))
     """
-    views, notes = _guessed(mdata, roles.views)
-    if not views:
+    thing = mdata if owner is None else owner
+    forget(thing)
+    asked = _asked(mdata, roles.views)
+    if not asked:
         raise ValueError("mdata has no modality.")
-    roles = replace(roles, views=views)
-    _check(mdata, roles)
-    fields: list[Any] = [
-        MuDataLayerField(
-            name, spec.layer, mod_key=name, is_count_data=False, correct_data_format=False
-        )
-        for name, spec in roles.views.items()
-    ]
-    if roles.batch is not None:
-        fields.append(MuDataCategoricalObsField("batch", BATCH))
-    manager = AnnDataManager(
-        fields=fields,
+    _check(mdata, roles, asked)
+    tables, roles, notes = _read(mdata, roles, asked)
+    manager = CohortManager(
+        roles,
+        notes,
+        tables,
+        fields=_fields(roles),
         setup_method_args={
             "model_name": "MVLatent",
             "setup_method_name": "setup_mudata",
@@ -266,35 +223,19 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        manager.register_fields(_private_mudata(mdata, roles))
-    _remember(mdata if owner is None else owner, manager)
+        manager.register_fields(_private_mudata(mdata, roles, tables))
+    remember(thing, manager)
     return manager
 
 
-def _remember(owner: object, manager: AnnDataManager) -> None:
-    key = id(owner)
-    _MANAGERS[key] = (weakref.ref(owner, lambda _: _MANAGERS.pop(key, None)), manager)
-
-
-def registered_manager(owner: object) -> AnnDataManager:
-    """Return the latest manager that was registered for this very object.
-
-    Raises
-    ------
-    ValueError
-        If none was.
-    """
-    reference, manager = _MANAGERS.get(id(owner), (None, None))
-    if manager is None or reference is None or reference() is not owner:
-        raise ValueError("this object is not set up; call MVLatent.setup_mudata(mdata, ...) first.")
-    return manager
-
-
-def registered_roles(manager: AnnDataManager) -> Roles:
-    """Return the roles of a manager, with the views named."""
-    return Roles.from_dict(manager.registry["setup_args"]["roles"])
-
-
-def registered_notes(manager: AnnDataManager) -> list[str]:
-    """Return what was guessed while registering, a sentence each."""
-    return list(manager.registry["setup_args"]["notes"])
+def _fields(roles: Roles) -> list[BaseAnnDataField]:
+    """Fields of scvi-tools: the views, and the site."""
+    fields: list[BaseAnnDataField] = [
+        MuDataLayerField(
+            name, spec.layer, mod_key=name, is_count_data=False, correct_data_format=False
+        )
+        for name, spec in roles.views.items()
+    ]
+    if roles.batch is not None:
+        fields.append(MuDataCategoricalObsField("batch", BATCH))
+    return fields

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.data.coding import SurvivalValues
-from mvlatent.data.columns import as_text, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import as_text
 
 __all__ = ["MIN_EVENTS", "Strata", "fit_strata"]
 

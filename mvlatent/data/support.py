@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from mvlatent.data.columns import quote
+from mvlatent.data.matrix import Matrix, columns_of, entries_of
+from mvlatent.data.names import quote
 from mvlatent.specs import COUNTS, View
 
-__all__ = ["MAX_LEVELS", "SPARSE", "check_support", "columns_of", "entries_of"]
+__all__ = ["MAX_LEVELS", "SPARSE", "check_support"]
 
 SPARSE = (*COUNTS, "bernoulli")
 """Likelihoods whose sparse values stay sparse: most of their entries are 0."""
 
 MAX_LEVELS = 30
 """Most levels of an ordinal view, or of a feature of a categorical one."""
-
-
-def entries_of(x: np.ndarray | sparse.spmatrix) -> np.ndarray:
-    """Stored entries of a matrix: all of a dense one, the nonzero ones of a sparse one."""
-    return np.asarray(x.data if sparse.issparse(x) else x)
-
-
-def columns_of(x: Any, chosen: np.ndarray) -> np.ndarray:
-    """Columns of a matrix that hold a chosen one of its stored entries."""
-    return np.unique(x.indices[chosen] if sparse.issparse(x) else chosen.nonzero()[1])
 
 
 def _zero_one(x: np.ndarray) -> np.ndarray:
@@ -57,9 +46,7 @@ TAKES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
 }
 
 
-def check_support(
-    x: np.ndarray | sparse.csr_matrix, features: Sequence[str], spec: View, name: str
-) -> None:
+def check_support(x: Matrix, features: Sequence[str], spec: View, name: str) -> None:
     """Raise ValueError, naming view and columns, where values do not suit the likelihood."""
     if spec.likelihood not in TAKES:
         return

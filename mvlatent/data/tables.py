@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
 
-from mvlatent.data.columns import find_column, quote
-from mvlatent.data.support import SPARSE, columns_of, entries_of
+from mvlatent.data.assemble import PATIENTS
+from mvlatent.data.matrix import Matrix, dense, has_value, normalise, place_rows
+from mvlatent.data.names import check_names, quote
+from mvlatent.data.obs_columns import find_column
+from mvlatent.data.support import SPARSE
 from mvlatent.specs import Roles, Survival, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from mvlatent.data.preparation import Preparation
-
-__all__ = ["PATIENTS", "RawView", "Tables", "check_names", "check_view"]
-
-PATIENTS = "_patients"
-"""Modality without features that only fixes the rows of a private MuData."""
+__all__ = ["RawView", "Tables", "check_view", "read_matrix", "role_columns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +39,34 @@ class RawView:
         Names of the p columns.
     """
 
-    x: np.ndarray | sparse.csr_matrix
-    present: np.ndarray
+    x: Matrix
+    present: npt.NDArray[np.bool_]
     features: list[str]
 
+    @classmethod
+    def aligned(
+        cls,
+        values: Matrix,
+        spec: View,
+        features: Iterable[object],
+        rows: pd.Index,
+        patients: pd.Index,
+    ) -> RawView:
+        """Put the rows of a normalised matrix in the order of the patients; a copy, always."""
+        names, where = [str(f) for f in features], rows.get_indexer(patients)
+        x = place_rows(values if spec.likelihood in SPARSE else dense(values), where)
+        present = (where >= 0) & has_value(x)
+        return cls(x, present, names)
 
-def check_names(names: pd.Index, what: str) -> None:
-    """Raise ValueError if a name occurs twice."""
-    if not names.is_unique:
-        twice = names[names.duplicated()].unique()
-        raise ValueError(f"{what} occur more than once: {quote(twice)}; make them unique first.")
+    @classmethod
+    def absent(cls, n: int, features: Sequence[str]) -> RawView:
+        """Return a view that none of n patients has."""
+        x = np.full((n, len(features)), np.nan, dtype=np.float32)
+        return cls(x, np.zeros(n, dtype=bool), list(features))
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> RawView:
+        """Return the rows given by integer index."""
+        return RawView(self.x[rows], self.present[rows], self.features)
 
 
 def _no_view(mdata: MuData, name: str) -> str:
@@ -81,29 +97,7 @@ def check_view(mdata: MuData, name: str, layer: str | None) -> AnnData:
     return mod
 
 
-def _values(
-    values: Any, columns: Sequence[int] | None, name: str, *, keep_sparse: bool
-) -> np.ndarray | sparse.csr_matrix:
-    """Values as float32: dense, or in compressed rows if they are sparse and may stay so."""
-    if not isinstance(values, np.ndarray) and not sparse.issparse(values):
-        values = values[:]
-    if sparse.issparse(values) and keep_sparse:
-        values = sparse.csr_matrix(values, dtype=np.float32)
-        if not np.isnan(values.data).any():
-            kept = values if columns is None else values[:, columns]
-            kept.sum_duplicates()
-            return kept
-    if columns is not None:
-        values = values[:, columns]
-    if sparse.issparse(values):
-        values = values.toarray()
-    try:
-        return np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise ValueError(f"view {name!r} holds values that are not numbers.") from None
-
-
-def _pick_features(mod: AnnData, name: str, wanted: list[str]) -> list[int] | None:
+def _pick_features(mod: AnnData, name: str, wanted: Sequence[str]) -> list[int] | None:
     """Return where the wanted features are, ``None`` if they are all of them, in order."""
     where = mod.var_names.get_indexer(pd.Index(wanted, dtype=object))
     lacking = [f for f, i in zip(wanted, where, strict=True) if i < 0]
@@ -115,37 +109,29 @@ def _pick_features(mod: AnnData, name: str, wanted: list[str]) -> list[int] | No
     return None if np.array_equal(where, np.arange(mod.n_vars)) else where.tolist()
 
 
-def _read_view(
-    mdata: MuData, name: str, spec: View, obs_names: pd.Index, wanted: list[str] | None
-) -> RawView:
-    mod = check_view(mdata, name, spec.layer)
-    columns = None if wanted is None else _pick_features(mod, name, wanted)
-    raw = mod.X if spec.layer is None else mod.layers[spec.layer]
-    values = _values(raw, columns, name, keep_sparse=spec.likelihood in SPARSE)
-    features = [str(f) for f in (mod.var_names if wanted is None else wanted)]
-    infinite = np.isinf(entries_of(values))
-    if infinite.any():
-        bad = [features[j] for j in columns_of(values, infinite)]
-        raise ValueError(f"view {name!r} holds infinite values in {quote(bad)}.")
-    where = mod.obs_names.get_indexer(obs_names)
-    if sparse.issparse(values):
-        return RawView(_spread(values, where), where >= 0, features)
-    x = np.full((len(obs_names), len(features)), np.nan, dtype=np.float32)
-    x[where >= 0] = values[where[where >= 0]]
-    return RawView(x, np.asarray((~np.isnan(x)).any(axis=1)), features)
+def read_matrix(
+    mdata: MuData, name: str, layer: str | None, wanted: Sequence[str] | None = None
+) -> Matrix:
+    """Read the values of a modality, rows as it has them: all features, or those wanted.
+
+    Raises
+    ------
+    KeyError
+        If the modality, the layer or a wanted feature is not there.
+    ValueError
+        If it has no values, a name occurs twice, or a value is infinite or not a number.
+    """
+    mod = check_view(mdata, name, layer)
+    return normalise(
+        mod.X if layer is None else mod.layers[layer],
+        view=name,
+        features=mod.var_names,
+        patients=mod.obs_names,
+        columns=None if wanted is None else _pick_features(mod, name, wanted),
+    )
 
 
-def _spread(values: sparse.csr_matrix, where: np.ndarray) -> sparse.csr_matrix:
-    """Rows in the order of the patients, empty where they have none (-1)."""
-    present = where >= 0
-    rows = values[where[present]]
-    counts = np.zeros(len(where), dtype=np.int64)
-    counts[present] = np.diff(rows.indptr)
-    starts = np.concatenate([[0], counts.cumsum()])
-    return sparse.csr_matrix((rows.data, rows.indices, starts), (len(where), values.shape[1]))
-
-
-def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
+def role_columns(mdata: MuData, roles: Roles, transfer: bool = False) -> pd.DataFrame:
     """Return the role columns; left out are outcomes that new patients lack altogether.
 
     So are their clinical columns: some heads need them, the latents do not.
@@ -166,7 +152,7 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
             ]
         else:
             groups.append((outcome.role, outcome.outcome_columns, transfer))
-    data: dict[str, np.ndarray | pd.Series] = {}
+    data: dict[str, pd.Series] = {}
     for what, keys, optional in groups:
         found: dict[str, pd.Series] = {}
         failed: KeyError | None = None
@@ -199,7 +185,7 @@ class Tables:
         Role columns only, index ``obs_names``.
     """
 
-    obs_names: np.ndarray
+    obs_names: npt.NDArray[np.object_]
     views: dict[str, RawView]
     obs: pd.DataFrame
 
@@ -209,7 +195,11 @@ class Tables:
 
     @classmethod
     def from_mudata(
-        cls, mdata: MuData, roles: Roles, *, reference: Preparation | None = None
+        cls,
+        mdata: MuData,
+        roles: Roles,
+        *,
+        features: Mapping[str, Sequence[str]] | None = None,
     ) -> Tables:
         """Read the modalities and columns that have a role.
 
@@ -219,60 +209,58 @@ class Tables:
             Patients; it is not changed. Rows of the modalities may be in any order.
         roles
             What to read.
-        reference
-            What a model was prepared with. Features are then aligned to it by name (order and
-            additional ones do not matter), a whole view, outcomes or clinical columns may be
-            missing.
+        features
+            Of new patients, the features by view that a model was prepared with. They are found by
+            name (their order and additional ones do not matter), and a whole view, outcomes or
+            clinical columns may be missing.
 
         Returns
         -------
         Tables
-            With a reference, views hold only the features it kept.
+            Views hold the features asked for, in that order.
 
         Raises
         ------
         KeyError
-            If a column, a modality, a layer or (with a reference) a feature is not there.
+            If a column, a modality, a layer or a feature asked for is not there.
         ValueError
             If names of patients or features are not unique, or a value is infinite.
 
         Examples
         --------
-        >>> tables = Tables.from_mudata(mdata, roles)  # doctest: +SKIP
+        >>> from anndata import AnnData
+        >>> from mudata import MuData
+        >>> mdata = MuData({"rna": AnnData(np.eye(3))})
+        >>> Tables.from_mudata(mdata, Roles({"rna": View()})).views["rna"].x.shape
+        (3, 3)
         """
         check_names(mdata.obs_names, "patients of mdata")
+        if features and not any(name in mdata.mod for name in features):
+            raise KeyError(f"mdata has none of the views {quote(features)}.")
         views: dict[str, RawView] = {}
         for name, spec in roles.views.items():
-            wanted = None if reference is None else reference.features(name)
-            if name in mdata.mod:
-                views[name] = _read_view(mdata, name, spec, mdata.obs_names, wanted)
-            elif wanted is None:
-                raise KeyError(_no_view(mdata, name))
-            else:
-                empty = np.full((mdata.n_obs, len(wanted)), np.nan, dtype=np.float32)
-                views[name] = RawView(empty, np.zeros(mdata.n_obs, dtype=bool), wanted)
-        if roles.views and not any(name in mdata.mod for name in roles.views):
-            raise KeyError(f"mdata has none of the views {quote(roles.views)}.")
-        obs = _role_columns(mdata, roles, reference is not None)
+            wanted = None if features is None else features[name]
+            if wanted is not None and name not in mdata.mod:
+                views[name] = RawView.absent(mdata.n_obs, wanted)
+                continue
+            values = read_matrix(mdata, name, spec.layer, wanted)
+            mod = mdata.mod[name]
+            shown = mod.var_names if wanted is None else wanted
+            views[name] = RawView.aligned(values, spec, shown, mod.obs_names, mdata.obs_names)
+        obs = role_columns(mdata, roles, features is not None)
         return cls(np.asarray(mdata.obs_names, dtype=object), views, obs)
 
     @classmethod
-    def empty(cls, preparation: Preparation) -> Tables:
+    def empty(cls, roles: Roles, features: Mapping[str, Sequence[str]]) -> Tables:
         """One patient of whom nothing is known, for what depends on no patient."""
         names = np.asarray(["nobody"], dtype=object)
-        views = {}
-        for name in preparation.views:
-            features = preparation.features(name)
-            x = np.full((1, len(features)), np.nan, dtype=np.float32)
-            views[name] = RawView(x, np.zeros(1, dtype=bool), features)
-        columns = {key: [np.nan] for key in preparation.roles.covariates}
+        views = {name: RawView.absent(1, wanted) for name, wanted in features.items()}
+        columns = {key: [np.nan] for key in roles.covariates}
         return cls(names, views, pd.DataFrame(columns, index=names))
 
-    def subset(self, rows: np.ndarray | Sequence[int]) -> Tables:
+    def subset(self, rows: npt.ArrayLike) -> Tables:
         """Return the patients given by integer index (in that order) or a bool mask."""
         index = np.asarray(rows)
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
-        views = {
-            k: RawView(v.x[index], v.present[index], v.features) for k, v in self.views.items()
-        }
+        views = {k: v.subset(index) for k, v in self.views.items()}
         return Tables(self.obs_names[index], views, self.obs.iloc[index])

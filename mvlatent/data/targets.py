@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from mvlatent.data.coding import code_labels
-from mvlatent.data.columns import as_numbers, as_text, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import as_numbers, as_text, ordered_levels
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.tables import Tables
@@ -65,9 +66,8 @@ def target_levels(column: pd.Series, spec: Target) -> tuple[tuple[str, ...], str
             levels = ", ".join(map(repr, spec.levels))
             raise ValueError(f"{what} holds {quote(strange)}, which is not among levels {levels}.")
         return tuple(level for level in spec.levels if level in found), "as given"
-    if isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
-        order = [t for t in as_text(pd.Series(column.dtype.categories)) if t in found]
-        return tuple(order), "of the ordered categories"
+    if (order := ordered_levels(column)) is not None:
+        return tuple(t for t in order if t in found), "of the ordered categories"
     try:
         return tuple(sorted(found, key=float)), "of numbers"
     except ValueError:

@@ -226,9 +226,11 @@ class Prognosis(Predictions):
         """
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         fitted = self.cohort(mdata if self._cohort is None else None)
+        same = mdata is None or self._cohort is None
+        cohort = fitted if same else self.cohort(mdata)
         training = training_blocks(self.trained, fitted)
         head = ledger_head(residual_scores(training), fitted, spec)
-        patients = head_blocks(self.latents(mdata), self.trained.bases)
+        patients = head_blocks(self.trained.latents(cohort), self.trained.bases)
         return ledger(
             _of_cause(head, cause),
             residual_scores(patients, training),

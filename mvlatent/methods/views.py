@@ -12,7 +12,6 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.data.register import mudata_from_anndata
 from mvlatent.data.tables import Tables
 from mvlatent.methods.outcomes import OutcomeReader, SurvivalCurves, TargetPrediction
 from mvlatent.posterior import Latents, Posterior
@@ -79,11 +78,7 @@ class Reader(OutcomeReader):
             if self._cohort is None:
                 raise ValueError("this model was loaded without data; pass mdata.")
             return self._cohort
-        if isinstance(mdata, AnnData):
-            mdata = mudata_from_anndata(mdata, self.roles.views, allow_missing=True)
-        preparation = self.trained.preparation
-        tables = Tables.from_mudata(mdata, preparation.roles, reference=preparation)
-        return self.trained.cohort(tables)
+        return self.trained.cohort(self.trained.preparation.read(mdata))
 
     def latents(
         self, mdata: MuData | AnnData | None = None, *, given: Sequence[str] | str | None = None
@@ -223,7 +218,8 @@ class Reader(OutcomeReader):
 
     def _prior_latents(self) -> Latents:
         """Latents of one patient without a view: the prior."""
-        nobody = Tables.empty(self.trained.preparation)
+        preparation = self.trained.preparation
+        nobody = Tables.empty(preparation.roles, preparation.kept)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nobody has no stratum either
             return self.trained.latents(self.trained.cohort(nobody))

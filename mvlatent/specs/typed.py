@@ -58,7 +58,7 @@ def as_outcomes(
                 "an outcome is mv.Survival(...), mv.Labels(...) or mv.Target(...), "
                 f"not {outcome!r}."
             )
-    return found + outcomes
+    return [*found, *outcomes]
 
 
 def _is_pair(typed: Any) -> bool:

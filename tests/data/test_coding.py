@@ -15,7 +15,7 @@ from mvlatent.data.coding import (
     time_floor,
     warn_of_zero_times,
 )
-from mvlatent.data.columns import as_numbers, as_text
+from mvlatent.data.obs_columns import as_numbers, as_text
 from mvlatent.specs import Labels, Survival
 
 SPEC = Survival("t", "e")

@@ -7,8 +7,20 @@ import pytest
 
 MODULES = (
     *(f"specs.{m}" for m in ("views", "outcomes", "roles", "typed")),
-    *("data.targets", "data.outcome_data"),
-    *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling", "strata")),
+    *(f"data.{m}" for m in ("assemble", "outcome_data", "targets")),
+    *(
+        f"data.{m}"
+        for m in (
+            "batches",
+            "coding",
+            "covariates",
+            "matrix",
+            "names",
+            "obs_columns",
+            "scaling",
+            "strata",
+        )
+    ),
 )
 
 

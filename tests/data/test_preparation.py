@@ -177,7 +177,7 @@ def test_new_patients_of_an_unseen_site(mdata, roles):
     preparation = Preparation.fit(Tables.from_mudata(mdata, roles), roles)
     new = mdata.copy()
     new.obs["site"] = "ZZ"
-    tables = Tables.from_mudata(new, roles, reference=preparation)
+    tables = Tables.from_mudata(new, roles, features=preparation.kept)
     with pytest.warns(UserWarning, match="'ZZ'; taken as unknown"):
         cohort = preparation.transform(tables)
     assert not cohort.technical[:, :2].any()

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mvlatent.data.preparation import Preparation
-from mvlatent.data.register import guess_views, register_mudata, registered_notes, registered_roles
+from mvlatent.data.register import guess_views, register_mudata
+from mvlatent.data.registered import registered_notes, registered_roles
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Labels, Roles, Survival
 
@@ -141,7 +142,7 @@ def test_breast_test_set_lacks_the_protein_view(data_dir):
     preparation, tables = prepare(read(data_dir, "breast_mixomics_train"), roles)
     assert preparation.transform(tables).presence.all()
     test = read(data_dir, "breast_mixomics_test")
-    new = Tables.from_mudata(test, preparation.roles, reference=preparation)
+    new = Tables.from_mudata(test, preparation.roles, features=preparation.kept)
     cohort = preparation.transform(new)
     assert len(cohort) == 70 and cohort.labels.codes.min() >= 0
     present = dict(zip(cohort.views, cohort.presence.float().mean(0).tolist(), strict=True))

@@ -8,15 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mvlatent.data.assemble import mudata_from_anndata
 from mvlatent.data.preparation import Preparation
-from mvlatent.data.register import (
-    guess_views,
-    mudata_from_anndata,
-    register_mudata,
-    registered_manager,
-    registered_notes,
-    registered_roles,
-)
+from mvlatent.data.register import guess_views, register_mudata
+from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Labels, Roles, Survival, View
 

@@ -94,7 +94,7 @@ def test_reference_realigns_features_by_name(mdata, roles):
     preparation = Preparation.fit(tables, roles)
     shuffled = mdata.copy()
     shuffled.mod["rna"] = shuffled["rna"][:, ::-1].copy()
-    again = Tables.from_mudata(shuffled, roles, reference=preparation)
+    again = Tables.from_mudata(shuffled, roles, features=preparation.kept)
     assert again.views["rna"].features == tables.views["rna"].features
     assert np.array_equal(again.views["rna"].x, tables.views["rna"].x)
 
@@ -104,14 +104,14 @@ def test_reference_names_lacking_features_and_ignores_more(mdata, roles):
     fewer = mdata.copy()
     fewer.mod["rna"] = fewer["rna"][:, ["g0", "g1", "g4", "g5"]].copy()
     with pytest.raises(KeyError, match=r"'rna' lacks 2 of the 6 features.*'g2', 'g3'"):
-        Tables.from_mudata(fewer, roles, reference=preparation)
+        Tables.from_mudata(fewer, roles, features=preparation.kept)
     nameless = mdata.copy()
     del nameless.obs[roles.batch]
     with pytest.raises(KeyError, match="New patients need that column too, empty where"):
-        Tables.from_mudata(nameless, roles, reference=preparation)
+        Tables.from_mudata(nameless, roles, features=preparation.kept)
     small = Roles({"rna": View()})
     preparation = Preparation.fit(Tables.from_mudata(fewer, small), small)
-    more = Tables.from_mudata(mdata, small, reference=preparation)
+    more = Tables.from_mudata(mdata, small, features=preparation.kept)
     assert more.views["rna"].features == ["g0", "g1", "g4", "g5"]
 
 
@@ -120,12 +120,12 @@ def test_reference_allows_a_missing_view_and_missing_outcomes(mdata, roles):
     new = mdata.copy()
     del new.mod["img"]
     new.obs = new.obs.drop(columns=["months", "event", "subtype"])
-    tables = Tables.from_mudata(new, roles, reference=preparation)
+    tables = Tables.from_mudata(new, roles, features=preparation.kept)
     assert not tables.views["img"].present.any() and tables.views["img"].x.shape == (40, 5)
     cohort = preparation.transform(tables)
     assert cohort.survival is None and cohort.labels is None
     new.obs = new.obs.drop(columns=["age"])
-    cohort = preparation.transform(Tables.from_mudata(new, roles, reference=preparation))
+    cohort = preparation.transform(Tables.from_mudata(new, roles, features=preparation.kept))
     assert cohort.lacking == ("age",) and cohort.subset([0, 2]).lacking == ("age",)
     unknown = torch.tensor([name.startswith("age") for name in cohort.clinical_names])
     assert unknown.any() and not unknown.all()
@@ -134,7 +134,7 @@ def test_reference_allows_a_missing_view_and_missing_outcomes(mdata, roles):
         Tables.from_mudata(new, Roles({"rna": View()}, clinical=("age",)))
     new.obs = mdata.obs.drop(columns=["event"])
     with pytest.raises(KeyError, match="'event'"):
-        Tables.from_mudata(new, roles, reference=preparation)
+        Tables.from_mudata(new, roles, features=preparation.kept)
 
 
 def test_no_known_view_at_all(mdata, roles):
@@ -142,7 +142,7 @@ def test_no_known_view_at_all(mdata, roles):
     for name in ("rna", "mut", "img"):
         mdata.mod[f"old_{name}"] = mdata.mod.pop(name)
     with pytest.raises(KeyError, match="none of the views"):
-        Tables.from_mudata(mdata, roles, reference=preparation)
+        Tables.from_mudata(mdata, roles, features=preparation.kept)
 
 
 def test_subset(mdata, roles):
@@ -158,7 +158,7 @@ def test_empty_is_one_patient_of_whom_nothing_is_known(mdata, roles):
     preparation = Preparation.fit(Tables.from_mudata(mdata, roles), roles)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cohort = preparation.transform(Tables.empty(preparation))
+        cohort = preparation.transform(Tables.empty(roles, preparation.kept))
     assert len(cohort) == 1 and not cohort.presence.any()
     assert not cohort.technical[:, :2].any(), "an unknown site"
     assert cohort.survival is None and cohort.labels is None

@@ -1,44 +1,40 @@
-"""Columns of ``obs``: finding them by name, and reading them as numbers, text or yes/no."""
+"""Columns of ``obs``: finding them by name, and reading them as numbers, text or yes/no.
+
+Nothing else in the package reads what a column holds. Each kind of trouble has one place here:
+which column is meant (`find_column`), what is missing (`as_text`), what is a number (`is_numeric`,
+`are_numbers_in_words`, `as_numbers`), what is an event (`as_binary`), what has an order
+(`ordered_levels`).
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+from mvlatent.data.names import quote
 
 if TYPE_CHECKING:
     from mudata import MuData
 
 __all__ = [
     "MOST_UNLIKE",
+    "are_numbers_in_words",
     "as_binary",
     "as_numbers",
     "as_text",
     "find_column",
     "is_numeric",
-    "quote",
+    "ordered_levels",
 ]
 
 MOST_UNLIKE = 10  # patients; where more have a class each, the column holds names
 
 MISSING_TEXT = frozenset({"", "nan", "na", "n/a", "none", "<na>", "null"})
 BINARY_TEXT = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
-
-
-def quote(names: Iterable[Any], limit: int = 5) -> str:
-    """Return the first few names in quotes, and how many there are if more.
-
-    Examples
-    --------
-    >>> quote(["a", "b", "c"], limit=2)
-    "'a', 'b', ... (3 in all)"
-    """
-    items = [str(n) for n in names]
-    text = ", ".join(repr(n) for n in items[:limit])
-    return text if len(items) <= limit else f"{text}, ... ({len(items)} in all)"
 
 
 def _suggestion(key: str, columns: list[str], mdata: MuData) -> str:
@@ -72,14 +68,24 @@ def find_column(mdata: MuData, key: str, what: str = "column") -> pd.Series:
     ------
     KeyError
         If there is no such column; the message names the choices.
+    ValueError
+        If there are several of that name.
     """
     if key in mdata.obs.columns:
-        return mdata.obs[key]
-    modality, _, column = key.partition(":")
-    if column and modality in mdata.mod and column in mdata.mod[modality].obs.columns:
-        return mdata.mod[modality].obs[column].reindex(mdata.obs_names).rename(key)
+        return _only(mdata.obs[key], f"{what} {key!r}", "mdata.obs")
+    modality, _, name = key.partition(":")
+    if name and modality in mdata.mod and name in mdata.mod[modality].obs.columns:
+        column = _only(mdata.mod[modality].obs[name], f"{what} {key!r}", "the modality's obs")
+        return column.reindex(mdata.obs_names).rename(key)
     columns = [str(c) for c in mdata.obs.columns]
     raise KeyError(f"{what} {key!r} is not in mdata.obs; {_suggestion(key, columns, mdata)}.")
+
+
+def _only(found: pd.Series | pd.DataFrame, what: str, where: str) -> pd.Series:
+    """The column of a name, unless several have it."""
+    if isinstance(found, pd.DataFrame):
+        raise ValueError(f"{what} names {found.shape[1]} columns of {where}; keep one of them.")
+    return found
 
 
 def is_numeric(column: pd.Series) -> bool:
@@ -113,7 +119,7 @@ def as_text(column: pd.Series) -> np.ndarray:
     return np.array([_one_text(v) for v in column.tolist()], dtype=object)
 
 
-def as_numbers(column: pd.Series, what: str) -> np.ndarray:
+def as_numbers(column: pd.Series, what: str) -> npt.NDArray[np.float64]:
     """Return the values as float64, NaN where missing; strings that are numbers are accepted.
 
     Raises
@@ -122,7 +128,7 @@ def as_numbers(column: pd.Series, what: str) -> np.ndarray:
         If a value is not a number or is infinite; the message starts with ``what``.
     """
     if is_numeric(column) or pd.api.types.is_bool_dtype(column.dtype):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
         text = as_text(column)
         values = np.full(len(text), np.nan)
@@ -136,7 +142,34 @@ def as_numbers(column: pd.Series, what: str) -> np.ndarray:
     return values
 
 
-def as_binary(column: pd.Series, what: str) -> np.ndarray:
+def are_numbers_in_words(column: pd.Series) -> bool:
+    """Whether all values of a text column are numbers written out.
+
+    Examples
+    --------
+    >>> are_numbers_in_words(pd.Series(["54", None, "61.5"]))
+    True
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype) or is_numeric(column):
+        return False
+    words = pd.Series([t for t in as_text(column) if t is not None], dtype=object)
+    return not pd.to_numeric(words, errors="coerce").isna().any()
+
+
+def ordered_levels(column: pd.Series) -> list[str] | None:
+    """Return the levels of ordered categories from low to high, ``None`` of any other column.
+
+    Examples
+    --------
+    >>> ordered_levels(pd.Series(pd.Categorical(["G2"], ["G1", "G2"], ordered=True)))
+    ['G1', 'G2']
+    """
+    if not isinstance(column.dtype, pd.CategoricalDtype) or not column.dtype.ordered:
+        return None
+    return [t for t in as_text(pd.Series(column.dtype.categories)) if t is not None]
+
+
+def as_binary(column: pd.Series, what: str) -> npt.NDArray[np.float64]:
     """Return 1.0, 0.0 or NaN from 0/1, bool, or strings of one (``"True"``, ``"0"``, ...).
 
     Raises
