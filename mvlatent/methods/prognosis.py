@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.fitting.train import training_blocks
+from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, trim
 from mvlatent.heads.causes import CauseHeads, Head
