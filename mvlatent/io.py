@@ -13,9 +13,10 @@ import torch
 
 from mvlatent._version import __version__
 from mvlatent.data.preparation import Preparation
-from mvlatent.fitting.loop import Fitted
+from mvlatent.fitting.fitted import Fitted
+from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
-from mvlatent.fitting.trained import Options, Trained
+from mvlatent.fitting.trained import Trained
 from mvlatent.heads.reported import Reported
 from mvlatent.heads.view_head import ViewHeads
 from mvlatent.vae.basis import Basis

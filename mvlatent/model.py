@@ -16,9 +16,10 @@ from scvi.model.base import BaseModelClass
 from mvlatent.data.register import register_cohort
 from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
 from mvlatent.data.tables import Tables
+from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
-from mvlatent.fitting.trained import Options, Trained
+from mvlatent.fitting.trained import Trained
 from mvlatent.heads.blocks import BLOCK_KINDS
 from mvlatent.heads.choice import AUTO
 from mvlatent.io import load_trained, save_trained
@@ -87,7 +88,7 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         Dimensions of z and of each private latent, of which ``rank="auto"`` leaves on those that
         the data support (see `summary`).
     **options
-        As in `mvlatent.fitting.trained.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
+        As in `mvlatent.fitting.options.Options`: ``decoder``, ``encoder``, ``effects``, ``start``,
         ``rank``, ``sweeps``, ``rho``, ``likelihood_power``, ``head_blocks``, ``n_hidden``,
         ``prior``, ``n_components``, ``loadings``, ``objectives``, ``top_down``,
         ``stop_gradient``.

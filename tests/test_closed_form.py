@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import mvlatent as mv
+from mvlatent.fitting.closed import closed_form
+from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
-from mvlatent.fitting.train import closed_form
-from mvlatent.fitting.trained import Options
 from mvlatent.objectives.terms import as_terms
 
 TERMS = as_terms({"cross_view": 1.0})
@@ -58,18 +58,18 @@ def test_what_is_learnt_by_gradients_has_none(options, plan):
 def counted(monkeypatch):
     """How often each way of fitting was taken."""
     calls = {"climb": 0, "fit": 0}
-    from mvlatent.fitting import train as training
+    from mvlatent.fitting import closed, gradients
 
-    def count(name):
-        own = getattr(training, name)
+    def count(module, name):
+        own = getattr(module, name)
 
         def called(*args, **options):
             calls[name] += 1
             return own(*args, **options)
 
-        monkeypatch.setattr(training, name, called)
+        monkeypatch.setattr(module, name, called)
 
-    count("climb"), count("fit")
+    count(closed, "climb"), count(gradients, "fit")
     return calls
 
 
@@ -111,9 +111,9 @@ def test_the_state_of_random_numbers_is_left_as_it_was(small_fit, fitted_mdata):
 
 def test_validation_patients_are_not_fitted_to(small_fit, fitted_mdata, small_cohort):
     """Their values say nothing of z, rank or loadings."""
-    from mvlatent.fitting.train import _validation_rows
+    from mvlatent.fitting.checks import validation_rows
 
-    rows = _validation_rows(fitted_mdata.n_obs, 0.25, 0)
+    rows = validation_rows(fitted_mdata.n_obs, 0.25, 0)
     changed = small_cohort()
     for name in ("rna", "img"):
         mod = changed.mod[name]

@@ -534,7 +534,7 @@ def test_mistakes_are_named_before_training(small_cohort, small_fit, monkeypatch
     def reached(*args, **kwargs):
         pytest.fail("training began")
 
-    monkeypatch.setattr(trained_module, "fit", reached)
+    monkeypatch.setattr(trained_module, "fit_closed", reached)
     with pytest.raises((ValueError, KeyError, TypeError), match=said):
         small_fit(mdata, **options)
 

@@ -105,6 +105,6 @@ def test_a_warm_start_goes_on_where_the_other_ended(small_fit, fitted_mdata, fit
 def test_what_cannot_be_is_named_before_training(
     small_fit, fitted_mdata, monkeypatch, options, error, message
 ):
-    monkeypatch.setattr("mvlatent.fitting.train.fit", lambda *a, **k: pytest.fail("trained"))
+    monkeypatch.setattr("mvlatent.fitting.gradients.fit", lambda *a, **k: pytest.fail("trained"))
     with pytest.raises(error, match=message):
         small_fit(fitted_mdata, **options)

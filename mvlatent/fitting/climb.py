@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.fitting.canonical import canonical_scores
 from mvlatent.fitting.honest import Choice, choose, folds_of, leading
 from mvlatent.fitting.private import shrunk
-from mvlatent.fitting.shared import Groups, Latent, SharedModel, canonical_scores
+from mvlatent.fitting.shared import Groups, Latent, SharedModel
 from mvlatent.fitting.sites import centred_within, learn_effects
 from mvlatent.fitting.start.spectral import dense_rows
 from mvlatent.fitting.surfaces import (
@@ -31,8 +32,7 @@ __all__ = ["Climbed", "climb"]
 DEFAULT_SHARE, DEFAULT_RANK = 0.1, 4  # of cohorts too small to hold patients out
 TOLERANCE = 2e-3  # nats a patient that a sweep must add
 MAX_SWEEPS = 200
-SITE_ROUNDS = 1  # of effects given the model, and the model without the effects
-START_SWEEPS = 3  # of the model before each
+START_SWEEPS = 3  # of the model before the effects of sites are learnt
 
 
 @dataclass
@@ -62,6 +62,8 @@ class Climbed:
         ``"asked"``, ``"max_epochs"`` or ``"start"`` (one view has no other to learn from).
     patients
         The patients whose surfaces were used.
+    groups
+        Technical columns along which z has means of its own; ``None`` without random effects.
     """
 
     names: tuple[str, ...]
@@ -114,54 +116,104 @@ def climb(
         Told the name of each stage.
     """
     cohort = dense_rows(cohort)
-    names = tuple(cohort.views)
-    filled = [filled_surface(cohort.views[name]) for name in names]
-    surfaces, centres = [x for x, _ in filled], [c for _, c in filled]
-    present = [cohort.views[name].present for name in names]
-    design = cohort.technical if effects != "none" else cohort.technical[:, :0]
-    columns = [slice(g.columns.start, g.columns.stop) for g in cohort.technical_groups]
-    columns = columns if design.shape[1] else []
     say("factors")
-    own = [centred_within(x, p, design) for x, p in zip(surfaces, present, strict=True)]
-    likelihoods = [cohort.views[name].likelihood for name in names]
-    plain = [cohort.views[name].noise == "view" for name in names]
-    weights = [
-        x.new_ones(x.shape[1]) if alike else noise_weights(x[p], _least_noise(likelihood))
-        for x, p, alike, likelihood in zip(own, present, plain, likelihoods, strict=True)
-    ]
-    within = [scores_of(x * w, p) for x, w, p in zip(own, weights, present, strict=True)]
-    del own, filled
-    widths = [x.shape[1] for x in surfaces]
-    # nobody else holds these rows
-    surfaces = [x.mul_(w) for x, w in zip(surfaces, weights, strict=True)] if columns else []
-    most = _most(within, n_shared)
-    choice = _chosen(within, most, rank, sweeps, seed)
-    shares = choice.shares if choice else (DEFAULT_SHARE,) * len(names)
-    k = choice.rank if choice else _default_rank(most, rank, len(names))
-    say("sites" if columns else "start")
-    ridges = _ridges(within, shares, k)
-    z = _start(within, ridges, k, kind, seed)
-    model = SharedModel(within, ridges, z, widths=widths)
-    groups, found = None, None
-    for _ in range(SITE_ROUNDS if columns else 0):
-        for _ in range(START_SWEEPS if len(names) > 1 else 0):
-            model.sweep()
-        found, groups, z = learn_effects(model, surfaces, design, columns, effects)
-        groups = groups if effects == "random" else None
-        left = [
-            (x - design @ e.loc.detach()) * p[:, None]
-            for x, e, p in zip(surfaces, found, present, strict=True)
-        ]
-        views = [scores_of(x, p) for x, p in zip(left, present, strict=True)]
-        ridges = _ridges(views, shares, k)
-        model = SharedModel(views, ridges, z, groups=groups, widths=widths)
-    out = Climbed(names, model, model.posterior(), centres, weights, found, choice, cohort, groups)
+    views = _views_of(cohort, effects)
+    choice, shares, k = _asked(views.within, n_shared, rank, sweeps, seed)
+    say("sites" if views.columns else "start")
+    ridges = _ridges(views.within, shares, k)
+    z = _start(views.within, ridges, k, kind, seed)
+    model = SharedModel(views.within, ridges, z, widths=views.widths)
+    found, groups = None, None
+    if views.columns:
+        model, found, groups = _beside_sites(model, views, shares, effects)
+    out = Climbed(
+        tuple(cohort.views),
+        model,
+        model.posterior(),
+        views.centres,
+        views.weights,
+        found,
+        choice,
+        cohort,
+        groups,
+    )
     say("sweeps")
     asked = sweeps if sweeps is not None else (choice.sweeps if choice else None)
     _sweep(out, asked, MAX_SWEEPS if max_epochs is None else max_epochs)
     if sweeps is not None and out.stopped == "held_out":
         out.stopped = "asked"
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """All views as they are climbed on: features weighted, technical means off.
+
+    ``surfaces`` (N, p) still hold the technical means, and are empty without technical columns.
+    """
+
+    centres: list[Tensor]
+    weights: list[Tensor]
+    within: list[Scores]
+    widths: list[int]
+    surfaces: list[Tensor]
+    design: Tensor
+    columns: list[slice]
+
+
+def _views_of(cohort: Cohort, effects: str) -> _Views:
+    """Surfaces of the views of dense rows, weighted by their noise, in their thin-SVD bases."""
+    views = list(cohort.views.values())
+    filled = [filled_surface(view) for view in views]
+    surfaces, centres = [x for x, _ in filled], [c for _, c in filled]
+    present = [view.present for view in views]
+    design = cohort.technical if effects != "none" else cohort.technical[:, :0]
+    columns = [slice(g.columns.start, g.columns.stop) for g in cohort.technical_groups]
+    columns = columns if design.shape[1] else []
+    own = [centred_within(x, p, design) for x, p in zip(surfaces, present, strict=True)]
+    weights = [
+        x.new_ones(x.shape[1])
+        if view.noise == "view"
+        else noise_weights(x[view.present], _least_noise(view.likelihood))
+        for x, view in zip(own, views, strict=True)
+    ]
+    within = [scores_of(x * w, p) for x, w, p in zip(own, weights, present, strict=True)]
+    widths = [x.shape[1] for x in surfaces]
+    # nobody else holds these rows
+    surfaces = [x.mul_(w) for x, w in zip(surfaces, weights, strict=True)] if columns else []
+    return _Views(centres, weights, within, widths, surfaces, design, columns)
+
+
+def _asked(
+    within: Sequence[Scores], n_shared: int, rank: str, sweeps: int | None, seed: int
+) -> tuple[Choice | None, tuple[float, ...], int]:
+    """Choice of held-out patients, and the shares and rank that follow from it or by default."""
+    most = _most(within, n_shared)
+    choice = _chosen(within, most, rank, sweeps, seed)
+    if choice is not None:
+        return choice, choice.shares, choice.rank
+    return None, (DEFAULT_SHARE,) * len(within), _default_rank(most, rank, len(within))
+
+
+def _beside_sites(
+    model: SharedModel, views: _Views, shares: Sequence[float], effects: str
+) -> tuple[SharedModel, list[TechnicalEffects], Groups | None]:
+    """Technical effects given a model without technical means, and the model without the effects.
+
+    With random effects z keeps means of its own along the technical columns.
+    """
+    for _ in range(START_SWEEPS if len(views.within) > 1 else 0):
+        model.sweep()
+    found, groups, z = learn_effects(model, views.surfaces, views.design, views.columns, effects)
+    present = [view.present for view in views.within]
+    left = [
+        (x - views.design @ e.loc.detach()) * p[:, None]
+        for x, e, p in zip(views.surfaces, found, present, strict=True)
+    ]
+    scores = [scores_of(x, p) for x, p in zip(left, present, strict=True)]
+    around = groups if effects == "random" else None
+    ridges = _ridges(scores, shares, model.k)
+    return SharedModel(scores, ridges, z, groups=around, widths=views.widths), found, around
 
 
 def _least_noise(likelihood: str) -> float:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from mvlatent.fitting.canonical import canonical_scores
 from mvlatent.fitting.private import FLAT, RAISED, shrunk
-from mvlatent.fitting.shared import SharedModel, canonical_scores
+from mvlatent.fitting.shared import SharedModel
 from mvlatent.fitting.surfaces import Scores
 
 __all__ = ["Choice", "Fold", "choose", "folds_of", "leading"]

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pyro
@@ -14,11 +14,12 @@ import torch
 
 from mvlatent.data.batches import batches
 from mvlatent.data.cohort import Cohort
+from mvlatent.fitting.fitted import Fitted
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.elbo import Terms
 from mvlatent.objectives.objective import Objective
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["fit"]
 
 REBALANCE_EVERY = 10
 VALIDATION_SEED = 20_000
@@ -29,27 +30,6 @@ COUNTED_ONCE = (
 )
 MOST_JUDGED = 1024  # patients on whom the criterion is taken on fixed noise
 TOLERANCE = 0.02  # nats a patient that the best state must gain over the patience
-
-
-@dataclass
-class Fitted:
-    """What a run leaves beside the weights.
-
-    ``history`` has a row an epoch and a column a term (nats a patient), after the epoch and on the
-    same noise every time, which add up to ``elbo``; ``best_epoch`` is the epoch (-1: the start)
-    whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of sweeps
-    of expectation–maximisation before the first epoch (``None`` if it was not kept), ``warm`` says
-    whether a fitted model gave the start instead. ``said`` is what `summary` says of the way of a
-    fit: how it ended, what held-out patients chose, what binds.
-    """
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = -1
-    stopped: str = "max_epochs"
-    seconds: float = 0.0
-    sweeps: int | None = None
-    warm: bool = False
-    said: list[str] = field(default_factory=list)
 
 
 def fit(

@@ -72,13 +72,12 @@ class Scores:
         return Scores(values, here, energy, total, mean, turn, self.width)
 
 
-def thin_svd(x: Tensor, rank: int | None = None) -> tuple[Tensor, Tensor]:
+def thin_svd(x: Tensor) -> tuple[Tensor, Tensor]:
     """Right singular vectors (p, r) and squared singular values (r,), from the smaller gram."""
     wide = x.shape[0] <= x.shape[1]
     gram = (x @ x.T if wide else x.T @ x).double()
     values, vectors = torch.linalg.eigh(gram)
     keep = int((values > TOLERANCE * values[-1].clamp_min(1e-30)).sum().clamp_min(1))
-    keep = keep if rank is None else min(keep, rank)
     values, vectors = values.flip(0)[:keep].clamp_min(1e-12), vectors.flip(1)[:, :keep]
     if wide:
         return x.T @ (vectors / values.sqrt()).to(x.dtype), values.to(x.dtype)
@@ -94,7 +93,7 @@ def filled_surface(view: CohortView) -> tuple[Tensor, Tensor]:
     return (x - centre) * weights, centre
 
 
-def scores_of(x: Tensor, present: Tensor, *, rank: int | None = None) -> Scores:
+def scores_of(x: Tensor, present: Tensor) -> Scores:
     """Thin-SVD scores of rows x (N, p), which are 0 where the view is missing.
 
     Parameters
@@ -103,13 +102,11 @@ def scores_of(x: Tensor, present: Tensor, *, rank: int | None = None) -> Scores:
         Rows of the surface.
     present
         Who has the view.
-    rank
-        Most directions; all by default.
     """
     own = x[present]
     mean = own.mean(0)
     own = own - mean
-    directions, energy = thin_svd(own, rank)
+    directions, energy = thin_svd(own)
     values = x.new_zeros(len(x), len(energy))
     values[present] = own @ directions
     return Scores(values, present, energy, float(own.square().sum()), mean, directions)

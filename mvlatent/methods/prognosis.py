@@ -9,10 +9,11 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.fitting.train import training_blocks
+from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, trim
 from mvlatent.heads.causes import CauseHeads, Head
+from mvlatent.heads.ledger import ledger_head, residual_scores
 from mvlatent.heads.refit import METHODS, refit
 from mvlatent.methods.summaries import Predictions, check_horizon
 from mvlatent.reading.hazard_ratios import (
@@ -22,7 +23,7 @@ from mvlatent.reading.hazard_ratios import (
     column_sds,
     column_units,
 )
-from mvlatent.reading.ledger import ledger, ledger_head, residual_scores
+from mvlatent.reading.ledger import ledger
 from mvlatent.reading.value import expected_reduction
 from mvlatent.specs import Survival
 

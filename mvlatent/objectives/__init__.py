@@ -7,7 +7,7 @@
 `Separation`  private latents should say nothing of z
 ============  =============================================================================
 
-`Term` is what each of them is; `TERMS` holds them by name, as `mvlatent.fit` takes them:
+`Term` is what each of them is, one file with one class; `TERMS` holds them by name, as `mvlatent.fit` takes them:
 ``objectives={"alignment": 0.1}``.
 """
 
@@ -16,6 +16,9 @@ from mvlatent.objectives.alignment import Alignment
 from mvlatent.objectives.base import Term
 from mvlatent.objectives.cross_view import CrossView
 from mvlatent.objectives.separation import Separation
-from mvlatent.objectives.terms import TERMS
 
 __all__ = ["TERMS", "Agreement", "Alignment", "CrossView", "Separation", "Term"]
+
+TERMS: dict[str, type[Term]] = {
+    kind.name: kind for kind in (CrossView, Agreement, Alignment, Separation)
+}

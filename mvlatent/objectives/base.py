@@ -78,6 +78,11 @@ class Scene:
 class Term:
     """A term that stands beside the ELBO.
 
+    A member is one file with one subclass, and one line in `mvlatent.objectives.TERMS`. It says its
+    ``name`` (of the option and of the column of ``history``), how many views it needs, and whether
+    z can learn what views share from this term alone (``teaches_z``): without one that does,
+    ``stop_gradient`` and ``shared_first`` would leave z nothing to learn from.
+
     Parameters
     ----------
     weight
@@ -108,8 +113,9 @@ class Term:
     {'name': 'small', 'weight': 0.1, 'schedule': (0.0, 0.5)}
     """
 
-    name: ClassVar[str]  # the column of ``history``
+    name: ClassVar[str]
     needs_views: ClassVar[int] = 2
+    teaches_z: ClassVar[bool] = False
 
     weight: float = 1.0
     schedule: Schedule = RAMP

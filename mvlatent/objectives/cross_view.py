@@ -79,6 +79,7 @@ class CrossView(Term):
     """
 
     name: ClassVar[str] = "cross_view"
+    teaches_z: ClassVar[bool] = True
 
     n_samples: int = 1
 

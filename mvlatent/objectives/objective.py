@@ -112,9 +112,11 @@ class Objective(nn.Module):
         self.terms = tuple(replace(term, schedule="constant") for term in self.terms)
 
     def strengths(self, progress: float = 1.0, *, shared_first: bool = False) -> dict[str, float]:
-        """Weight of each term at a share of the epochs; shared first, cross view stands at once."""
-        at_once = ("cross_view",) if shared_first else ()
-        return {t.name: t.strength(1.0 if t.name in at_once else progress) for t in self.terms}
+        """Weight of each term at a share of the epochs; shared first, what teaches z is at full."""
+        return {
+            term.name: term.strength(1.0 if shared_first and term.teaches_z else progress)
+            for term in self.terms
+        }
 
     def forward(
         self,
@@ -141,7 +143,8 @@ class Objective(nn.Module):
         progress
             Share of the epochs that is over, for the schedules.
         shared_first
-            Clamp every w to its prior and let z learn from the terms, cross view at full weight.
+            Clamp every w to its prior and let z learn from the terms, those that teach it at full
+            weight.
 
         Returns
         -------

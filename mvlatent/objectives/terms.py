@@ -1,22 +1,13 @@
-"""The registry of terms, and how they are asked for."""
+"""How terms are asked for: by name, with a weight or with options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mvlatent.objectives.agreement import Agreement
-from mvlatent.objectives.alignment import Alignment
-from mvlatent.objectives.base import Term
-from mvlatent.objectives.cross_view import CrossView
-from mvlatent.objectives.separation import Separation
+from mvlatent.objectives import TERMS, Term
 
-__all__ = ["TERMS", "as_terms", "term"]
-
-TERMS: dict[str, type[Term]] = {
-    kind.name: kind for kind in (CrossView, Agreement, Alignment, Separation)
-}
-"""Name of a term, the column of ``history``, to its class."""
+__all__ = ["as_terms", "teachers", "term"]
 
 
 def term(name: str, **options: Any) -> Term:
@@ -72,6 +63,19 @@ def as_terms(objectives: Any) -> tuple[Term, ...]:
         if names.count(name) > 1:
             raise ValueError(f"objective {name!r} is given twice; give it once.")
     return tuple(found)
+
+
+def teachers() -> tuple[str, str]:
+    """The terms from which z can learn by itself, in words, and how the first is asked for.
+
+    Examples
+    --------
+    >>> teachers()
+    ('the cross-view term', "objectives={'cross_view': 1.0}")
+    """
+    names = [name for name, kind in TERMS.items() if kind.teaches_z]
+    words = " or ".join(name.replace("_", "-") for name in names)
+    return f"the {words} term", f"objectives={{{names[0]!r}: 1.0}}"
 
 
 def _of_name(name: str, options: Any) -> Term:

@@ -9,7 +9,8 @@ from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
 
 if TYPE_CHECKING:
-    from mvlatent.fitting.trained import Options, Trained
+    from mvlatent.fitting.options import Options
+    from mvlatent.fitting.trained import Trained
     from mvlatent.heads.reported import Reported
 
 __all__ = ["summarise"]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mvlatent.fitting.shared import Groups, SharedModel, canonical_scores
+from mvlatent.fitting.canonical import canonical_scores
+from mvlatent.fitting.shared import Groups, SharedModel
 from mvlatent.fitting.surfaces import scores_of
 
 

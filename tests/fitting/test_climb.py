@@ -10,10 +10,10 @@ import mvlatent as mv
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting import climb as climb_module
 from mvlatent.fitting.climb import climb
+from mvlatent.fitting.closed import closed_form
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.honest import choose
 from mvlatent.fitting.install import plans_of
-from mvlatent.fitting.train import closed_form
 
 
 def steps_of(history):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mvlatent.fitting import train as training
+from mvlatent.fitting import closed as closed_fit
 from mvlatent.fitting.climb import climb
 from mvlatent.fitting.install import _beyond, plans_of
+from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
-from mvlatent.fitting.trained import Options
 from mvlatent.vae.basis import rotate
 
 
@@ -23,10 +23,10 @@ def closed(monkeypatch):
             kept.append(climb(*args, **kwargs))
             return kept[0]
 
-        monkeypatch.setattr(training, "climb", recorded)
+        monkeypatch.setattr(closed_fit, "climb", recorded)
         given = Options(n_shared=4, n_private=2, **options)
         rows = np.arange(len(cohort))
-        bases, vae, *_ = training._closed(cohort, rows, given, Plan(), lambda stage: None)
+        bases, vae, *_ = closed_fit.fit_closed(cohort, rows, given, Plan(), lambda stage: None)
         return kept[0], vae, rotate(cohort, bases), bases
 
     return fit

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from mvlatent.fitting import shared
-from mvlatent.fitting.shared import canonical_scores
+from mvlatent.fitting import canonical
+from mvlatent.fitting.canonical import canonical_scores
+from mvlatent.fitting.shared import Latent
 
 SHAPES = {
     "more patients": {"sizes": (7, 5, 4), "n": 40},
@@ -90,7 +91,7 @@ def test_the_bound_is_tight_only_at_the_posterior(make_rows, make_shared):
     model = make_shared(rows, presence)
     latent = model.posterior()
     for mean, scale in ((0.1, 1.0), (0.0, 1.2), (0.0, 0.8)):
-        other = shared.Latent(latent.mean + mean, latent.covariance * scale, latent.pattern)
+        other = Latent(latent.mean + mean, latent.covariance * scale, latent.pattern)
         assert model.criterion(other) < model.criterion(latent) - 0.1
 
 
@@ -154,7 +155,7 @@ def gcca(rows, ridge, k):
 def test_canonical_scores_are_those_of_the_dense_eigenproblem(
     make_rows, make_shared, monkeypatch, most
 ):
-    monkeypatch.setattr(shared, "MAX_GRAM", most)
+    monkeypatch.setattr(canonical, "MAX_GRAM", most)
     rows, presence, _ = make_rows((30, 20, 6), 50)
     model = make_shared(rows, presence)
     found = canonical_scores(model.views, model.ridges, 3, iterations=200)

@@ -12,8 +12,9 @@ import torch
 from sklearn.linear_model import RidgeCV
 
 import mvlatent as mv
+from mvlatent.fitting.judged import spread_of
+from mvlatent.fitting.ridge import Ridge
 from mvlatent.fitting.surfaces import scores_of
-from mvlatent.fitting.view_heads import _Ridge, _spread
 from mvlatent.heads.view_head import ViewHead, ViewHeads
 
 SIZES = {"a": 60, "b": 50, "c": 40}
@@ -217,7 +218,7 @@ def test_the_ridge_is_that_of_leave_one_out():
     for n, p in ((40, 15), (25, 60)):
         x, y = rng.normal(size=(n, p)), rng.normal(size=(n, 3))
         y += x[:, :3]
-        found = _Ridge(torch.tensor(x), torch.tensor(y))
+        found = Ridge(torch.tensor(x), torch.tensor(y))
         errors = {}
         for penalty in np.logspace(-1, 5, 13):
             left = 0.0
@@ -241,7 +242,7 @@ def test_a_spread_is_that_of_the_errors_on_features():
     x = torch.randn(200, 12, generator=generator)
     view = scores_of(x - x.mean(0), torch.ones(200, dtype=torch.bool))
     error = torch.randn(80, 12, generator=generator) * torch.linspace(1, 3, 12)
-    found = _spread(error, view)
+    found = spread_of(error, view)
     lifted = error @ view.directions.T
     torch.testing.assert_close(found.variance, lifted.square().mean(0), rtol=1e-4, atol=1e-5)
     inside = lifted.abs() <= 1.6448536 * found.scale * found.variance.sqrt()

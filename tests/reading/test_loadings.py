@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mvlatent as mv
-from mvlatent.fitting.trained import Options
+from mvlatent.fitting.options import Options
 from mvlatent.posterior import Latents
 from mvlatent.reading.impute import predict_view
 from mvlatent.vae.basis import Basis
