@@ -7,8 +7,8 @@
 `Separation`  private latents should say nothing of z
 ============  =============================================================================
 
-`Term` is what each of them is, one file with one class; `TERMS` holds them by name, as `mvlatent.fit` takes them:
-``objectives={"alignment": 0.1}``.
+`Term` is what each of them is, one file with one class; `TERMS` holds them by name, as
+`mvlatent.fit` takes them: ``objectives={"alignment": 0.1}``.
 """
 
 from mvlatent.objectives.agreement import Agreement
