@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import LabelData
 from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.profiled import ProfileSearch, Slopes
 from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Labels
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
 
-SETTLED = 1e-13  # of the objective, gained by a last Newton step
-MAX_STEPS = 100
 MIN_INFORMATION = 1e-2  # of an intercept: a class that nobody has would have none
 LEVEL_PRECISION = 1e-6  # keeps the intercept of a class without a patient finite
 
@@ -70,15 +69,7 @@ class Categorical(Likelihood[LabelData]):
         return CategoricalTarget(data)
 
 
-class _Profiled(NamedTuple):
-    """Intercepts (C,) that suit a predictor, the objective there and probabilities p (n, C)."""
-
-    intercept: Tensor
-    value: Tensor
-    p: Tensor
-
-
-class CategoricalTarget:
+class CategoricalTarget(ProfileSearch[Tensor]):
     """Softmax likelihood of known labels with the intercepts profiled out.
 
     The curvature is block diagonal over classes, ``W_c = C / (C - 1) pi_c (1 - pi_c)``. The factor
@@ -91,28 +82,35 @@ class CategoricalTarget:
         Classes of all patients; only observed ones count.
     """
 
-    has_baseline = True
-
     def __init__(self, data: LabelData) -> None:
         n_classes = len(data.categories)
         if n_classes < 2:
             raise ValueError(f"labels need at least two classes, got {n_classes}")
-        self.rows = data.observed.nonzero()[:, 0]
-        if not len(self.rows):
+        codes = data.codes[data.observed].long()
+        if not len(codes):
             raise ValueError("no label is observed: nothing to learn classes from")
         self.n_outputs = n_classes
         self.effective_share = (n_classes - 1) / n_classes
-        hot = torch.nn.functional.one_hot(data.codes[self.rows].long(), n_classes)
-        self._hot = hot.double()
-        self._intercept = ((self._hot.sum(0) + 0.5) / len(self.rows)).log()
-        self._intercept -= self._intercept.mean()
-        self._known: tuple[Tensor, _Profiled] | None = None
+        self._hot = torch.nn.functional.one_hot(codes, n_classes).double()
+        intercept = ((self._hot.sum(0) + 0.5) / len(codes)).log()
+        super().__init__(data.observed, intercept - intercept.mean())
 
-    def _at(self, intercept: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective of intercepts (C,) at a predictor (n, C), and log probabilities (n, C)."""
-        log_p = torch.log_softmax(eta + intercept, 1)
-        prior = 0.5 * LEVEL_PRECISION * intercept.square().sum()
-        return (self._hot * log_p).sum() - prior, log_p
+    def seen(self, eta: Tensor) -> Tensor:
+        return eta
+
+    def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
+        """Log-likelihood and log prior of intercepts (C,)."""
+        prior = 0.5 * LEVEL_PRECISION * parameters.square().sum()
+        return (self._hot * torch.log_softmax(seen + parameters, 1)).sum() - prior
+
+    def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
+        p = torch.log_softmax(seen + parameters, 1).exp()
+        grad = (self._hot - p).sum(0) - LEVEL_PRECISION * parameters
+        return Slopes(grad, self._information(p))
+
+    def _probabilities(self, eta: Tensor) -> Tensor:
+        """Probabilities of the classes, (n, C), with the intercepts that suit eta."""
+        return torch.log_softmax(eta + self.profile(eta).parameters, 1).exp()
 
     @staticmethod
     def _information(p: Tensor) -> Tensor:
@@ -120,47 +118,16 @@ class CategoricalTarget:
         eye = torch.eye(p.shape[1], dtype=p.dtype)
         return p.sum(0).diag() - p.T @ p + LEVEL_PRECISION * eye + 1.0
 
-    def _profile(self, eta: Tensor) -> _Profiled:
-        """Find the intercepts that suit eta (n, C); the last eta's are known."""
-        if self._known is not None and self._known[0] is eta:
-            return self._known[1]
-        intercept = self._intercept
-        value, log_p = self._at(intercept, eta)
-        for _ in range(MAX_STEPS):
-            p = log_p.exp()
-            grad = (self._hot - p).sum(0) - LEVEL_PRECISION * intercept
-            step = torch.linalg.solve(self._information(p), grad)
-            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                intercept = intercept + step
-                value, log_p = self._at(intercept, eta)
-                break
-            size, (new, moved) = 1.0, self._at(intercept + step, eta)
-            while new < value and size > 1e-8:
-                size /= 2
-                new, moved = self._at(intercept + size * step, eta)
-            intercept, value, log_p = intercept + size * step, new, moved
-        found = _Profiled(intercept, value, log_p.exp())
-        self._intercept, self._known = intercept, (eta, found)
-        return found
-
-    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
-        """Log-likelihood of a predictor (n, C) and intercepts (C,), with their log prior."""
-        return self._at(coordinates, eta)[0]
-
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, C)."""
-        return self._profile(eta).value
-
     def curvature(self, eta: Tensor) -> Curvature:
         """Profile log-likelihood, gradient and curvature at a linear predictor (n, C)."""
-        _, value, p = self._profile(eta)
+        p = self._probabilities(eta)
         diag = p * (1 - p) / self.effective_share
         low_rank = diag / diag.sum(0).clamp(min=1e-12).sqrt()
-        return Curvature(value, self._hot - p, diag, low_rank.T[:, :, None])
+        return Curvature(self.loglik(eta), self._hot - p, diag, low_rank.T[:, :, None])
 
     def bend(self, eta: Tensor, move: Tensor) -> Tensor:
         """Minus the second derivative at eta along move (n, C), the intercepts following it."""
-        p = self._profile(eta).p
+        p = self._probabilities(eta)
         pushed = p * (move - (p * move).sum(1, keepdim=True))
         pull = pushed.sum(0)
         return (pushed * move).sum() - pull @ torch.linalg.solve(self._information(p), pull)
@@ -172,7 +139,7 @@ class CategoricalTarget:
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
         """Posterior of the intercepts at a linear predictor (n, C)."""
-        intercept = self._profile(eta).intercept
+        intercept = self.profile(eta).parameters
         diag = self.curvature(eta).diag
         total = diag.sum(0).clamp(min=1e-12)
         share = (diag / total).T
