@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.target import Curvature, PlacedBaseline, ProfiledBaseline
 from mvlatent.specs import Target
 
 __all__ = ["Continuous", "ContinuousTarget", "NormalNoise"]
@@ -149,7 +149,7 @@ class ContinuousTarget:
 
 
 @dataclass(frozen=True)
-class NormalNoise(BaselineShape):
+class NormalNoise(PlacedBaseline):
     """Intercept and log sd of the noise; coordinates are their deviations.
 
     Attributes
@@ -160,18 +160,11 @@ class NormalNoise(BaselineShape):
 
     kind: ClassVar[str] = "normal"
     hazard: ClassVar[bool] = False
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        """Intercept and log sd, (2,)."""
-        return self.place
 
     def level(self, draw: Tensor | None = None) -> Tensor:
         """Intercept, (..., 1)."""
-        return self.place[:1] if draw is None else self.place[:1] + draw[..., :1]
+        return self.at(draw)[..., :1]
 
     def noise(self, draw: Tensor | None = None) -> Tensor:
         """Sd of the noise, (..., 1)."""
-        log_sd = self.place[1:] if draw is None else self.place[1:] + draw[..., 1:]
-        return log_sd.exp()
+        return self.at(draw)[..., 1:].exp()

@@ -212,7 +212,7 @@ class DiscreteBaseline(BaselineShape):
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:
         own = slice(stratum * len(self.ends), (stratum + 1) * len(self.ends))
-        logit = self.logit[own] if draw is None else self.logit[own] + draw[..., own]
+        logit = self.at(draw)[..., own]
         # -log(1 - h) of an interval
         spent = softplus(logit[..., None, :] + eta.double()[..., None])
         return torch.einsum("tk,...nk->...tn", periods_passed(times.double(), self.ends), spent)

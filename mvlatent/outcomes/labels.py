@@ -69,7 +69,21 @@ class Categorical(Likelihood[LabelData]):
         return CategoricalTarget(data)
 
 
-class CategoricalTarget(ProfileSearch[Tensor]):
+class _Logits:
+    """A linear predictor (n, C), and log probabilities with the intercepts last asked for."""
+
+    def __init__(self, eta: Tensor) -> None:
+        self.eta = eta
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def log_p(self, intercept: Tensor) -> Tensor:
+        """Log probabilities of the classes, (n, C)."""
+        if self._last is None or self._last[0] is not intercept:
+            self._last = intercept, torch.log_softmax(self.eta + intercept, 1)
+        return self._last[1]
+
+
+class CategoricalTarget(ProfileSearch[_Logits]):
     """Softmax likelihood of known labels with the intercepts profiled out.
 
     The curvature is block diagonal over classes, ``W_c = C / (C - 1) pi_c (1 - pi_c)``. The factor
@@ -95,22 +109,23 @@ class CategoricalTarget(ProfileSearch[Tensor]):
         intercept = ((self._hot.sum(0) + 0.5) / len(codes)).log()
         super().__init__(data.observed, intercept - intercept.mean())
 
-    def seen(self, eta: Tensor) -> Tensor:
-        return eta
+    def seen(self, eta: Tensor) -> _Logits:
+        return _Logits(eta)
 
-    def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
+    def objective(self, parameters: Tensor, seen: _Logits) -> Tensor:
         """Log-likelihood and log prior of intercepts (C,)."""
         prior = 0.5 * LEVEL_PRECISION * parameters.square().sum()
-        return (self._hot * torch.log_softmax(seen + parameters, 1)).sum() - prior
+        return (self._hot * seen.log_p(parameters)).sum() - prior
 
-    def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
-        p = torch.log_softmax(seen + parameters, 1).exp()
+    def slopes(self, parameters: Tensor, seen: _Logits) -> Slopes:
+        p = seen.log_p(parameters).exp()
         grad = (self._hot - p).sum(0) - LEVEL_PRECISION * parameters
         return Slopes(grad, self._information(p))
 
     def _probabilities(self, eta: Tensor) -> Tensor:
         """Probabilities of the classes, (n, C), with the intercepts that suit eta."""
-        return torch.log_softmax(eta + self.profile(eta).parameters, 1).exp()
+        found, seen = self._search(eta)
+        return seen.log_p(found.parameters).exp()
 
     @staticmethod
     def _information(p: Tensor) -> Tensor:
@@ -167,7 +182,7 @@ class Intercepts(BaselineShape):
         return self.intercept
 
     def level(self, draw: Tensor | None = None) -> Tensor:
-        return self.intercept if draw is None else self.intercept + draw
+        return self.at(draw)
 
 
 LABELS: dict[str, type[Categorical]] = {"categorical": Categorical}

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.profiled import Profiled, Response, Slopes
-from mvlatent.outcomes.target import BaselineShape, ProfiledBaseline
+from mvlatent.outcomes.target import PlacedBaseline, ProfiledBaseline
 from mvlatent.specs import Target
 
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
@@ -207,7 +207,7 @@ class OrdinalTarget(Profiled[Tensor]):
 
 
 @dataclass(frozen=True)
-class Cutpoints(BaselineShape):
+class Cutpoints(PlacedBaseline):
     """Cut points between levels; coordinates are deviations of the first and of the log gaps.
 
     Attributes
@@ -218,16 +218,10 @@ class Cutpoints(BaselineShape):
 
     kind: ClassVar[str] = "cutpoints"
     hazard: ClassVar[bool] = False
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        """First cut point and log gaps, (L - 1,)."""
-        return self.place
 
     def cuts(self, draw: Tensor | None = None) -> Tensor:
         """Cut points, (..., L - 1)."""
-        place = self.place if draw is None else self.place + draw
+        place = self.at(draw)
         return torch.cat([place[..., :1], place[..., 1:].exp()], -1).cumsum(-1)
 
     def probabilities(self, eta: Tensor, draw: Tensor | None = None) -> Tensor:

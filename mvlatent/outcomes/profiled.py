@@ -124,15 +124,17 @@ def damped_newton(
     for _ in range(MAX_STEPS):
         grad, information = slopes(parameters)
         step = torch.linalg.solve(information, grad).clamp(-longest, longest)
+        moved, size = parameters + step, 1.0
+        new = objective(moved)
         if grad @ step < SETTLED * (1 + value.abs()):
-            return Profile(parameters + step, objective(parameters + step))
-        size, new = 1.0, objective(parameters + step)
+            return Profile(moved, new)
         while new < value and size > SHORTEST:
             size /= 2
-            new = objective(parameters + size * step)
+            moved = parameters + size * step
+            new = objective(moved)
         if new < value:
             break
-        parameters, value = parameters + size * step, new
+        parameters, value = moved, new
     return Profile(parameters, value)
 
 
@@ -158,7 +160,7 @@ class ProfileSearch(ABC, Generic[Seen]):
     def __init__(self, observed: Tensor, warm: Tensor) -> None:
         self.rows = observed.nonzero()[:, 0]
         self.warm = warm
-        self._last: tuple[Tensor, Profile] | None = None
+        self._last: tuple[Tensor, Profile, Seen] | None = None
 
     @abstractmethod
     def seen(self, eta: Tensor) -> Seen:
@@ -177,9 +179,14 @@ class ProfileSearch(ABC, Generic[Seen]):
         return self.warm
 
     def profile(self, eta: Tensor) -> Profile:
-        """Parameters that suit a linear predictor (n, C); those of the last one are known."""
+        """Parameters that suit a linear predictor (n, C)."""
+        return self._search(eta)[0]
+
+    def _search(self, eta: Tensor) -> tuple[Profile, Seen]:
+        """Profile at a linear predictor, and what was read of it; those of the last are known."""
         if self._last is not None and torch.equal(self._last[0], eta):
-            return self._last[1]
+            return self._last[1:]
+        eta = eta.clone()  # the caller may write into his
         seen = self.seen(eta)
         found = damped_newton(
             self.start(seen),
@@ -189,8 +196,8 @@ class ProfileSearch(ABC, Generic[Seen]):
         )
         if bool(found.value.isfinite()):  # else the next search would start from nowhere
             self.warm = found.parameters.detach()
-        self._last = None if found.value.requires_grad else (eta.clone(), found)
-        return found
+        self._last = None if found.value.requires_grad else (eta, found, seen)
+        return found, seen
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
         """Log-likelihood of a predictor (n, C) and the parameters (K,), with their log prior."""
@@ -214,7 +221,7 @@ class Profiled(ProfileSearch[Seen]):
 
     def _respond(self, eta: Tensor) -> tuple[Profile, Response]:
         found = self.profile(eta)
-        return found, self.response(found.parameters, self.seen(eta))
+        return found, self.response(found.parameters, self._search(eta)[1])
 
     def curvature(self, eta: Tensor) -> Curvature:
         """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""

@@ -17,6 +17,7 @@ __all__ = [
     "Curvature",
     "LinearBaseline",
     "NoisyTarget",
+    "PlacedBaseline",
     "ProfiledBaseline",
     "Target",
 ]
@@ -178,6 +179,10 @@ class BaselineShape:
         """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
         raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
 
+    def at(self, draw: Tensor | None = None) -> Tensor:
+        """Coordinates (..., K) that deviate from the mode by a draw; None is the mode."""
+        return self.coordinates if draw is None else self.coordinates + draw
+
     def level(self, draw: Tensor | None = None) -> Tensor | None:
         """What the baseline adds to the linear predictor, (..., C); ``None`` is nothing.
 
@@ -211,6 +216,23 @@ class BaselineShape:
             Whose baseline; 0 where there are no strata.
         """
         raise NotImplementedError(f"a baseline of {self.kind} has no hazard")
+
+
+@dataclass(frozen=True)
+class PlacedBaseline(BaselineShape):
+    """A baseline whose coordinates are what it keeps of itself.
+
+    Attributes
+    ----------
+    place
+        The coordinates at the posterior mode, (K,).
+    """
+
+    place: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.place
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mvlatent.outcomes.intervals import known_outcomes
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import bounded_exp
 from mvlatent.outcomes.profiled import Profile, Profiled, Response, Slopes
-from mvlatent.outcomes.target import BaselineShape
+from mvlatent.outcomes.target import PlacedBaseline
 from mvlatent.specs import Survival
 
 __all__ = ["Weibull", "WeibullBaseline", "WeibullTarget"]
@@ -188,33 +188,28 @@ class WeibullTarget(Profiled[Tensor]):
         return Response(self._event - expected, expected, slope, information, centre=centre)
 
     def baseline(self, parameters: Tensor, factor: Tensor) -> WeibullBaseline:
-        return WeibullBaseline(factor, self._origin[None], parameters)
+        return WeibullBaseline(factor, parameters, self._origin[None])
 
 
 @dataclass(frozen=True)
-class WeibullBaseline(BaselineShape):
+class WeibullBaseline(PlacedBaseline):
     """Weibull baseline; coordinates are the deviations of level and log shape.
 
     Attributes
     ----------
-    origin
-        Reference time, (1,).
     place
         Level and log shape at the posterior mode, (2,).
+    origin
+        Reference time, (1,).
     """
 
     kind: ClassVar[str] = "weibull"
     origin: Tensor
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        return self.place
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:
-        place = self.place if draw is None else self.place + draw
+        place = self.at(draw)
         log_time = (times.double() / self.origin).log()
         log_hazard = place[..., :1] + place[..., 1:].exp() * log_time  # -inf at time 0
         return (log_hazard[..., :, None] + eta.double()[..., None, :]).exp()
