@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot, softplus
 
 from mvlatent.data.outcome_data import SurvivalData
@@ -16,17 +16,14 @@ from mvlatent.outcomes.intervals import (
     interval_overlap,
     known_outcomes,
     of_stratum,
-    random_walk_precision,
-    walk_log_prior,
 )
-from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.profiled import Profiled, Response, Slopes
+from mvlatent.outcomes.profiled import Response, Slopes
 from mvlatent.outcomes.target import BaselineShape
+from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
 __all__ = ["DiscreteBaseline", "DiscreteHazard", "DiscreteTarget", "periods_at_risk"]
 
-SMOOTHNESS = 0.5  # sd of one step of the random walk of the logits
 JITTER = 1e-9  # of the information, where hazards of 0 or 1 leave none
 
 
@@ -49,7 +46,7 @@ def periods_at_risk(data: SurvivalData, ends: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(died > 0, 1.0, weight), died.to(data.time.dtype)
 
 
-class DiscreteHazard(Likelihood[SurvivalData]):
+class DiscreteHazard(WalkingHazard):
     """Logistic hazard of each interval, ``logit h_ik = alpha_k + eta_i``.
 
     Intervals end at quantiles of the event times. The likelihood is that of a logistic regression
@@ -82,10 +79,8 @@ class DiscreteHazard(Likelihood[SurvivalData]):
     ends: Tensor
 
     def __init__(self, ends: Tensor, logit: Tensor) -> None:
-        super().__init__()
+        super().__init__(logit, len(ends))
         self.register_buffer("ends", ends)
-        self.alpha = nn.Parameter(logit)
-        self.n_strata = len(logit) // len(ends)
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
@@ -104,16 +99,12 @@ class DiscreteHazard(Likelihood[SurvivalData]):
         value = (died * logit - weight * softplus(logit)).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def log_prior(self) -> Tensor:
-        """Log density of the random walk of the logits, up to a constant."""
-        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
-
     def target(self, data: SurvivalData) -> DiscreteTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the logits."""
         return DiscreteTarget(self.ends, data)
 
 
-class DiscreteTarget(Profiled[Tensor]):
+class DiscreteTarget(ProfiledWalk[Tensor]):
     """Discrete-time likelihood of known outcomes with the logits of the baseline profiled out.
 
     Parameters
@@ -127,20 +118,17 @@ class DiscreteTarget(Profiled[Tensor]):
     def __init__(self, ends: Tensor, data: SurvivalData) -> None:
         self.ends = ends.detach().double()
         known = known_outcomes(data)
-        self._event = known.event
         weight, died = periods_at_risk(known, self.ends)
         self._weight = by_stratum(weight, known)
-        self._counts = by_stratum(died, known).sum(0)
-        self._precision = random_walk_precision(len(self.ends), SMOOTHNESS, known.n_strata)
-        level = (self._event.sum() / self._weight.sum()).clamp(max=0.99).logit()
-        super().__init__(data.observed, level.expand(len(self._counts)).clone())
+        level = (known.event.sum() / self._weight.sum()).clamp(max=0.99).logit()
+        super().__init__(data, known, died, level)
 
     def seen(self, eta: Tensor) -> Tensor:
         return eta[:, 0]
 
     def start(self, seen: Tensor) -> Tensor:
         """Logits of the last predictor, moved alike where they expect far too few or many."""
-        total = self._counts.sum()
+        total = self.counts.sum()
         if (self._expected(self.warm, seen) - total).abs() <= 0.5 * total:
             return self.warm
         logit = self.warm - self.warm.mean()
@@ -158,29 +146,26 @@ class DiscreteTarget(Profiled[Tensor]):
     def _hazard(self, logit: Tensor, eta: Tensor) -> Tensor:
         return torch.sigmoid(logit + eta[:, None])
 
-    def _information(self, variance: Tensor) -> Tensor:
-        return (variance.sum(0) + JITTER).diag() + self._precision
-
     def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
-        fit = (self._counts * parameters).sum() + (self._event * seen).sum()
+        fit = (self.counts * parameters).sum() + (self.event * seen).sum()
         fit = fit - (self._weight * softplus(parameters + seen[:, None])).sum()
-        return fit - 0.5 * parameters @ self._precision @ parameters
+        return fit + self.log_walk(parameters)
 
     def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
         hazard = self._hazard(parameters, seen)
         expected = self._weight * hazard
-        grad = self._counts - expected.sum(0) - self._precision @ parameters
-        return Slopes(grad, self._information(expected * (1.0 - hazard)))
+        variance = (expected * (1.0 - hazard)).sum(0) + JITTER
+        return self.balance(parameters, expected.sum(0), variance)
 
     def response(self, parameters: Tensor, seen: Tensor) -> Response:
         hazard = self._hazard(parameters, seen)
         expected = self._weight * hazard
         variance = expected * (1.0 - hazard)
         return Response(
-            self._event - expected.sum(1),
+            self.event - expected.sum(1),
             variance.sum(1),
             variance,
-            self._information(variance),
+            (variance.sum(0) + JITTER).diag() + self.precision,
             bend=variance * (1.0 - 2.0 * hazard),
         )
 

@@ -1,4 +1,4 @@
-"""Intervals of time between quantiles of the events, and the walk of a hazard over them."""
+"""Intervals of time between quantiles of the events, and what patients spend in them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ __all__ = [
     "known_outcomes",
     "observed_overlap",
     "of_stratum",
-    "random_walk_precision",
-    "walk_log_prior",
 ]
-
-STRATUM_SD = 3.0  # of the levels of strata around their mean: a stratum without events stays finite
 
 
 def known_outcomes(data: SurvivalData) -> SurvivalData:
@@ -65,23 +61,3 @@ def of_stratum(parameters: Tensor, data: SurvivalData) -> Tensor:
     """Values of each row's stratum, (n, K), of parameters (n_strata K,)."""
     one = torch.zeros_like(data.time, dtype=torch.long)
     return parameters.view(data.n_strata, -1)[one if data.stratum is None else data.stratum]
-
-
-def random_walk_precision(size: int, sd: float, n_strata: int = 1) -> Tensor:
-    """Precision of a first-order random walk a stratum, (n_strata size, n_strata size).
-
-    The level they share is free; the strata's own levels scatter around it.
-    """
-    steps = torch.diff(torch.eye(size, dtype=torch.float64), dim=0)
-    one = torch.eye(n_strata, dtype=torch.float64)
-    scatter = (one - 1.0 / n_strata) / (size * STRATUM_SD) ** 2
-    level = torch.ones(size, size, dtype=torch.float64)
-    return torch.kron(one, steps.T @ steps / sd**2) + torch.kron(scatter, level)
-
-
-def walk_log_prior(alpha: Tensor, n_strata: int, sd: float) -> Tensor:
-    """Log density of log hazards (n_strata K,) under `random_walk_precision`, up to a constant."""
-    walks = alpha.view(n_strata, -1)
-    level = walks.mean(1)
-    rough = (torch.diff(walks, dim=1) / sd).square().sum()
-    return -0.5 * (rough + ((level - level.mean()) / STRATUM_SD).square().sum())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.intervals import (
@@ -16,12 +16,10 @@ from mvlatent.outcomes.intervals import (
     known_outcomes,
     observed_overlap,
     of_stratum,
-    random_walk_precision,
-    walk_log_prior,
 )
-from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.profiled import Profiled, Response, Slopes
+from mvlatent.outcomes.profiled import Response, Slopes
 from mvlatent.outcomes.target import LinearBaseline
+from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
 __all__ = [
@@ -32,7 +30,6 @@ __all__ = [
     "interval_overlap",
 ]
 
-SMOOTHNESS = 0.5  # sd of one step of the random walk of the log hazard
 LOG_RATE_LIMIT = 20.0
 
 
@@ -42,7 +39,7 @@ def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
     return low.exp() * (1.0 + (x - low))
 
 
-class PiecewiseExponential(Likelihood[SurvivalData]):
+class PiecewiseExponential(WalkingHazard):
     """Proportional hazards with a piecewise constant baseline.
 
     ``d_ik ~ Poisson(e_ik exp(alpha_k + eta_i))`` for events d and time at risk e (from entry on) of
@@ -76,10 +73,8 @@ class PiecewiseExponential(Likelihood[SurvivalData]):
     cuts: Tensor
 
     def __init__(self, cuts: Tensor, log_hazard: Tensor) -> None:
-        super().__init__()
+        super().__init__(log_hazard, len(cuts) + 1)
         self.register_buffer("cuts", cuts)
-        self.alpha = nn.Parameter(log_hazard)
-        self.n_strata = len(log_hazard) // (len(cuts) + 1)
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
@@ -100,10 +95,6 @@ class PiecewiseExponential(Likelihood[SurvivalData]):
         value = data.event * (at_event + eta) - (overlap * rate).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def log_prior(self) -> Tensor:
-        """Log density of the random walk of the log hazards, up to a constant."""
-        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
-
     def target(self, data: SurvivalData) -> PiecewiseTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the hazards."""
         return PiecewiseTarget(self.cuts, data)
@@ -122,7 +113,7 @@ class _Seen(NamedTuple):
     exposure: Tensor
 
 
-class PiecewiseTarget(Profiled[_Seen]):
+class PiecewiseTarget(ProfiledWalk[_Seen]):
     """Piecewise exponential likelihood of known outcomes with the log hazards profiled out.
 
     Parameters
@@ -136,36 +127,32 @@ class PiecewiseTarget(Profiled[_Seen]):
     def __init__(self, cuts: Tensor, data: SurvivalData) -> None:
         self.cuts = cuts.detach().double()
         known = known_outcomes(data)
-        self._event = known.event
         self._log_overlap = by_stratum(observed_overlap(known, self.cuts), known).log()
-        self._counts = by_stratum(_events(known, self.cuts), known).sum(0)
-        self._precision = random_walk_precision(len(self.cuts) + 1, SMOOTHNESS, known.n_strata)
-        level = self._event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
-        super().__init__(data.observed, level.expand(len(self._counts)).clone())
+        level = known.event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
+        super().__init__(data, known, _events(known, self.cuts), level)
 
     def seen(self, eta: Tensor) -> _Seen:
         return _Seen(eta[:, 0], torch.logsumexp(self._log_overlap + eta, 0))
 
     def start(self, seen: _Seen) -> Tensor:
         """Log hazards at whose level, which has a closed form, expected and seen events agree."""
-        level = self._counts.sum().log() - torch.logsumexp(self.warm + seen.exposure, 0)
+        level = self.counts.sum().log() - torch.logsumexp(self.warm + seen.exposure, 0)
         return self.warm + level
 
     def objective(self, parameters: Tensor, seen: _Seen) -> Tensor:
-        fit = (self._counts * parameters).sum() - (parameters + seen.exposure).exp().sum()
-        fit = fit - 0.5 * parameters @ self._precision @ parameters
-        return (self._event * seen.eta).sum() + fit
+        fit = (self.counts * parameters).sum() - (parameters + seen.exposure).exp().sum()
+        fit = fit + self.log_walk(parameters)
+        return (self.event * seen.eta).sum() + fit
 
     def slopes(self, parameters: Tensor, seen: _Seen) -> Slopes:
         expected = (parameters + seen.exposure).exp()
-        grad = self._counts - expected - self._precision @ parameters
-        return Slopes(grad, expected.diag() + self._precision)
+        return self.balance(parameters, expected, expected)
 
     def response(self, parameters: Tensor, seen: _Seen) -> Response:
         expected = (self._log_overlap + seen.eta[:, None] + parameters).exp()
         total = expected.sum(1)
-        information = expected.sum(0).diag() + self._precision
-        return Response(self._event - total, total, expected, information)
+        information = expected.sum(0).diag() + self.precision
+        return Response(self.event - total, total, expected, information)
 
     def baseline(self, parameters: Tensor, factor: Tensor) -> PiecewiseBaseline:
         return PiecewiseBaseline(factor, self.cuts, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
@@ -161,7 +162,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class BaselineShape:
+class BaselineShape(ABC):
     """A baseline that is a known function of K Gaussian coordinates and of the predictor.
 
     Attributes
@@ -175,9 +176,9 @@ class BaselineShape:
     factor: Tensor
 
     @property
+    @abstractmethod
     def coordinates(self) -> Tensor:
         """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates")
 
     def at(self, draw: Tensor | None = None) -> Tensor:
         """Coordinates (..., K) that deviate from the mode by a draw; None is the mode."""
@@ -214,8 +215,13 @@ class BaselineShape:
             Deviations of the coordinates from the mode, (..., K); None is the mode.
         stratum
             Whose baseline; 0 where there are no strata.
+
+        Raises
+        ------
+        NotImplementedError
+            If the outcome is no survival; the kinds of survival all have one.
         """
-        raise NotImplementedError(f"a baseline of {self.kind} has no hazard")
+        raise NotImplementedError(f"A baseline of {self.kind} has no hazard: ask one of survival.")
 
 
 @dataclass(frozen=True)
@@ -241,13 +247,13 @@ class LinearBaseline(BaselineShape):
 
     jumps: ClassVar[bool] = False  # whether the hazard is a sum of points, or a density
 
+    @abstractmethod
     def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative baseline hazard by coordinate, (T, K); sums to the baseline at the mode."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no exposure")
 
+    @abstractmethod
     def knots(self, stratum: int = 0) -> Tensor:
         """Times at which the hazard jumps, or changes its level, (J,)."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no knots")
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
