@@ -235,7 +235,9 @@ class BlockHead(HeadState):
         """
         x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
-            raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}")
+            raise ValueError(
+                f"blocks hold {x.shape[0]} draws, but n_samples is {n_samples}; make them equal."
+            )
         beta, moved = self.posterior.draw(n_samples, generator)
         formula = "np,scp->snc" if x.ndim == 2 else "snp,scp->snc"
         return torch.einsum(formula, x, beta), moved

@@ -77,7 +77,8 @@ class _Model:
         precision = (precision + precision.T) / 2 + torch.eye(x.shape[1], dtype=x.dtype)
         eye = torch.eye(x.shape[1], dtype=x.dtype)
         factor = torch.linalg.cholesky(precision)
-        return torch.linalg.solve_triangular(factor, eye, upper=False).T
+        root: Tensor = torch.linalg.solve_triangular(factor, eye, upper=False)
+        return root.T
 
     def start(self) -> dict[str, Tensor]:
         """Initial values: the Laplace mode."""

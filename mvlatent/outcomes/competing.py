@@ -86,7 +86,10 @@ class Competing(Likelihood[SurvivalData]):
         for cause in range(1, max(1, last) + 1):
             own = data.of_cause(cause)
             if last and not bool(own.known().event.any()):
-                raise ValueError(f"competing survival outcome has no events of cause {cause}")
+                raise ValueError(
+                    f"competing survival outcome has no events of cause {cause}; count the causes "
+                    "from 1 without a gap."
+                )
             causes.append(kind.from_data(own, spec))
         return cls(causes)
 

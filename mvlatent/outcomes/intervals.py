@@ -21,7 +21,10 @@ def known_outcomes(data: SurvivalData) -> SurvivalData:
     """Return the outcomes that are observed, in float64; ValueError where none is an event."""
     known = data.known()
     if not bool((known.event > 0).any()):
-        raise ValueError("survival outcome has no events: nothing to learn a hazard from")
+        raise ValueError(
+            "survival outcome has no events: nothing to learn a hazard from. Check which value of "
+            "the event column means that it happened."
+        )
     return known
 
 
@@ -45,7 +48,7 @@ def event_cuts(known: SurvivalData, n_intervals: int) -> Tensor:
     times = known.time[known.event > 0].double()
     n_intervals = max(1, min(n_intervals, len(times) // 2))
     levels = torch.linspace(0.0, 1.0, n_intervals + 1, dtype=torch.float64)[1:-1]
-    cuts = torch.quantile(times, levels).unique()
+    cuts: Tensor = torch.quantile(times, levels).unique()
     return cuts[(cuts > 0) & (cuts < times.max())]
 
 

@@ -48,9 +48,7 @@ class Categorical(Likelihood[LabelData]):
     @classmethod
     def from_data(cls, data: LabelData, spec: Labels | None = None) -> Self:
         """Start the intercepts at the log frequencies; ValueError if no label is observed."""
-        counts = torch.bincount(data.codes[data.observed], minlength=len(data.categories)).float()
-        if counts.sum() == 0:
-            raise ValueError("no label is observed: nothing to learn classes from")
+        counts = torch.bincount(_seen_classes(data), minlength=len(data.categories)).float()
         log_frequency = ((counts + 0.5) / (counts + 0.5).sum()).log()
         return cls(log_frequency - log_frequency.mean())
 
@@ -67,6 +65,14 @@ class Categorical(Likelihood[LabelData]):
     def target(self, data: LabelData) -> CategoricalTarget:
         """Bind the likelihood to labels, for the reported head."""
         return CategoricalTarget(data)
+
+
+def _seen_classes(data: LabelData) -> Tensor:
+    """Classes of the patients whose label is observed; ValueError where nobody's is."""
+    codes = data.codes[data.observed].long()
+    if not len(codes):
+        raise ValueError("no label is observed: nothing to learn classes from. Leave it out.")
+    return codes
 
 
 class _Logits:
@@ -99,10 +105,8 @@ class CategoricalTarget(ProfileSearch[_Logits]):
     def __init__(self, data: LabelData) -> None:
         n_classes = len(data.categories)
         if n_classes < 2:
-            raise ValueError(f"labels need at least two classes, got {n_classes}")
-        codes = data.codes[data.observed].long()
-        if not len(codes):
-            raise ValueError("no label is observed: nothing to learn classes from")
+            raise ValueError(f"labels need at least two classes, got {n_classes}: leave them out.")
+        codes = _seen_classes(data)
         self.n_outputs = n_classes
         self.effective_share = (n_classes - 1) / n_classes
         self._hot = torch.nn.functional.one_hot(codes, n_classes).double()
@@ -149,8 +153,8 @@ class CategoricalTarget(ProfileSearch[_Logits]):
 
     def log_volume(self, eta: Tensor) -> Tensor:
         """Log determinant of the precision of the intercepts."""
-        total = self.curvature(eta).diag.sum(0)
-        return self.effective_share * total.clamp(min=1e-12).log().sum()
+        volume: Tensor = self.curvature(eta).diag.sum(0).clamp(min=1e-12).log().sum()
+        return volume * self.effective_share
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
         """Posterior of the intercepts at a linear predictor (n, C)."""

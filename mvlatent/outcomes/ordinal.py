@@ -51,6 +51,11 @@ def ordered_log_prob(eta: Tensor, codes: Tensor, cuts: Tensor) -> Tensor:
     return below + above + inside
 
 
+def _cuts(place: Tensor) -> Tensor:
+    """Cut points (..., L - 1) of a first one and the logarithms of the gaps."""
+    return torch.cat([place[..., :1], place[..., 1:].exp()], -1).cumsum(-1)
+
+
 def _starting_cuts(counts: Tensor) -> Tensor:
     """Cut points (L - 1,) that give levels their frequencies at eta = 0."""
     share = ((counts + 0.5) / (counts + 0.5).sum()).cumsum(0)[:-1]
@@ -87,7 +92,7 @@ class Ordinal(Likelihood[TargetData]):
     @property
     def cuts(self) -> Tensor:
         """Cut points, (L - 1,)."""
-        return torch.cat([self.first, self.log_gaps.exp()]).cumsum(0)
+        return _cuts(torch.cat([self.first, self.log_gaps]))
 
     @classmethod
     def from_data(cls, data: TargetData, spec: Target | None = None) -> Self:
@@ -111,10 +116,12 @@ class Ordinal(Likelihood[TargetData]):
 def _counts(data: TargetData) -> Tensor:
     """Patients of each level, (L,)."""
     if len(data.levels) < 2:
-        raise ValueError(f"an ordinal target needs at least two levels, got {len(data.levels)}")
+        raise ValueError(
+            f"an ordinal target needs at least two levels, got {len(data.levels)}: leave it out."
+        )
     counts = torch.bincount(data.value[data.observed].long(), minlength=len(data.levels))
     if counts.sum() == 0:
-        raise ValueError("no level is observed: nothing to learn cut points from")
+        raise ValueError("no level is observed: nothing to learn cut points from. Leave it out.")
     return counts
 
 
@@ -186,8 +193,7 @@ class OrdinalTarget(Profiled[Tensor]):
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
         """Log-likelihood of a predictor (n, 1), a first cut point and log gaps (L - 1,)."""
-        cuts = torch.cat([coordinates[:1], coordinates[1:].exp()]).cumsum(0)
-        return self.objective(cuts, self.seen(eta))
+        return self.objective(_cuts(coordinates), self.seen(eta))
 
     @staticmethod
     def _in_order(cuts: Tensor) -> Tensor:
@@ -221,8 +227,7 @@ class Cutpoints(PlacedBaseline):
 
     def cuts(self, draw: Tensor | None = None) -> Tensor:
         """Cut points, (..., L - 1)."""
-        place = self.at(draw)
-        return torch.cat([place[..., :1], place[..., 1:].exp()], -1).cumsum(-1)
+        return _cuts(self.at(draw))
 
     def probabilities(self, eta: Tensor, draw: Tensor | None = None) -> Tensor:
         """Probabilities of the levels, (..., n, L), for predictors (..., n)."""

@@ -68,7 +68,9 @@ class Weibull(Likelihood[SurvivalData]):
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start at the fit without covariates; ValueError if there are strata, or no event."""
         if data.n_strata > 1:
-            raise ValueError("a weibull hazard has no strata; take a piecewise, discrete or cox")
+            raise ValueError(
+                "a weibull hazard has no strata; take a piecewise, discrete or cox one."
+            )
         known = known_outcomes(data)
         origin = known.time[known.event > 0].log().mean().exp()
         none = torch.zeros_like(known.time)[:, None]
