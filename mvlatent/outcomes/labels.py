@@ -149,7 +149,8 @@ class CategoricalTarget(ProfileSearch[_Logits]):
         p = self._probabilities(eta)
         pushed = p * (move - (p * move).sum(1, keepdim=True))
         pull = pushed.sum(0)
-        return (pushed * move).sum() - pull @ torch.linalg.solve(self._information(p), pull)
+        follows: Tensor = torch.linalg.solve(self._information(p), pull)
+        return (pushed * move).sum() - pull @ follows
 
     def log_volume(self, eta: Tensor) -> Tensor:
         """Log determinant of the precision of the intercepts."""

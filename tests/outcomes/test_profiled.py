@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mvlatent.data.cohort import LabelData, SurvivalData, TargetData
-from mvlatent.outcomes import LIKELIHOODS, SURVIVAL
+from mvlatent.outcomes import LABELS, SURVIVAL, TARGETS, outcome_likelihood
 from mvlatent.outcomes.profiled import Profiled, ProfileSearch, Response, Slopes, damped_newton
 from mvlatent.outcomes.target import PlacedBaseline
 from mvlatent.specs import Labels, Survival, Target
@@ -14,7 +14,7 @@ from mvlatent.specs import Labels, Survival, Target
 CASES = [
     *((kind, options) for kind in SURVIVAL if kind != "competing" for options in ((), ("entry",))),
     *((kind, ("entry", "strata")) for kind in SURVIVAL if kind not in ("competing", "weibull")),
-    *((kind, ()) for kind in LIKELIHOODS if kind not in SURVIVAL),
+    *((kind, ()) for kind in (*LABELS, *TARGETS)),
 ]
 CLOSED = ("continuous", "cox")  # no search: a closed form, and no parameters
 SEARCHED = [case for case in CASES if case[0] not in CLOSED]
@@ -42,7 +42,7 @@ def bound(kind, options=(), n=60):
         spec = Target("l", kind=kind)
     else:
         data, spec = TargetData(draw[0], observed), Target("l", kind=kind)
-    return LIKELIHOODS[kind].from_data(data, spec).target(data)
+    return outcome_likelihood(data, spec).target(data)
 
 
 def predictor(target, seed=1):
