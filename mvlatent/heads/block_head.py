@@ -15,8 +15,8 @@ from mvlatent.heads.mixture import Component, HeadPosterior, LaplaceMixture
 from mvlatent.heads.sds import sd_points, sd_scales
 from mvlatent.heads.search import Search
 from mvlatent.heads.state import HeadState
+from mvlatent.outcomes.bound import BaselineShape, BoundLikelihood
 from mvlatent.outcomes.survival import survival_curves
-from mvlatent.outcomes.target import BaselineShape, Target
 
 __all__ = ["BlockHead"]
 
@@ -56,7 +56,7 @@ class BlockHead(HeadState):
     def fit(
         cls,
         blocks: Mapping[str, Tensor],
-        target: Target,
+        target: BoundLikelihood,
         *,
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.target import Curvature
+from mvlatent.outcomes.bound import Curvature
 
 __all__ = ["OnColumns", "Shrinkage", "curvature_factor", "deflate", "log_det_of"]
 

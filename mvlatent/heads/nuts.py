@@ -12,7 +12,7 @@ from torch import Tensor
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.mixture import SampledPosterior
 from mvlatent.heads.sds import sd_scales
-from mvlatent.outcomes.target import Target
+from mvlatent.outcomes.bound import BoundLikelihood
 
 __all__ = ["sample_head"]
 
@@ -55,7 +55,9 @@ class _Reduced:
 class _Model:
     """Log posterior of v, log sds and baseline in coordinates that are nearly standard normal."""
 
-    def __init__(self, head: BlockHead, parts: list[Tensor], target: Target, fixed: Tensor) -> None:
+    def __init__(
+        self, head: BlockHead, parts: list[Tensor], target: BoundLikelihood, fixed: Tensor
+    ) -> None:
         self.target, self.free = target, ~fixed
         self.space = _Reduced.of(parts)
         self.scales = sd_scales([x.shape[1] for x in parts])
@@ -118,7 +120,7 @@ class _Model:
 def sample_head(
     head: BlockHead,
     blocks: Mapping[str, Tensor],
-    target: Target,
+    target: BoundLikelihood,
     *,
     fixed: tuple[str, ...] = (),
     num_samples: int = 500,

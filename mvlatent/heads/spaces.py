@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.factors import OnColumns, Shrinkage, curvature_factor, deflate, log_det_of
-from mvlatent.outcomes.target import Curvature
+from mvlatent.outcomes.bound import Curvature
 
 __all__ = ["Columns", "Patients", "Space", "make_space"]
 

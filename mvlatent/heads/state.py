@@ -13,11 +13,11 @@ from torch import Tensor
 from mvlatent.heads.factors import Shrinkage
 from mvlatent.heads.mixture import HeadPosterior, LaplaceMixture, SampledPosterior
 from mvlatent.heads.scaling import BlockScaling
+from mvlatent.outcomes.bound import Baseline, BaselineShape
 from mvlatent.outcomes.continuous import NormalNoise
 from mvlatent.outcomes.labels import Intercepts
 from mvlatent.outcomes.ordinal import Cutpoints
 from mvlatent.outcomes.survival import BASELINES
-from mvlatent.outcomes.target import Baseline, BaselineShape
 
 __all__ = ["HeadState"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
 from mvlatent.outcomes.cox import Cox
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import PiecewiseExponential
-from mvlatent.outcomes.target import LinearBaseline, Target
 from mvlatent.specs import Survival
 
 __all__ = ["HAZARDS", "Competing", "CompetingTarget", "cumulative_incidence"]
@@ -34,7 +34,7 @@ class CompetingTarget:
         A target a cause, of the same rows.
     """
 
-    causes: tuple[Target, ...]
+    causes: tuple[BoundLikelihood, ...]
 
 
 class Competing(Likelihood[SurvivalData]):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes.bound import Curvature, PlacedBaseline, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import Curvature, PlacedBaseline, ProfiledBaseline
 from mvlatent.specs import Target
 
 __all__ = ["Continuous", "ContinuousTarget", "NormalNoise"]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot, softplus
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.intervals import (
     by_stratum,
     event_cuts,
@@ -18,7 +19,6 @@ from mvlatent.outcomes.intervals import (
     of_stratum,
 )
 from mvlatent.outcomes.profiled import Response, Slopes
-from mvlatent.outcomes.target import BaselineShape
 from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 

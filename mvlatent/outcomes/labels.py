@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import LabelData
+from mvlatent.outcomes.bound import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.profiled import ProfileSearch, Slopes
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Labels
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]

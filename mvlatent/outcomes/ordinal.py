@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes.bound import PlacedBaseline, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.profiled import Profiled, Response, Slopes
-from mvlatent.outcomes.target import PlacedBaseline, ProfiledBaseline
 from mvlatent.specs import Target
 
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]

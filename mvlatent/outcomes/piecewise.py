@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import LinearBaseline
 from mvlatent.outcomes.intervals import (
     by_stratum,
     event_cuts,
@@ -18,7 +19,6 @@ from mvlatent.outcomes.intervals import (
     of_stratum,
 )
 from mvlatent.outcomes.profiled import Response, Slopes
-from mvlatent.outcomes.target import LinearBaseline
 from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 

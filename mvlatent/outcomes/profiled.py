@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.bound import BaselineShape, Curvature, ProfiledBaseline
 
 __all__ = ["Profile", "ProfileSearch", "Profiled", "Response", "Slopes", "damped_newton"]
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import PlacedBaseline
 from mvlatent.outcomes.intervals import known_outcomes
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import bounded_exp
 from mvlatent.outcomes.profiled import Profile, Profiled, Response, Slopes
-from mvlatent.outcomes.target import PlacedBaseline
 from mvlatent.specs import Survival
 
 __all__ = ["Weibull", "WeibullBaseline", "WeibullTarget"]

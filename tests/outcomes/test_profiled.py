@@ -7,8 +7,8 @@ import torch
 
 from mvlatent.data.cohort import LabelData, SurvivalData, TargetData
 from mvlatent.outcomes import LABELS, SURVIVAL, TARGETS, outcome_likelihood
+from mvlatent.outcomes.bound import PlacedBaseline
 from mvlatent.outcomes.profiled import Profiled, ProfileSearch, Response, Slopes, damped_newton
-from mvlatent.outcomes.target import PlacedBaseline
 from mvlatent.specs import Labels, Survival, Target
 
 CASES = [

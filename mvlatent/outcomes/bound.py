@@ -14,13 +14,13 @@ from torch import Tensor
 __all__ = [
     "Baseline",
     "BaselineShape",
-    "CoupledTarget",
+    "BoundLikelihood",
+    "CoupledLikelihood",
     "Curvature",
     "LinearBaseline",
-    "NoisyTarget",
+    "NoisyLikelihood",
     "PlacedBaseline",
     "ProfiledBaseline",
-    "Target",
 ]
 
 
@@ -71,7 +71,7 @@ class ProfiledBaseline(NamedTuple):
     centre: Tensor | None = None
 
 
-class Target(Protocol):
+class BoundLikelihood(Protocol):
     """A likelihood bound to outcomes, as a function of the linear predictor alone.
 
     ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
@@ -110,7 +110,7 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class CoupledTarget(Protocol):
+class CoupledLikelihood(Protocol):
     """A target of several outputs, whose block-diagonal curvature is not quite its Hessian.
 
     The level that all outputs share is invisible to it.
@@ -122,7 +122,7 @@ class CoupledTarget(Protocol):
 
 
 @runtime_checkable
-class NoisyTarget(Protocol):
+class NoisyLikelihood(Protocol):
     """A target whose noise is a hyperparameter, learnt with the sds of the blocks."""
 
     def learn_noise(self, eta: Tensor, n_effective: float) -> float:
