@@ -10,7 +10,7 @@ from mvlatent.heads.mixture import Component, LaplaceMixture
 from mvlatent.heads.scaling import BlockScaling
 from mvlatent.heads.sds import SdPoint
 from mvlatent.heads.spaces import Space
-from mvlatent.outcomes.target import Baseline, BaselineShape, ProfiledBaseline, Target
+from mvlatent.outcomes.bound import Baseline, BaselineShape, BoundLikelihood, ProfiledBaseline
 
 __all__ = ["averaged", "joint_baseline"]
 
@@ -20,7 +20,7 @@ SPOKEN_OF = 1e-2  # share of prior variance taken off a direction below which it
 def averaged(
     points: Iterable[SdPoint],
     space: Space,
-    target: Target,
+    target: BoundLikelihood,
     x: Tensor,
     scaling: BlockScaling,
     reference: BaselineShape,

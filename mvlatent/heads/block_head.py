@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mvlatent.heads.averaging import averaged, joint_baseline
 from mvlatent.heads.evidence import SLOPE_TOLERANCE
-from mvlatent.heads.factors import Shrinkage
 from mvlatent.heads.mixture import Component, HeadPosterior, LaplaceMixture
-from mvlatent.heads.scaling import BlockScaling
 from mvlatent.heads.sds import sd_points, sd_scales
 from mvlatent.heads.search import Search
-from mvlatent.heads.state import saved, saved_fields
+from mvlatent.heads.state import HeadState
+from mvlatent.outcomes.bound import BaselineShape, BoundLikelihood
 from mvlatent.outcomes.survival import survival_curves
-from mvlatent.outcomes.target import Baseline, BaselineShape, Target
 
 __all__ = ["BlockHead"]
 
@@ -27,7 +24,7 @@ N_SDS = 16  # points of the sds' posterior
 
 
 @dataclass
-class BlockHead:
+class BlockHead(HeadState):
     """Group ridge over named blocks, one learnt sd a block, with a joint Laplace posterior.
 
     ``eta_c = sum_b X_b beta_bc``, ``beta_bc ~ N(0, tau_b^2 I)``. The mode is at the taus of the
@@ -35,18 +32,6 @@ class BlockHead:
     tau as well, with a half-normal prior on the sd that a block gives to the linear predictor. A
     block is centred and divided by one number inside, so that its mean feature variance is one and
     the taus can be compared. Make it with `BlockHead.fit`.
-
-    Attributes
-    ----------
-    tau
-        Sd of the coefficients of each block as scaled inside; 0 is a block that is switched off at
-        the mode.
-    log_marginal
-        Laplace log evidence, up to a constant of the data.
-    converged
-        Whether the sds settled.
-    path
-        Log evidence by iteration.
 
     References
     ----------
@@ -67,22 +52,11 @@ class BlockHead:
     torch.Size([100, 1])
     """
 
-    tau: dict[str, float]
-    log_marginal: float
-    converged: bool
-    path: list[float]
-    _scaling: BlockScaling
-    _mode: Tensor  # standardised coefficients u = beta / tau, (C, P)
-    _shrinkage: list[Shrinkage]
-    _profile: BaselineShape
-    _baseline: Baseline
-    _posterior: HeadPosterior | None = None  # None: tau is plugged in
-
     @classmethod
     def fit(
         cls,
         blocks: Mapping[str, Tensor],
-        target: Target,
+        target: BoundLikelihood,
         *,
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
@@ -261,7 +235,9 @@ class BlockHead:
         """
         x = self._scaled(blocks)
         if x.ndim > 2 and x.shape[0] != n_samples:
-            raise ValueError(f"blocks hold {x.shape[0]} draws, n_samples is {n_samples}.")
+            raise ValueError(
+                f"blocks hold {x.shape[0]} draws, but n_samples is {n_samples}; make them equal."
+            )
         beta, moved = self.posterior.draw(n_samples, generator)
         formula = "np,scp->snc" if x.ndim == 2 else "snp,scp->snc"
         return torch.einsum(formula, x, beta), moved
@@ -309,12 +285,3 @@ class BlockHead:
         """Survival curves at the posterior mode, (T, n)."""
         eta = (self._scaled(blocks) * self._tau) @ self._mode[0]
         return survival_curves(times, eta, self._profile, stratum=stratum)
-
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Everything `from_state` needs: a JSON-able dict and arrays; no patient's row."""
-        return saved(self)
-
-    @classmethod
-    def from_state(cls, json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Rebuild a head from `state`."""
-        return cls(**saved_fields(json, arrays))

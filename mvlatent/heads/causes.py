@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.block_head import BlockHead
+from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
 from mvlatent.outcomes.competing import CompetingTarget, cumulative_incidence
 from mvlatent.outcomes.survival import by_patient_stratum
-from mvlatent.outcomes.target import LinearBaseline, Target
 
 __all__ = ["CauseHeads", "Head", "fit_head", "head_from_state"]
 
@@ -201,7 +201,7 @@ Head = BlockHead | CauseHeads
 
 def fit_head(
     blocks: Mapping[str, Tensor],
-    target: Target | CompetingTarget,
+    target: BoundLikelihood | CompetingTarget,
     **options: Any,
 ) -> Head:
     """Fit the reported head of a target: a block head, or one a competing cause.

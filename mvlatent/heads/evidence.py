@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mvlatent.heads.laplace import Mode, find_mode
 from mvlatent.heads.spaces import Space
-from mvlatent.outcomes.target import NoisyTarget, Target
+from mvlatent.outcomes.bound import BoundLikelihood, NoisyLikelihood
 
 __all__ = ["SLOPE_TOLERANCE", "EmpiricalBayes", "fit_block_sds"]
 
@@ -44,7 +44,7 @@ class EmpiricalBayes:
     path: list[float] = field(default_factory=list)
 
 
-def log_marginal(mode: Mode, logdet: Tensor, target: Target) -> float:
+def log_marginal(mode: Mode, logdet: Tensor, target: BoundLikelihood) -> float:
     """Laplace log evidence with coefficients and baseline integrated out."""
     volume = target.effective_share * logdet + target.log_volume(mode.eta)
     return mode.objective - 0.5 * float(volume)
@@ -52,7 +52,7 @@ def log_marginal(mode: Mode, logdet: Tensor, target: Target) -> float:
 
 def fit_block_sds(
     space: Space,
-    target: Target,
+    target: BoundLikelihood,
     offset: Tensor,
     tau: Tensor,
     fixed: Tensor,
@@ -77,7 +77,7 @@ def fit_block_sds(
     coord = space.zeros(target.n_outputs) if coord is None else coord
     walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
-    noisy = target if isinstance(target, NoisyTarget) else None
+    noisy = target if isinstance(target, NoisyLikelihood) else None
     converged = bool(fixed.all()) and noisy is None
     for _ in range(0 if converged else max_iter):
         space.set_tau(walk.tau)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.target import Curvature
+from mvlatent.outcomes.bound import Curvature
 
 __all__ = ["OnColumns", "Shrinkage", "curvature_factor", "deflate", "log_det_of"]
 
@@ -105,11 +105,12 @@ class OnColumns(NamedTuple):
 
     def half(self, y: Tensor) -> Tensor:
         """``L^-1 T X' y`` of (n, m), where ``L L' = I + T X' W X T``, (r, m)."""
-        return torch.linalg.solve_triangular(self.factor, self.x.T @ y, upper=False)
+        half: Tensor = torch.linalg.solve_triangular(self.factor, self.x.T @ y, upper=False)
+        return half
 
     def covariance(self) -> Tensor:
         """Posterior covariance of the linear predictor, (n, n)."""
-        half = torch.linalg.solve_triangular(self.factor, self.x.T, upper=False)
+        half: Tensor = torch.linalg.solve_triangular(self.factor, self.x.T, upper=False)
         return half.T @ half
 
     def shrinkage(self, on: Tensor, least: float) -> Shrinkage:

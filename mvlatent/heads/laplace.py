@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.spaces import Space
-from mvlatent.outcomes.target import CoupledTarget, Curvature, Target
+from mvlatent.outcomes.bound import BoundLikelihood, CoupledLikelihood, Curvature
 
 __all__ = ["Mode", "find_mode"]
 
@@ -47,7 +47,7 @@ class Mode:
 
 def find_mode(
     space: Space,
-    target: Target,
+    target: BoundLikelihood,
     offset: Tensor,
     coord: Tensor,
     *,
@@ -65,7 +65,7 @@ def find_mode(
     ----------
     Nocedal & Wright (2006). Numerical Optimization, section 5.2 (Polak-Ribiere).
     """
-    coupled = target if isinstance(target, CoupledTarget) else None
+    coupled = target if isinstance(target, CoupledLikelihood) else None
     eta = space.eta(coord) + offset
     curvature = target.curvature(eta)
     value = float(curvature.loglik - 0.5 * space.inner(coord, coord))
@@ -123,7 +123,7 @@ def _conjugate(
 
 def _line_search(
     space: Space,
-    target: Target,
+    target: BoundLikelihood,
     coord: Tensor,
     move: Tensor,
     eta: Tensor,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.factors import Shrinkage
-from mvlatent.outcomes.target import Baseline
+from mvlatent.outcomes.bound import Baseline
 
 __all__ = ["Component", "HeadPosterior", "LaplaceMixture", "SampledPosterior"]
 

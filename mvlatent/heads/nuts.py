@@ -12,7 +12,7 @@ from torch import Tensor
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.mixture import SampledPosterior
 from mvlatent.heads.sds import sd_scales
-from mvlatent.outcomes.target import Target
+from mvlatent.outcomes.bound import BoundLikelihood
 
 __all__ = ["sample_head"]
 
@@ -55,7 +55,9 @@ class _Reduced:
 class _Model:
     """Log posterior of v, log sds and baseline in coordinates that are nearly standard normal."""
 
-    def __init__(self, head: BlockHead, parts: list[Tensor], target: Target, fixed: Tensor) -> None:
+    def __init__(
+        self, head: BlockHead, parts: list[Tensor], target: BoundLikelihood, fixed: Tensor
+    ) -> None:
         self.target, self.free = target, ~fixed
         self.space = _Reduced.of(parts)
         self.scales = sd_scales([x.shape[1] for x in parts])
@@ -77,7 +79,8 @@ class _Model:
         precision = (precision + precision.T) / 2 + torch.eye(x.shape[1], dtype=x.dtype)
         eye = torch.eye(x.shape[1], dtype=x.dtype)
         factor = torch.linalg.cholesky(precision)
-        return torch.linalg.solve_triangular(factor, eye, upper=False).T
+        root: Tensor = torch.linalg.solve_triangular(factor, eye, upper=False)
+        return root.T
 
     def start(self) -> dict[str, Tensor]:
         """Initial values: the Laplace mode."""
@@ -117,7 +120,7 @@ class _Model:
 def sample_head(
     head: BlockHead,
     blocks: Mapping[str, Tensor],
-    target: Target,
+    target: BoundLikelihood,
     *,
     fixed: tuple[str, ...] = (),
     num_samples: int = 500,

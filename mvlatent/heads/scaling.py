@@ -42,14 +42,18 @@ class BlockScaling:
         """Scaled blocks in order; KeyError or ValueError where they do not fit."""
         missing = [name for name in self.names if name not in blocks]
         if missing:
-            raise KeyError(f"head needs the blocks {missing}; got {sorted(blocks)}.")
+            raise KeyError(
+                f"the head was fitted on blocks {missing} too; give them beside {sorted(blocks)}."
+            )
         out = []
         for name, size, mean, scale in zip(
             self.names, self.sizes, self.mean.split(self.sizes), self.scale, strict=True
         ):
             x = blocks[name].double()
             if x.shape[-1] != size:
-                raise ValueError(f"block {name!r} has {x.shape[-1]} columns, fitted on {size}.")
+                raise ValueError(
+                    f"block {name!r} has {x.shape[-1]} columns; the head was fitted on {size}."
+                )
             out.append((x - mean) / scale)
         return out
 
@@ -57,13 +61,15 @@ class BlockScaling:
 def checked_blocks(blocks: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the blocks; ValueError where they are none, not finite or differ in rows."""
     if not blocks:
-        raise ValueError("head needs at least one block.")
+        raise ValueError("a head needs at least one block of features.")
     if len({len(x) for x in blocks.values()}) > 1:
         rows = {name: len(x) for name, x in blocks.items()}
-        raise ValueError(f"blocks differ in rows: {rows}.")
+        raise ValueError(f"blocks differ in rows: {rows}; give each a row a patient.")
     bad = [name for name, x in blocks.items() if not bool(torch.isfinite(x).all())]
     if bad:
-        raise ValueError(f"blocks {bad} hold values that are not finite.")
+        raise ValueError(
+            f"blocks {bad} hold values that are not finite; impute or drop them first."
+        )
     return blocks
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvlatent.heads.evidence import MODE_TOLERANCE, fit_block_sds, log_marginal
 from mvlatent.heads.laplace import Mode, find_mode
 from mvlatent.heads.spaces import Space
-from mvlatent.outcomes.target import Target
+from mvlatent.outcomes.bound import BoundLikelihood
 
 __all__ = ["PRIOR_SD", "SdPoint", "sd_points", "sd_scales"]
 
@@ -45,7 +45,7 @@ class _Density:
     """
 
     def __init__(
-        self, space: Space, target: Target, offset: Tensor, scales: Tensor, start: Mode
+        self, space: Space, target: BoundLikelihood, offset: Tensor, scales: Tensor, start: Mode
     ) -> None:
         self.space, self.target, self.offset, self.scales = space, target, offset, scales
         self.start = self.mode = start
@@ -72,7 +72,7 @@ class _Density:
 
 def sd_points(
     space: Space,
-    target: Target,
+    target: BoundLikelihood,
     offset: Tensor,
     start: Tensor,
     fixed: Tensor,

@@ -11,7 +11,7 @@ from torch import Tensor
 from mvlatent.heads.evidence import SLOPE_TOLERANCE, EmpiricalBayes, fit_block_sds
 from mvlatent.heads.scaling import BlockScaling, checked_blocks, starting_sds
 from mvlatent.heads.spaces import Space, make_space
-from mvlatent.outcomes.target import Target
+from mvlatent.outcomes.bound import BoundLikelihood
 
 __all__ = ["Search", "predicted_at_mode"]
 
@@ -23,7 +23,7 @@ class Search:
     scaling: BlockScaling
     x: list[Tensor]
     space: Space
-    target: Target
+    target: BoundLikelihood
     offset: Tensor
     tau: Tensor
     fixed: Tensor
@@ -32,7 +32,7 @@ class Search:
     def of(
         cls,
         blocks: Mapping[str, Tensor],
-        target: Target,
+        target: BoundLikelihood,
         start: Mapping[str, float] | None = None,
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
@@ -65,7 +65,7 @@ class Search:
 
 def predicted_at_mode(
     blocks: Mapping[str, Tensor],
-    target: Target,
+    target: BoundLikelihood,
     new: Mapping[str, Tensor],
     *,
     start: Mapping[str, float] | None = None,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.factors import OnColumns, Shrinkage, curvature_factor, deflate, log_det_of
-from mvlatent.outcomes.target import Curvature
+from mvlatent.outcomes.bound import Curvature
 
 __all__ = ["Columns", "Patients", "Space", "make_space"]
 
@@ -110,7 +110,7 @@ class Patients:
         if self._thin:
             self._x_on = self._x[:, on] * self._tau[on]
         else:
-            self._kernel = torch.tensordot(tau.square(), self._kernels, 1)
+            self._kernel: Tensor = torch.tensordot(tau.square(), self._kernels, 1)
 
     def eta(self, coord: Tensor) -> Tensor:
         """Linear predictor (n, C)."""
@@ -179,8 +179,8 @@ class Patients:
         if self._thin:
             return self._narrow[0].covariance()
         root, q, shrink, factor = self._factors[0]
-        half = deflate(root[:, None] * self._kernel, q, shrink)
-        half = torch.linalg.solve_triangular(factor, half, upper=False)
+        known = deflate(root[:, None] * self._kernel, q, shrink)
+        half: Tensor = torch.linalg.solve_triangular(factor, known, upper=False)
         return self._kernel - half.T @ half
 
     def shrinkage(self, least: float = 0.0) -> list[Shrinkage]:

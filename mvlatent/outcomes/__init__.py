@@ -1,5 +1,6 @@
 """Outcomes: a kind owns its whole way, from what the user says to what is predicted."""
 
+from mvlatent.outcomes.bound import BoundLikelihood, Curvature
 from mvlatent.outcomes.competing import Competing, CompetingTarget, cumulative_incidence
 from mvlatent.outcomes.continuous import Continuous
 from mvlatent.outcomes.cox import Cox
@@ -10,7 +11,6 @@ from mvlatent.outcomes.likelihoods import LIKELIHOODS, TARGETS, outcome_likeliho
 from mvlatent.outcomes.ordinal import Ordinal
 from mvlatent.outcomes.piecewise import PiecewiseExponential
 from mvlatent.outcomes.survival import SURVIVAL, survival_curves
-from mvlatent.outcomes.target import Curvature, Target
 from mvlatent.outcomes.weibull import Weibull
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "LIKELIHOODS",
     "SURVIVAL",
     "TARGETS",
+    "BoundLikelihood",
     "Categorical",
     "Competing",
     "CompetingTarget",
@@ -28,7 +29,6 @@ __all__ = [
     "Likelihood",
     "Ordinal",
     "PiecewiseExponential",
-    "Target",
     "Weibull",
     "cumulative_incidence",
     "outcome_likelihood",

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mvlatent.outcomes.target import LinearBaseline, ProfiledBaseline
+from mvlatent.outcomes.bound import LinearBaseline, ProfiledBaseline
 
 __all__ = ["BreslowBaseline", "breslow"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
 from mvlatent.outcomes.cox import Cox
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import PiecewiseExponential
-from mvlatent.outcomes.target import LinearBaseline, Target
 from mvlatent.specs import Survival
 
 __all__ = ["HAZARDS", "Competing", "CompetingTarget", "cumulative_incidence"]
@@ -34,7 +34,7 @@ class CompetingTarget:
         A target a cause, of the same rows.
     """
 
-    causes: tuple[Target, ...]
+    causes: tuple[BoundLikelihood, ...]
 
 
 class Competing(Likelihood[SurvivalData]):
@@ -86,7 +86,10 @@ class Competing(Likelihood[SurvivalData]):
         for cause in range(1, max(1, last) + 1):
             own = data.of_cause(cause)
             if last and not bool(own.known().event.any()):
-                raise ValueError(f"competing survival outcome has no events of cause {cause}.")
+                raise ValueError(
+                    f"competing survival outcome has no events of cause {cause}; count the causes "
+                    "from 1 without a gap."
+                )
             causes.append(kind.from_data(own, spec))
         return cls(causes)
 

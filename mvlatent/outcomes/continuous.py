@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes.bound import Curvature, PlacedBaseline, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.specs import Target
 
 __all__ = ["Continuous", "ContinuousTarget", "NormalNoise"]
@@ -49,9 +49,7 @@ class Continuous(Likelihood[TargetData]):
     @classmethod
     def from_data(cls, data: TargetData, spec: Target | None = None) -> Self:
         """Start at the mean and sd of the values; ValueError if none is observed."""
-        seen = data.value[data.observed]
-        if not len(seen):
-            raise ValueError("no value is observed: nothing to learn a target from.")
+        seen = _seen_values(data)
         sd = seen.std(correction=0).clamp(min=1e-6)
         return cls(seen.mean(), sd.log())
 
@@ -68,6 +66,14 @@ class Continuous(Likelihood[TargetData]):
     def target(self, data: TargetData) -> ContinuousTarget:
         """Bind the likelihood to values, for the reported head."""
         return ContinuousTarget(data)
+
+
+def _seen_values(data: TargetData) -> Tensor:
+    """Values of the patients who have one; ValueError where nobody has."""
+    seen = data.value[data.observed]
+    if not len(seen):
+        raise ValueError("no value is observed: nothing to learn a target from. Leave it out.")
+    return seen
 
 
 class ContinuousTarget:
@@ -90,9 +96,7 @@ class ContinuousTarget:
 
     def __init__(self, data: TargetData, *, noise: float | None = None) -> None:
         self.rows = data.observed.nonzero()[:, 0]
-        if not len(self.rows):
-            raise ValueError("no value is observed: nothing to learn a target from.")
-        self._value = data.value[self.rows].double()
+        self._value = _seen_values(data).double()
         self._held = noise is not None
         self._free = float(len(self.rows))  # residuals that the coefficients do not take up
         self._floor = FLOOR * float(self._value.var(correction=0)) + 1e-30
@@ -106,12 +110,14 @@ class ContinuousTarget:
         """Log-likelihood of a predictor (n, 1), an intercept and a log sd of the noise (2,)."""
         intercept, log_noise = coordinates
         scaled = (self._value - eta[:, 0] - intercept) * (-log_noise).exp()
-        return -(0.5 * (scaled.square() + LOG_2PI) + log_noise).sum()
+        value: Tensor = -(0.5 * (scaled.square() + LOG_2PI) + log_noise).sum()
+        return value
 
     def loglik(self, eta: Tensor) -> Tensor:
         """Profile log-likelihood of a linear predictor (n, 1)."""
         spread = self._residual(eta).square().sum() / self.variance
-        return -0.5 * (spread + len(self.rows) * (math.log(self.variance) + LOG_2PI))
+        value: Tensor = -0.5 * (spread + len(self.rows) * (math.log(self.variance) + LOG_2PI))
+        return value
 
     def curvature(self, eta: Tensor) -> Curvature:
         """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
@@ -149,7 +155,7 @@ class ContinuousTarget:
 
 
 @dataclass(frozen=True)
-class NormalNoise(BaselineShape):
+class NormalNoise(PlacedBaseline):
     """Intercept and log sd of the noise; coordinates are their deviations.
 
     Attributes
@@ -160,18 +166,11 @@ class NormalNoise(BaselineShape):
 
     kind: ClassVar[str] = "normal"
     hazard: ClassVar[bool] = False
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        """Intercept and log sd, (2,)."""
-        return self.place
 
     def level(self, draw: Tensor | None = None) -> Tensor:
         """Intercept, (..., 1)."""
-        return self.place[:1] if draw is None else self.place[:1] + draw[..., :1]
+        return self.at(draw)[..., :1]
 
     def noise(self, draw: Tensor | None = None) -> Tensor:
         """Sd of the noise, (..., 1)."""
-        log_sd = self.place[1:] if draw is None else self.place[1:] + draw[..., 1:]
-        return log_sd.exp()
+        return self.at(draw)[..., 1:].exp()

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import Curvature, ProfiledBaseline
 from mvlatent.outcomes.breslow import BreslowBaseline, breslow
 from mvlatent.outcomes.intervals import known_outcomes
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.partial import NEVER, efron_log_likelihood, partial_log_likelihood
-from mvlatent.outcomes.target import Curvature, ProfiledBaseline
 from mvlatent.specs import Survival
 
 __all__ = ["BreslowBaseline", "Cox", "CoxTarget", "efron_log_likelihood"]

@@ -6,28 +6,24 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot, softplus
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.intervals import (
     by_stratum,
     event_cuts,
     interval_overlap,
     known_outcomes,
     of_stratum,
-    random_walk_precision,
-    walk_log_prior,
 )
-from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.profiled import Response, Slopes
+from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
 __all__ = ["DiscreteBaseline", "DiscreteHazard", "DiscreteTarget", "periods_at_risk"]
 
-SMOOTHNESS = 0.5  # sd of one step of the random walk of the logits
-MAX_STEPS = 100
-SETTLED = 1e-13  # of the objective, gained by a last Newton step
 JITTER = 1e-9  # of the information, where hazards of 0 or 1 leave none
 
 
@@ -50,7 +46,7 @@ def periods_at_risk(data: SurvivalData, ends: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(died > 0, 1.0, weight), died.to(data.time.dtype)
 
 
-class DiscreteHazard(Likelihood[SurvivalData]):
+class DiscreteHazard(WalkingHazard):
     """Logistic hazard of each interval, ``logit h_ik = alpha_k + eta_i``.
 
     Intervals end at quantiles of the event times. The likelihood is that of a logistic regression
@@ -83,10 +79,8 @@ class DiscreteHazard(Likelihood[SurvivalData]):
     ends: Tensor
 
     def __init__(self, ends: Tensor, logit: Tensor) -> None:
-        super().__init__()
+        super().__init__(logit, len(ends))
         self.register_buffer("ends", ends)
-        self.alpha = nn.Parameter(logit)
-        self.n_strata = len(logit) // len(ends)
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
@@ -105,16 +99,12 @@ class DiscreteHazard(Likelihood[SurvivalData]):
         value = (died * logit - weight * softplus(logit)).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def log_prior(self) -> Tensor:
-        """Log density of the random walk of the logits, up to a constant."""
-        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
-
     def target(self, data: SurvivalData) -> DiscreteTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the logits."""
         return DiscreteTarget(self.ends, data)
 
 
-class DiscreteTarget:
+class DiscreteTarget(ProfiledWalk[Tensor]):
     """Discrete-time likelihood of known outcomes with the logits of the baseline profiled out.
 
     Parameters
@@ -125,99 +115,62 @@ class DiscreteTarget:
         Outcomes of all patients; only observed ones count.
     """
 
-    n_outputs = 1
-    effective_share = 1.0
-    has_baseline = True
-
     def __init__(self, ends: Tensor, data: SurvivalData) -> None:
-        self.rows = data.observed.nonzero()[:, 0]
         self.ends = ends.detach().double()
         known = known_outcomes(data)
-        self._event = known.event
         weight, died = periods_at_risk(known, self.ends)
         self._weight = by_stratum(weight, known)
-        self._counts = by_stratum(died, known).sum(0)
-        self._precision = random_walk_precision(len(self.ends), SMOOTHNESS, known.n_strata)
-        start = self._event.sum() / self._weight.sum()
-        self._alpha = start.clamp(max=0.99).logit().expand(len(self._counts)).clone()
+        level = (known.event.sum() / self._weight.sum()).clamp(max=0.99).logit()
+        super().__init__(data, known, died, level)
 
-    def _objective(self, alpha: Tensor, eta: Tensor) -> Tensor:
-        fit = (self._counts * alpha).sum() + (self._event * eta).sum()
-        fit = fit - (self._weight * softplus(alpha + eta[:, None])).sum()
-        return fit - 0.5 * alpha @ self._precision @ alpha
+    def seen(self, eta: Tensor) -> Tensor:
+        return eta[:, 0]
 
-    def _level(self, alpha: Tensor, eta: Tensor) -> Tensor:
-        """Move all logits alike until as many events are expected as were seen."""
-        low, high = -eta.max() - 50.0, -eta.min() + 50.0
+    def start(self, seen: Tensor) -> Tensor:
+        """Logits of the last predictor, moved alike where they expect far too few or many."""
+        total = self.counts.sum()
+        if (self._expected(self.warm, seen) - total).abs() <= 0.5 * total:
+            return self.warm
+        logit = self.warm - self.warm.mean()
+        low, high = -seen.max() - 50.0, -seen.min() + 50.0
         for _ in range(60):
             middle = (low + high) / 2
-            expected = (self._weight * torch.sigmoid(alpha + middle + eta[:, None])).sum()
-            low, high = torch.where(
-                expected < self._counts.sum(),
-                torch.stack([middle, high]),
-                torch.stack([low, middle]),
-            )
-        return alpha + (low + high) / 2
+            few = self._expected(logit + middle, seen) < total
+            low, high = torch.where(few, middle, low), torch.where(few, high, middle)
+        return logit + (low + high) / 2
 
-    def _profile(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (K,) that suit eta (n,), hazards (n, K) and the objective."""
-        alpha, total = self._alpha, self._counts.sum()
-        hazard = torch.sigmoid(alpha + eta[:, None])
-        if ((self._weight * hazard).sum() - total).abs() > 0.5 * total:
-            alpha = self._level(alpha - alpha.mean(), eta)
-        value = self._objective(alpha, eta)
-        for _ in range(MAX_STEPS):
-            hazard = torch.sigmoid(alpha + eta[:, None])
-            grad = self._counts - (self._weight * hazard).sum(0) - self._precision @ alpha
-            step = torch.linalg.solve(self._information(self._variance(hazard)), grad)
-            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                alpha, value = alpha + step, self._objective(alpha + step, eta)
-                break
-            size = 1.0
-            while (new := self._objective(alpha + size * step, eta)) < value and size > 1e-8:
-                size /= 2
-            alpha, value = alpha + size * step, new
-        self._alpha = alpha
-        return alpha, torch.sigmoid(alpha + eta[:, None]), value
+    def _expected(self, logit: Tensor, eta: Tensor) -> Tensor:
+        """Events that are expected in all, a scalar."""
+        return (self._weight * self._hazard(logit, eta)).sum()
 
-    def _variance(self, hazard: Tensor) -> Tensor:
-        return self._weight * hazard * (1.0 - hazard)
+    def _hazard(self, logit: Tensor, eta: Tensor) -> Tensor:
+        return torch.sigmoid(logit + eta[:, None])
 
-    def _information(self, variance: Tensor) -> Tensor:
-        return (variance.sum(0) + JITTER).diag() + self._precision
+    def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
+        fit = (self.counts * parameters).sum() + (self.event * seen).sum()
+        fit = fit - (self._weight * softplus(parameters + seen[:, None])).sum()
+        return fit + self.log_walk(parameters)
 
-    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
-        """Log-likelihood of a predictor (n, 1) and logits (K,), with their log prior."""
-        return self._objective(coordinates, eta[:, 0])
+    def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
+        hazard = self._hazard(parameters, seen)
+        expected = self._weight * hazard
+        variance = (expected * (1.0 - hazard)).sum(0) + JITTER
+        return self.balance(parameters, expected.sum(0), variance)
 
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, 1)."""
-        return self._profile(eta[:, 0])[2]
-
-    def curvature(self, eta: Tensor) -> Curvature:
-        """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
-        _, hazard, value = self._profile(eta[:, 0])
-        variance = self._variance(hazard)
-        factor = torch.linalg.cholesky(self._information(variance))
-        low_rank = torch.linalg.solve_triangular(factor, variance.T, upper=False).T
-        grad = self._event - (self._weight * hazard).sum(1)
-        return Curvature(value, grad[:, None], variance.sum(1)[:, None], low_rank[None])
-
-    def log_volume(self, eta: Tensor) -> Tensor:
-        """Log determinant of the precision of the logits."""
-        return torch.logdet(self._information(self._variance(self._profile(eta[:, 0])[1])))
-
-    def profiled(self, eta: Tensor) -> ProfiledBaseline:
-        """Posterior of the logits at a linear predictor (n, 1)."""
-        alpha, hazard, _ = self._profile(eta[:, 0])
-        variance = self._variance(hazard)
-        information = self._information(variance)
-        factor = torch.linalg.cholesky(torch.linalg.inv(information))
-        weights = torch.linalg.solve(information, variance.T)
-        bend = torch.linalg.solve(information, (variance * (1.0 - 2.0 * hazard)).T)
-        return ProfiledBaseline(
-            DiscreteBaseline(factor, self.ends, alpha), weights[None], bend[None]
+    def response(self, parameters: Tensor, seen: Tensor) -> Response:
+        hazard = self._hazard(parameters, seen)
+        expected = self._weight * hazard
+        variance = expected * (1.0 - hazard)
+        return Response(
+            self.event - expected.sum(1),
+            variance.sum(1),
+            variance,
+            (variance.sum(0) + JITTER).diag() + self.precision,
+            bend=variance * (1.0 - 2.0 * hazard),
         )
+
+    def baseline(self, parameters: Tensor, factor: Tensor) -> DiscreteBaseline:
+        return DiscreteBaseline(factor, self.ends, parameters)
 
 
 @dataclass(frozen=True)
@@ -244,7 +197,7 @@ class DiscreteBaseline(BaselineShape):
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:
         own = slice(stratum * len(self.ends), (stratum + 1) * len(self.ends))
-        logit = self.logit[own] if draw is None else self.logit[own] + draw[..., own]
+        logit = self.at(draw)[..., own]
         # -log(1 - h) of an interval
         spent = softplus(logit[..., None, :] + eta.double()[..., None])
         return torch.einsum("tk,...nk->...tn", periods_passed(times.double(), self.ends), spent)

@@ -1,4 +1,4 @@
-"""Intervals of time between quantiles of the events, and the walk of a hazard over them."""
+"""Intervals of time between quantiles of the events, and what patients spend in them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ __all__ = [
     "known_outcomes",
     "observed_overlap",
     "of_stratum",
-    "random_walk_precision",
-    "walk_log_prior",
 ]
-
-STRATUM_SD = 3.0  # of the levels of strata around their mean: a stratum without events stays finite
 
 
 def known_outcomes(data: SurvivalData) -> SurvivalData:
     """Return the outcomes that are observed, in float64; ValueError where none is an event."""
     known = data.known()
     if not bool((known.event > 0).any()):
-        raise ValueError("survival outcome has no events: nothing to learn a hazard from.")
+        raise ValueError(
+            "survival outcome has no events: nothing to learn a hazard from. Check which value of "
+            "the event column means that it happened."
+        )
     return known
 
 
@@ -49,7 +48,7 @@ def event_cuts(known: SurvivalData, n_intervals: int) -> Tensor:
     times = known.time[known.event > 0].double()
     n_intervals = max(1, min(n_intervals, len(times) // 2))
     levels = torch.linspace(0.0, 1.0, n_intervals + 1, dtype=torch.float64)[1:-1]
-    cuts = torch.quantile(times, levels).unique()
+    cuts: Tensor = torch.quantile(times, levels).unique()
     return cuts[(cuts > 0) & (cuts < times.max())]
 
 
@@ -65,23 +64,3 @@ def of_stratum(parameters: Tensor, data: SurvivalData) -> Tensor:
     """Values of each row's stratum, (n, K), of parameters (n_strata K,)."""
     one = torch.zeros_like(data.time, dtype=torch.long)
     return parameters.view(data.n_strata, -1)[one if data.stratum is None else data.stratum]
-
-
-def random_walk_precision(size: int, sd: float, n_strata: int = 1) -> Tensor:
-    """Precision of a first-order random walk a stratum, (n_strata size, n_strata size).
-
-    The level they share is free; the strata's own levels scatter around it.
-    """
-    steps = torch.diff(torch.eye(size, dtype=torch.float64), dim=0)
-    one = torch.eye(n_strata, dtype=torch.float64)
-    scatter = (one - 1.0 / n_strata) / (size * STRATUM_SD) ** 2
-    level = torch.ones(size, size, dtype=torch.float64)
-    return torch.kron(one, steps.T @ steps / sd**2) + torch.kron(scatter, level)
-
-
-def walk_log_prior(alpha: Tensor, n_strata: int, sd: float) -> Tensor:
-    """Log density of log hazards (n_strata K,) under `random_walk_precision`, up to a constant."""
-    walks = alpha.view(n_strata, -1)
-    level = walks.mean(1)
-    rough = (torch.diff(walks, dim=1) / sd).square().sum()
-    return -0.5 * (rough + ((level - level.mean()) / STRATUM_SD).square().sum())

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import LabelData
+from mvlatent.outcomes.bound import BaselineShape, Curvature, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.profiled import ProfileSearch, Slopes
 from mvlatent.specs import Labels
 
 __all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
 
-SETTLED = 1e-13  # of the objective, gained by a last Newton step
-MAX_STEPS = 100
 MIN_INFORMATION = 1e-2  # of an intercept: a class that nobody has would have none
 LEVEL_PRECISION = 1e-6  # keeps the intercept of a class without a patient finite
 
@@ -49,9 +48,7 @@ class Categorical(Likelihood[LabelData]):
     @classmethod
     def from_data(cls, data: LabelData, spec: Labels | None = None) -> Self:
         """Start the intercepts at the log frequencies; ValueError if no label is observed."""
-        counts = torch.bincount(data.codes[data.observed], minlength=len(data.categories)).float()
-        if counts.sum() == 0:
-            raise ValueError("no label is observed: nothing to learn classes from.")
+        counts = torch.bincount(_seen_classes(data), minlength=len(data.categories)).float()
         log_frequency = ((counts + 0.5) / (counts + 0.5).sum()).log()
         return cls(log_frequency - log_frequency.mean())
 
@@ -70,15 +67,29 @@ class Categorical(Likelihood[LabelData]):
         return CategoricalTarget(data)
 
 
-class _Profiled(NamedTuple):
-    """Intercepts (C,) that suit a predictor, the objective there and probabilities p (n, C)."""
+def _seen_classes(data: LabelData) -> Tensor:
+    """Classes of the patients whose label is observed; ValueError where nobody's is."""
+    codes = data.codes[data.observed].long()
+    if not len(codes):
+        raise ValueError("no label is observed: nothing to learn classes from. Leave it out.")
+    return codes
 
-    intercept: Tensor
-    value: Tensor
-    p: Tensor
+
+class _Logits:
+    """A linear predictor (n, C), and log probabilities with the intercepts last asked for."""
+
+    def __init__(self, eta: Tensor) -> None:
+        self.eta = eta
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def log_p(self, intercept: Tensor) -> Tensor:
+        """Log probabilities of the classes, (n, C)."""
+        if self._last is None or self._last[0] is not intercept:
+            self._last = intercept, torch.log_softmax(self.eta + intercept, 1)
+        return self._last[1]
 
 
-class CategoricalTarget:
+class CategoricalTarget(ProfileSearch[_Logits]):
     """Softmax likelihood of known labels with the intercepts profiled out.
 
     The curvature is block diagonal over classes, ``W_c = C / (C - 1) pi_c (1 - pi_c)``. The factor
@@ -91,28 +102,34 @@ class CategoricalTarget:
         Classes of all patients; only observed ones count.
     """
 
-    has_baseline = True
-
     def __init__(self, data: LabelData) -> None:
         n_classes = len(data.categories)
         if n_classes < 2:
-            raise ValueError(f"labels need at least two classes, got {n_classes}.")
-        self.rows = data.observed.nonzero()[:, 0]
-        if not len(self.rows):
-            raise ValueError("no label is observed: nothing to learn classes from.")
+            raise ValueError(f"labels need at least two classes, got {n_classes}: leave them out.")
+        codes = _seen_classes(data)
         self.n_outputs = n_classes
         self.effective_share = (n_classes - 1) / n_classes
-        hot = torch.nn.functional.one_hot(data.codes[self.rows].long(), n_classes)
-        self._hot = hot.double()
-        self._intercept = ((self._hot.sum(0) + 0.5) / len(self.rows)).log()
-        self._intercept -= self._intercept.mean()
-        self._known: tuple[Tensor, _Profiled] | None = None
+        self._hot = torch.nn.functional.one_hot(codes, n_classes).double()
+        intercept = ((self._hot.sum(0) + 0.5) / len(codes)).log()
+        super().__init__(data.observed, intercept - intercept.mean())
 
-    def _at(self, intercept: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective of intercepts (C,) at a predictor (n, C), and log probabilities (n, C)."""
-        log_p = torch.log_softmax(eta + intercept, 1)
-        prior = 0.5 * LEVEL_PRECISION * intercept.square().sum()
-        return (self._hot * log_p).sum() - prior, log_p
+    def seen(self, eta: Tensor) -> _Logits:
+        return _Logits(eta)
+
+    def objective(self, parameters: Tensor, seen: _Logits) -> Tensor:
+        """Log-likelihood and log prior of intercepts (C,)."""
+        prior = 0.5 * LEVEL_PRECISION * parameters.square().sum()
+        return (self._hot * seen.log_p(parameters)).sum() - prior
+
+    def slopes(self, parameters: Tensor, seen: _Logits) -> Slopes:
+        p = seen.log_p(parameters).exp()
+        grad = (self._hot - p).sum(0) - LEVEL_PRECISION * parameters
+        return Slopes(grad, self._information(p))
+
+    def _probabilities(self, eta: Tensor) -> Tensor:
+        """Probabilities of the classes, (n, C), with the intercepts that suit eta."""
+        found, seen = self._search(eta)
+        return seen.log_p(found.parameters).exp()
 
     @staticmethod
     def _information(p: Tensor) -> Tensor:
@@ -120,59 +137,29 @@ class CategoricalTarget:
         eye = torch.eye(p.shape[1], dtype=p.dtype)
         return p.sum(0).diag() - p.T @ p + LEVEL_PRECISION * eye + 1.0
 
-    def _profile(self, eta: Tensor) -> _Profiled:
-        """Find the intercepts that suit eta (n, C); the last eta's are known."""
-        if self._known is not None and self._known[0] is eta:
-            return self._known[1]
-        intercept = self._intercept
-        value, log_p = self._at(intercept, eta)
-        for _ in range(MAX_STEPS):
-            p = log_p.exp()
-            grad = (self._hot - p).sum(0) - LEVEL_PRECISION * intercept
-            step = torch.linalg.solve(self._information(p), grad)
-            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                intercept = intercept + step
-                value, log_p = self._at(intercept, eta)
-                break
-            size, (new, moved) = 1.0, self._at(intercept + step, eta)
-            while new < value and size > 1e-8:
-                size /= 2
-                new, moved = self._at(intercept + size * step, eta)
-            intercept, value, log_p = intercept + size * step, new, moved
-        found = _Profiled(intercept, value, log_p.exp())
-        self._intercept, self._known = intercept, (eta, found)
-        return found
-
-    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
-        """Log-likelihood of a predictor (n, C) and intercepts (C,), with their log prior."""
-        return self._at(coordinates, eta)[0]
-
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, C)."""
-        return self._profile(eta).value
-
     def curvature(self, eta: Tensor) -> Curvature:
         """Profile log-likelihood, gradient and curvature at a linear predictor (n, C)."""
-        _, value, p = self._profile(eta)
+        p = self._probabilities(eta)
         diag = p * (1 - p) / self.effective_share
         low_rank = diag / diag.sum(0).clamp(min=1e-12).sqrt()
-        return Curvature(value, self._hot - p, diag, low_rank.T[:, :, None])
+        return Curvature(self.loglik(eta), self._hot - p, diag, low_rank.T[:, :, None])
 
     def bend(self, eta: Tensor, move: Tensor) -> Tensor:
         """Minus the second derivative at eta along move (n, C), the intercepts following it."""
-        p = self._profile(eta).p
+        p = self._probabilities(eta)
         pushed = p * (move - (p * move).sum(1, keepdim=True))
         pull = pushed.sum(0)
-        return (pushed * move).sum() - pull @ torch.linalg.solve(self._information(p), pull)
+        follows: Tensor = torch.linalg.solve(self._information(p), pull)
+        return (pushed * move).sum() - pull @ follows
 
     def log_volume(self, eta: Tensor) -> Tensor:
         """Log determinant of the precision of the intercepts."""
-        total = self.curvature(eta).diag.sum(0)
-        return self.effective_share * total.clamp(min=1e-12).log().sum()
+        volume: Tensor = self.curvature(eta).diag.sum(0).clamp(min=1e-12).log().sum()
+        return volume * self.effective_share
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
         """Posterior of the intercepts at a linear predictor (n, C)."""
-        intercept = self._profile(eta).intercept
+        intercept = self.profile(eta).parameters
         diag = self.curvature(eta).diag
         total = diag.sum(0).clamp(min=1e-12)
         share = (diag / total).T
@@ -200,7 +187,7 @@ class Intercepts(BaselineShape):
         return self.intercept
 
     def level(self, draw: Tensor | None = None) -> Tensor:
-        return self.intercept if draw is None else self.intercept + draw
+        return self.at(draw)
 
 
 LABELS: dict[str, type[Categorical]] = {"categorical": Categorical}

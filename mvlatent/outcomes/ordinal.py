@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from mvlatent.data.outcome_data import TargetData
+from mvlatent.outcomes.bound import PlacedBaseline, ProfiledBaseline
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.profiled import Profiled, Response, Slopes
 from mvlatent.specs import Target
 
 __all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
 
-MAX_STEPS = 100
-SETTLED = 1e-12  # Newton decrement, in nats
 PSEUDO = 0.5  # patients at eta = 0 of a level that nobody has: its cut points stay apart
 RIDGE = 1e-9  # of the cut points' precision: they stay finite where patients say nothing of them
 MIN_GAP = 1e-6
@@ -50,6 +49,11 @@ def ordered_log_prob(eta: Tensor, codes: Tensor, cuts: Tensor) -> Tensor:
     below = torch.where(codes < len(cuts), logsigmoid(upper - eta), 0.0)
     above = torch.where(codes > 0, logsigmoid(eta - lower), 0.0)
     return below + above + inside
+
+
+def _cuts(place: Tensor) -> Tensor:
+    """Cut points (..., L - 1) of a first one and the logarithms of the gaps."""
+    return torch.cat([place[..., :1], place[..., 1:].exp()], -1).cumsum(-1)
 
 
 def _starting_cuts(counts: Tensor) -> Tensor:
@@ -88,7 +92,7 @@ class Ordinal(Likelihood[TargetData]):
     @property
     def cuts(self) -> Tensor:
         """Cut points, (L - 1,)."""
-        return torch.cat([self.first, self.log_gaps.exp()]).cumsum(0)
+        return _cuts(torch.cat([self.first, self.log_gaps]))
 
     @classmethod
     def from_data(cls, data: TargetData, spec: Target | None = None) -> Self:
@@ -112,29 +116,16 @@ class Ordinal(Likelihood[TargetData]):
 def _counts(data: TargetData) -> Tensor:
     """Patients of each level, (L,)."""
     if len(data.levels) < 2:
-        raise ValueError(f"an ordinal target needs at least two levels, got {len(data.levels)}.")
+        raise ValueError(
+            f"an ordinal target needs at least two levels, got {len(data.levels)}: leave it out."
+        )
     counts = torch.bincount(data.value[data.observed].long(), minlength=len(data.levels))
     if counts.sum() == 0:
-        raise ValueError("no level is observed: nothing to learn cut points from.")
+        raise ValueError("no level is observed: nothing to learn cut points from. Leave it out.")
     return counts
 
 
-class _Fit(NamedTuple):
-    """Cut points at a linear predictor, and the second derivatives there.
-
-    ``precision`` (L - 1, L - 1) is that of the cut points, ``cross`` (L - 1, n) how each patient
-    pulls on them, ``diag`` and ``grad`` (n,) are of the predictor at fixed cut points.
-    """
-
-    cuts: Tensor
-    value: Tensor
-    precision: Tensor
-    cross: Tensor
-    diag: Tensor
-    grad: Tensor
-
-
-class OrdinalTarget:
+class OrdinalTarget(Profiled[Tensor]):
     """Ordered logit of known levels with the cut points profiled out, with its exact Hessian.
 
     The likelihood is concave in predictor and cut points together (Pratt 1981), so its profile is
@@ -146,109 +137,83 @@ class OrdinalTarget:
         Levels of all patients; only observed ones count.
     """
 
-    n_outputs = 1
-    effective_share = 1.0
-    has_baseline = True
-
     def __init__(self, data: TargetData) -> None:
         counts = _counts(data)
-        self.rows = data.observed.nonzero()[:, 0]
         nobody = (counts == 0).nonzero()[:, 0]
-        self._n, n_levels = len(self.rows), len(counts)
-        self._codes = torch.cat([data.value[self.rows].long(), nobody])
+        codes = data.value[data.observed].long()
+        self._codes, self._n = torch.cat([codes, nobody]), len(codes)
         pseudo = torch.full((len(nobody),), PSEUDO, dtype=torch.float64)
         self._weight = torch.cat([torch.ones(self._n, dtype=torch.float64), pseudo])
-        hot = torch.nn.functional.one_hot(self._codes, n_levels).double()
+        hot = torch.nn.functional.one_hot(self._codes, len(counts)).double()
         self._upper, self._lower = hot[:, :-1], hot[:, 1:]
         self._inside = (self._weight @ hot)[1:-1]
-        self._start = self._cuts = _starting_cuts(counts.double())
+        self._first = _starting_cuts(counts.double())
+        super().__init__(data.observed, self._first)
 
-    def _padded(self, eta: Tensor) -> Tensor:
+    def seen(self, eta: Tensor) -> Tensor:
         """Predictors with those of the pseudo-patients, (n + e,)."""
         return torch.cat([eta[:, 0], eta.new_zeros(len(self._weight) - self._n)])
 
-    def _objective(self, cuts: Tensor, eta: Tensor) -> Tensor:
-        if bool((cuts.diff() <= 0).any()):
-            return cuts.new_tensor(-torch.inf)
-        fit = self._weight @ ordered_log_prob(eta, self._codes, cuts)
-        return fit - 0.5 * RIDGE * cuts.square().sum()
+    def start(self, seen: Tensor) -> Tensor:
+        """Cut points of the last predictor; those of a step that was refused may lie anywhere."""
+        first = self.objective(self._first, seen) > self.objective(self.warm, seen)
+        return self._first if first else self.warm
 
-    def _derivatives(self, cuts: Tensor, eta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Gradient and precision of the cut points, and each patient's two probabilities."""
+    def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
+        if bool((parameters.diff() <= 0).any()):
+            return parameters.new_tensor(-torch.inf)
+        fit = self._weight @ ordered_log_prob(seen, self._codes, parameters)
+        return fit - 0.5 * RIDGE * parameters.square().sum()
+
+    def _pulls(self, cuts: Tensor, eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How each patient pushes cut points up and down, and its information, (n + e, L - 1)."""
         below = torch.sigmoid(cuts - eta[:, None])  # of a level up to each cut
         upper, lower = self._upper * self._weight[:, None], self._lower * self._weight[:, None]
-        gap = torch.expm1(cuts.diff()).reciprocal()
-        steps = torch.eye(len(cuts), dtype=cuts.dtype).diff(dim=0)
-        grad = (upper * (1 - below)).sum(0) - (lower * below).sum(0)
-        grad = grad + steps.T @ (self._inside * gap) - RIDGE * cuts
-        spread = (upper + lower) * below * (1 - below)
-        precision = spread.sum(0).diag() + steps.T @ (
-            (self._inside * gap * (1 + gap))[:, None] * steps
-        )
-        precision = precision + RIDGE * torch.eye(len(cuts), dtype=cuts.dtype)
-        return grad, precision, below, spread
+        return upper * (1 - below), lower * below, (upper + lower) * below * (1 - below)
 
-    def _profile(self, eta: Tensor) -> _Fit:
-        """Find the cut points that suit eta (n, 1)."""
-        eta = self._padded(eta)
-        # cuts of a step that was tried and refused may lie anywhere
-        starts = (self._cuts, self._start)
-        value, cuts = max(((self._objective(c, eta), c) for c in starts), key=lambda x: float(x[0]))
-        for _ in range(MAX_STEPS):
-            grad, precision, _, _ = self._derivatives(cuts, eta)
-            step = torch.linalg.solve(precision, grad)
-            if grad @ step < SETTLED:  # one more step and nothing is left but rounding
-                cuts, value = cuts + step, self._objective(cuts + step, eta)
-                break
-            size = 1.0
-            while (new := self._objective(cuts + size * step, eta)) < value and size > 1e-8:
-                size /= 2
-            if new < value:
-                break
-            cuts, value = cuts + size * step, new
-        self._cuts = cuts
-        _, precision, below, spread = self._derivatives(cuts, eta)
-        slope = (self._lower * below).sum(1) - (self._upper * (1 - below)).sum(1)
-        n = self._n
+    def _information(self, cuts: Tensor, spread: Tensor) -> Tensor:
+        gap = torch.expm1(cuts.diff()).reciprocal()
+        eye = torch.eye(len(cuts), dtype=cuts.dtype)
+        steps = eye.diff(dim=0)
+        between = steps.T @ ((self._inside * gap * (1 + gap))[:, None] * steps)
+        return spread.sum(0).diag() + between + RIDGE * eye
+
+    def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
+        up, down, spread = self._pulls(parameters, seen)
+        steps = torch.eye(len(parameters), dtype=parameters.dtype).diff(dim=0)
+        apart = steps.T @ (self._inside * torch.expm1(parameters.diff()).reciprocal())
+        grad = up.sum(0) - down.sum(0) + apart - RIDGE * parameters
+        return Slopes(grad, self._information(parameters, spread))
+
+    def response(self, parameters: Tensor, seen: Tensor) -> Response:
         # at the lowest level nothing lies below, at the highest nothing above
-        return _Fit(cuts, value, precision, spread[:n].T, spread[:n].sum(1), slope[:n])
+        up, down, spread = self._pulls(parameters, seen)
+        information, own = self._information(parameters, spread), slice(self._n)
+        return Response((down - up)[own].sum(1), spread[own].sum(1), -spread[own], information)
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
         """Log-likelihood of a predictor (n, 1), a first cut point and log gaps (L - 1,)."""
-        cuts = torch.cat([coordinates[:1], coordinates[1:].exp()]).cumsum(0)
-        return self._objective(cuts, self._padded(eta))
+        return self.objective(_cuts(coordinates), self.seen(eta))
 
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, 1)."""
-        return self._profile(eta).value
+    @staticmethod
+    def _in_order(cuts: Tensor) -> Tensor:
+        """Derivative of the first cut and the log gaps by the cuts, lower triangular."""
+        change = torch.eye(len(cuts), dtype=cuts.dtype)
+        change[1:] = change.diff(dim=0) / cuts.diff()[:, None]
+        return change
 
-    def curvature(self, eta: Tensor) -> Curvature:
-        """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
-        fit = self._profile(eta)
-        root = torch.linalg.cholesky(fit.precision)
-        low_rank = torch.linalg.solve_triangular(root, fit.cross, upper=False).T
-        return Curvature(fit.value, fit.grad[:, None], fit.diag[:, None], low_rank[None])
-
-    def log_volume(self, eta: Tensor) -> Tensor:
-        """Log determinant of the precision of the cut points."""
-        return torch.logdet(self._profile(eta).precision)
+    def baseline(self, parameters: Tensor, factor: Tensor) -> Cutpoints:
+        place = torch.cat([parameters[:1], parameters.diff().log()])
+        return Cutpoints(self._in_order(parameters) @ factor, place)
 
     def profiled(self, eta: Tensor) -> ProfiledBaseline:
-        """Posterior of the cut points at a linear predictor (n, 1)."""
-        fit = self._profile(eta)
-        gaps = fit.cuts.diff()
-        # the coordinates are the first cut and the logarithms of the gaps: draws stay in order
-        change = torch.eye(len(fit.cuts), dtype=gaps.dtype)
-        change[1:] = change.diff(dim=0) / gaps[:, None]
-        follows = torch.linalg.solve(fit.precision, fit.cross)  # cut points go with the predictor
-        covariance = change @ torch.linalg.solve(fit.precision, change.T)
-        factor = torch.linalg.cholesky((covariance + covariance.T) / 2)
-        place = torch.cat([fit.cuts[:1], gaps.log()])
-        return ProfiledBaseline(Cutpoints(factor, place), -(change @ follows)[None])
+        """Posterior of a first cut point and log gaps (their draws stay in order), at (n, 1)."""
+        change, of_cuts = self._in_order(self.profile(eta).parameters), super().profiled(eta)
+        return of_cuts._replace(weights=change @ of_cuts.weights)
 
 
 @dataclass(frozen=True)
-class Cutpoints(BaselineShape):
+class Cutpoints(PlacedBaseline):
     """Cut points between levels; coordinates are deviations of the first and of the log gaps.
 
     Attributes
@@ -259,17 +224,10 @@ class Cutpoints(BaselineShape):
 
     kind: ClassVar[str] = "cutpoints"
     hazard: ClassVar[bool] = False
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        """First cut point and log gaps, (L - 1,)."""
-        return self.place
 
     def cuts(self, draw: Tensor | None = None) -> Tensor:
         """Cut points, (..., L - 1)."""
-        place = self.place if draw is None else self.place + draw
-        return torch.cat([place[..., :1], place[..., 1:].exp()], -1).cumsum(-1)
+        return _cuts(self.at(draw))
 
     def probabilities(self, eta: Tensor, draw: Tensor | None = None) -> Tensor:
         """Probabilities of the levels, (..., n, L), for predictors (..., n)."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import LinearBaseline
 from mvlatent.outcomes.intervals import (
     by_stratum,
     event_cuts,
@@ -16,11 +17,9 @@ from mvlatent.outcomes.intervals import (
     known_outcomes,
     observed_overlap,
     of_stratum,
-    random_walk_precision,
-    walk_log_prior,
 )
-from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.target import Curvature, LinearBaseline, ProfiledBaseline
+from mvlatent.outcomes.profiled import Response, Slopes
+from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
 __all__ = [
@@ -31,10 +30,7 @@ __all__ = [
     "interval_overlap",
 ]
 
-SMOOTHNESS = 0.5  # sd of one step of the random walk of the log hazard
 LOG_RATE_LIMIT = 20.0
-MAX_STEPS = 100
-SETTLED = 1e-13  # of the objective, gained by a last Newton step
 
 
 def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
@@ -43,7 +39,7 @@ def bounded_exp(x: Tensor, limit: float = LOG_RATE_LIMIT) -> Tensor:
     return low.exp() * (1.0 + (x - low))
 
 
-class PiecewiseExponential(Likelihood[SurvivalData]):
+class PiecewiseExponential(WalkingHazard):
     """Proportional hazards with a piecewise constant baseline.
 
     ``d_ik ~ Poisson(e_ik exp(alpha_k + eta_i))`` for events d and time at risk e (from entry on) of
@@ -77,10 +73,8 @@ class PiecewiseExponential(Likelihood[SurvivalData]):
     cuts: Tensor
 
     def __init__(self, cuts: Tensor, log_hazard: Tensor) -> None:
-        super().__init__()
+        super().__init__(log_hazard, len(cuts) + 1)
         self.register_buffer("cuts", cuts)
-        self.alpha = nn.Parameter(log_hazard)
-        self.n_strata = len(log_hazard) // (len(cuts) + 1)
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
@@ -101,10 +95,6 @@ class PiecewiseExponential(Likelihood[SurvivalData]):
         value = data.event * (at_event + eta) - (overlap * rate).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def log_prior(self) -> Tensor:
-        """Log density of the random walk of the log hazards, up to a constant."""
-        return walk_log_prior(self.alpha, self.n_strata, SMOOTHNESS)
-
     def target(self, data: SurvivalData) -> PiecewiseTarget:
         """Bind the likelihood to outcomes for the reported head, which refits the hazards."""
         return PiecewiseTarget(self.cuts, data)
@@ -116,7 +106,14 @@ def _events(data: SurvivalData, cuts: Tensor) -> Tensor:
     return hot * data.event[:, None]
 
 
-class PiecewiseTarget:
+class _Seen(NamedTuple):
+    """A linear predictor (n,) and the log exposures (n_strata K,) that it leads to."""
+
+    eta: Tensor
+    exposure: Tensor
+
+
+class PiecewiseTarget(ProfiledWalk[_Seen]):
     """Piecewise exponential likelihood of known outcomes with the log hazards profiled out.
 
     Parameters
@@ -127,84 +124,38 @@ class PiecewiseTarget:
         Outcomes of all patients; only observed ones count.
     """
 
-    n_outputs = 1
-    effective_share = 1.0
-    has_baseline = True
-
     def __init__(self, cuts: Tensor, data: SurvivalData) -> None:
-        self.rows = data.observed.nonzero()[:, 0]
         self.cuts = cuts.detach().double()
         known = known_outcomes(data)
-        self._event = known.event
         self._log_overlap = by_stratum(observed_overlap(known, self.cuts), known).log()
-        self._counts = by_stratum(_events(known, self.cuts), known).sum(0)
-        self._precision = random_walk_precision(len(self.cuts) + 1, SMOOTHNESS, known.n_strata)
-        start = self._event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
-        self._alpha = start.expand(len(self._counts)).clone()
+        level = known.event.sum().log() - torch.logsumexp(self._log_overlap.flatten(), 0)
+        super().__init__(data, known, _events(known, self.cuts), level)
 
-    def _objective(self, alpha: Tensor, exposure: Tensor) -> Tensor:
-        fit = (self._counts * alpha).sum() - (alpha + exposure).exp().sum()
-        return fit - 0.5 * alpha @ self._precision @ alpha
+    def seen(self, eta: Tensor) -> _Seen:
+        return _Seen(eta[:, 0], torch.logsumexp(self._log_overlap + eta, 0))
 
-    def _profile(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log hazards (K,) that suit eta (n,), the log exposures (K,) and the objective."""
-        exposure = torch.logsumexp(self._log_overlap + eta[:, None], 0)
-        # the level has a closed form: start where expected and observed events agree
-        alpha = self._alpha + self._counts.sum().log()
-        alpha = alpha - torch.logsumexp(self._alpha + exposure, 0)
-        value = self._objective(alpha, exposure)
-        for _ in range(MAX_STEPS):
-            expected = (alpha + exposure).exp()
-            grad = self._counts - expected - self._precision @ alpha
-            step = torch.linalg.solve(expected.diag() + self._precision, grad)
-            if grad @ step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                alpha, value = alpha + step, self._objective(alpha + step, exposure)
-                break
-            size = 1.0
-            while (new := self._objective(alpha + size * step, exposure)) < value and size > 1e-8:
-                size /= 2
-            alpha, value = alpha + size * step, new
-        self._alpha = alpha
-        return alpha, exposure, value
+    def start(self, seen: _Seen) -> Tensor:
+        """Log hazards at whose level, which has a closed form, expected and seen events agree."""
+        level = self.counts.sum().log() - torch.logsumexp(self.warm + seen.exposure, 0)
+        return self.warm + level
 
-    def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
-        """Log-likelihood of a predictor (n, 1) and log hazards (K,), with their log prior."""
-        exposure = torch.logsumexp(self._log_overlap + eta, 0)
-        return (self._event * eta[:, 0]).sum() + self._objective(coordinates, exposure)
+    def objective(self, parameters: Tensor, seen: _Seen) -> Tensor:
+        fit = (self.counts * parameters).sum() - (parameters + seen.exposure).exp().sum()
+        fit = fit + self.log_walk(parameters)
+        return (self.event * seen.eta).sum() + fit
 
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, 1)."""
-        return (self._event * eta[:, 0]).sum() + self._profile(eta[:, 0])[2]
+    def slopes(self, parameters: Tensor, seen: _Seen) -> Slopes:
+        expected = (parameters + seen.exposure).exp()
+        return self.balance(parameters, expected, expected)
 
-    def _expected(self, eta: Tensor, alpha: Tensor) -> Tensor:
-        return (self._log_overlap + eta + alpha).exp()
-
-    def _information(self, expected: Tensor) -> Tensor:
-        return expected.sum(0).diag() + self._precision
-
-    def curvature(self, eta: Tensor) -> Curvature:
-        """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
-        alpha, _, value = self._profile(eta[:, 0])
-        expected = self._expected(eta, alpha)
-        factor = torch.linalg.cholesky(self._information(expected))
-        low_rank = torch.linalg.solve_triangular(factor, expected.T, upper=False).T
+    def response(self, parameters: Tensor, seen: _Seen) -> Response:
+        expected = (self._log_overlap + seen.eta[:, None] + parameters).exp()
         total = expected.sum(1)
-        loglik = (self._event * eta[:, 0]).sum() + value
-        return Curvature(loglik, (self._event - total)[:, None], total[:, None], low_rank[None])
+        information = expected.sum(0).diag() + self.precision
+        return Response(self.event - total, total, expected, information)
 
-    def log_volume(self, eta: Tensor) -> Tensor:
-        """Log determinant of the precision of the log hazards."""
-        alpha, _, _ = self._profile(eta[:, 0])
-        return torch.logdet(self._information(self._expected(eta, alpha)))
-
-    def profiled(self, eta: Tensor) -> ProfiledBaseline:
-        """Posterior of the log hazards at a linear predictor (n, 1)."""
-        alpha, _, _ = self._profile(eta[:, 0])
-        expected = self._expected(eta, alpha)
-        cov = torch.linalg.inv(self._information(expected))
-        factor = torch.linalg.cholesky((cov + cov.T) / 2)
-        weights = torch.linalg.solve(self._information(expected), expected.T)
-        return ProfiledBaseline(PiecewiseBaseline(factor, self.cuts, alpha), weights[None])
+    def baseline(self, parameters: Tensor, factor: Tensor) -> PiecewiseBaseline:
+        return PiecewiseBaseline(factor, self.cuts, parameters)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.breslow import BreslowBaseline
 from mvlatent.outcomes.competing import Competing
 from mvlatent.outcomes.cox import Cox
 from mvlatent.outcomes.discrete import DiscreteBaseline, DiscreteHazard
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import PiecewiseBaseline, PiecewiseExponential
-from mvlatent.outcomes.target import BaselineShape
 from mvlatent.outcomes.weibull import Weibull, WeibullBaseline
 
 __all__ = [

@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.outcomes.bound import PlacedBaseline
 from mvlatent.outcomes.intervals import known_outcomes
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.piecewise import bounded_exp
-from mvlatent.outcomes.target import BaselineShape, Curvature, ProfiledBaseline
+from mvlatent.outcomes.profiled import Profile, Profiled, Response, Slopes
 from mvlatent.specs import Survival
 
 __all__ = ["Weibull", "WeibullBaseline", "WeibullTarget"]
 
 SHAPE_SD = 1.0  # of the log shape around 0, an exponential: one event alone would give any shape
-MAX_STEPS = 100
-SETTLED = 1e-13  # of the objective, gained by a last Newton step
 
 
 class Weibull(Likelihood[SurvivalData]):
@@ -69,10 +68,13 @@ class Weibull(Likelihood[SurvivalData]):
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start at the fit without covariates; ValueError if there are strata, or no event."""
         if data.n_strata > 1:
-            raise ValueError("a weibull hazard has no strata; take a piecewise, discrete or cox.")
+            raise ValueError(
+                "a weibull hazard has no strata; take a piecewise, discrete or cox one."
+            )
         known = known_outcomes(data)
         origin = known.time[known.event > 0].log().mean().exp()
-        level, log_shape = WeibullTarget(origin, known).fit(torch.zeros_like(known.time))
+        none = torch.zeros_like(known.time)[:, None]
+        level, log_shape = WeibullTarget(origin, known).profile(none).parameters
         return cls(*(x.to(data.time.dtype) for x in (origin, level, log_shape)))
 
     def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
@@ -96,8 +98,10 @@ class Weibull(Likelihood[SurvivalData]):
         return WeibullTarget(self.origin, data)
 
 
-class WeibullTarget:
+class WeibullTarget(Profiled[Tensor]):
     """Weibull likelihood of known outcomes with level and shape profiled out.
+
+    The level has a closed form, so that the search is for the log shape alone.
 
     Parameters
     ----------
@@ -107,12 +111,9 @@ class WeibullTarget:
         Outcomes of all patients; only observed ones count.
     """
 
-    n_outputs = 1
-    effective_share = 1.0
-    has_baseline = True
+    longest = 1.0  # step of the log shape, whose profile is not concave everywhere
 
     def __init__(self, origin: Tensor, data: SurvivalData) -> None:
-        self.rows = data.observed.nonzero()[:, 0]
         self._origin = origin.detach().double()
         known = known_outcomes(data)
         time, self._event = known.time, known.event
@@ -123,7 +124,7 @@ class WeibullTarget:
         self._deaths = self._event.sum()
         self._log_times_of_events = (self._event * self._log_time).sum()
         self._log_density = -(self._event * time.log()).sum()
-        self._log_shape = torch.zeros((), dtype=torch.float64)
+        super().__init__(data.observed, torch.zeros(1, dtype=torch.float64))
 
     def _exposure(self, log_shape: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log of ``t^rho - entry^rho`` and its first two derivatives in log rho, (n,) each."""
@@ -137,110 +138,80 @@ class WeibullTarget:
         second = first - rho.square() * gap.square() * left / (1.0 - left).square()
         return value, first, second
 
-    def _objective(self, log_shape: Tensor, eta: Tensor) -> Tensor:
-        """Log-likelihood and prior with the level at its best."""
-        total = torch.logsumexp(self._exposure(log_shape)[0] + eta, 0)
-        fit = self._deaths * (log_shape + self._deaths.log() - total - 1.0)
+    def seen(self, eta: Tensor) -> Tensor:
+        return eta[:, 0]
+
+    def objective(self, parameters: Tensor, seen: Tensor) -> Tensor:
+        """Log-likelihood and prior of the log shape (1,) with the level at its best."""
+        (log_shape,) = parameters
+        total = torch.logsumexp(self._exposure(log_shape)[0] + seen, 0)
+        return self._fit(log_shape, self._deaths.log() - total, self._deaths, seen)
+
+    def _fit(self, log_shape: Tensor, level: Tensor, spent: Tensor, eta: Tensor) -> Tensor:
+        fit = self._deaths * (level + log_shape) + (self._event * eta).sum() - spent
         fit = fit + log_shape.exp() * self._log_times_of_events + self._log_density
-        return fit + (self._event * eta).sum() - 0.5 * (log_shape / SHAPE_SD).square()
+        return fit - 0.5 * (log_shape / SHAPE_SD).square()
 
-    def fit(self, eta: Tensor) -> tuple[Tensor, Tensor]:
-        """Level and log shape that suit a linear predictor (n,)."""
-        log_shape, value = self._log_shape, self._objective(self._log_shape, eta)
-        for _ in range(MAX_STEPS):
-            exposure, first, second = self._exposure(log_shape)
-            weight = torch.softmax(exposure + eta, 0)
-            mean = weight @ first
-            events = log_shape.exp() * self._log_times_of_events
-            grad = self._deaths * (1.0 - mean) + events - log_shape / SHAPE_SD**2
-            spread = weight @ second + weight @ first.square() - mean.square()
-            bend = self._deaths * spread - events + SHAPE_SD**-2
-            # uphill even where the profile is not concave, far from its top
-            step = (grad / bend.abs().clamp(min=1e-8)).clamp(-1.0, 1.0)
-            if grad * step < SETTLED * (1 + value.abs()):  # rounding hides what is left to gain
-                log_shape = log_shape + step
-                break
-            size = 1.0
-            while (new := self._objective(log_shape + size * step, eta)) < value and size > 1e-8:
-                size /= 2
-            log_shape, value = log_shape + size * step, new
-        self._log_shape = log_shape
-        total = torch.logsumexp(self._exposure(log_shape)[0] + eta, 0)
-        return self._deaths.log() - total, log_shape
-
-    def _response(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Coordinates (2,), expected events (n,), their derivatives (n, 2), information (2, 2)."""
-        level, log_shape = self.fit(eta)
+    def slopes(self, parameters: Tensor, seen: Tensor) -> Slopes:
+        (log_shape,) = parameters
         exposure, first, second = self._exposure(log_shape)
-        expected = (exposure + level + eta).exp()
-        slope = torch.stack([expected, expected * first], 1)
+        weight = torch.softmax(exposure + seen, 0)
+        mean = weight @ first
         events = log_shape.exp() * self._log_times_of_events
-        shape = (expected * (second + first.square())).sum() - events + SHAPE_SD**-2
-        cross = slope[:, 1].sum()
-        information = torch.stack([slope[:, 0].sum(), cross, cross, shape]).view(2, 2)
-        return torch.stack([level, log_shape]), expected, slope, information
+        grad = self._deaths * (1.0 - mean) + events - log_shape / SHAPE_SD**2
+        spread = weight @ second + weight @ first.square() - mean.square()
+        bend = self._deaths * spread - events + SHAPE_SD**-2
+        # uphill even where the profile is not concave, far from its top
+        return Slopes(grad[None], bend.abs().clamp(min=1e-8)[None, None])
+
+    def profile(self, eta: Tensor) -> Profile:
+        """Level and log shape (2,) that suit a linear predictor (n, 1)."""
+        (log_shape,), value = super().profile(eta)
+        total = torch.logsumexp(self._exposure(log_shape)[0] + eta[:, 0], 0)
+        return Profile(torch.stack([self._deaths.log() - total, log_shape]), value)
 
     def joint(self, eta: Tensor, coordinates: Tensor) -> Tensor:
         """Log-likelihood of a predictor (n, 1), level and log shape (2,), with their log prior."""
         level, log_shape = coordinates
         spent = (self._exposure(log_shape)[0] + level + eta[:, 0]).exp().sum()
-        fit = self._deaths * (level + log_shape) + (self._event * eta[:, 0]).sum() - spent
-        fit = fit + log_shape.exp() * self._log_times_of_events + self._log_density
-        return fit - 0.5 * (log_shape / SHAPE_SD).square()
+        return self._fit(log_shape, level, spent, eta[:, 0])
 
-    def loglik(self, eta: Tensor) -> Tensor:
-        """Profile log-likelihood of a linear predictor (n, 1)."""
-        _, log_shape = self.fit(eta[:, 0])
-        return self._objective(log_shape, eta[:, 0])
-
-    def curvature(self, eta: Tensor) -> Curvature:
-        """Profile log-likelihood, gradient and curvature at a linear predictor (n, 1)."""
-        place, expected, slope, information = self._response(eta[:, 0])
-        factor = torch.linalg.cholesky(information)
-        low_rank = torch.linalg.solve_triangular(factor, slope.T, upper=False).T
-        value = self._objective(place[1], eta[:, 0])
-        return Curvature(
-            value, (self._event - expected)[:, None], expected[:, None], low_rank[None]
-        )
-
-    def log_volume(self, eta: Tensor) -> Tensor:
-        """Log determinant of the precision of level and log shape."""
-        return torch.logdet(self._response(eta[:, 0])[3])
-
-    def profiled(self, eta: Tensor) -> ProfiledBaseline:
-        """Posterior of level and log shape at a linear predictor (n, 1)."""
-        place, expected, slope, information = self._response(eta[:, 0])
-        factor = torch.linalg.cholesky(torch.linalg.inv(information))
-        weights = torch.linalg.solve(information, slope.T)
+    def response(self, parameters: Tensor, seen: Tensor) -> Response:
+        """Second order at level and log shape (2,)."""
+        level, log_shape = parameters
+        exposure, first, second = self._exposure(log_shape)
+        expected = (exposure + level + seen).exp()
+        slope = torch.stack([expected, expected * first], 1)
+        events = log_shape.exp() * self._log_times_of_events
+        shape = (expected * (second + first.square())).sum() - events + SHAPE_SD**-2
+        cross = slope[:, 1].sum()
+        information = torch.stack([slope[:, 0].sum(), cross, cross, shape]).view(2, 2)
         centre = (expected / expected.sum()).expand(2, -1)
-        baseline = WeibullBaseline(factor, self._origin[None], place)
-        return ProfiledBaseline(baseline, weights[None], centre=centre[None])
+        return Response(self._event - expected, expected, slope, information, centre=centre)
+
+    def baseline(self, parameters: Tensor, factor: Tensor) -> WeibullBaseline:
+        return WeibullBaseline(factor, parameters, self._origin[None])
 
 
 @dataclass(frozen=True)
-class WeibullBaseline(BaselineShape):
+class WeibullBaseline(PlacedBaseline):
     """Weibull baseline; coordinates are the deviations of level and log shape.
 
     Attributes
     ----------
-    origin
-        Reference time, (1,).
     place
         Level and log shape at the posterior mode, (2,).
+    origin
+        Reference time, (1,).
     """
 
     kind: ClassVar[str] = "weibull"
     origin: Tensor
-    place: Tensor
-
-    @property
-    def coordinates(self) -> Tensor:
-        return self.place
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
     ) -> Tensor:
-        place = self.place if draw is None else self.place + draw
+        place = self.at(draw)
         log_time = (times.double() / self.origin).log()
         log_hazard = place[..., :1] + place[..., 1:].exp() * log_time  # -inf at time 0
         return (log_hazard[..., :, None] + eta.double()[..., None, :]).exp()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mvlatent.heads.causes import CauseHeads, Head
-from mvlatent.outcomes.target import LinearBaseline
+from mvlatent.outcomes.bound import LinearBaseline
 
 __all__ = [
     "SUMMARIES",

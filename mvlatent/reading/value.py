@@ -11,8 +11,8 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView, SurvivalData
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws, trim
+from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.survival import survival_curves
-from mvlatent.outcomes.target import BaselineShape
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed

@@ -14,7 +14,7 @@ from mvlatent.heads.laplace import find_mode
 from mvlatent.heads.sds import PRIOR_SD
 from mvlatent.heads.search import predicted_at_mode
 from mvlatent.heads.spaces import Columns, Patients
-from mvlatent.outcomes import SURVIVAL, Cox, outcome_target, piecewise
+from mvlatent.outcomes import SURVIVAL, Cox, outcome_target, piecewise, walk
 from mvlatent.specs import Labels, Survival
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]  # competing: test_competing.py
@@ -80,7 +80,7 @@ def test_a_huge_sd_is_the_cox_model_of_lifelines():
 def test_a_huge_sd_is_a_poisson_regression(monkeypatch):
     import statsmodels.api as sm
 
-    monkeypatch.setattr(piecewise, "SMOOTHNESS", 1e6)
+    monkeypatch.setattr(walk, "SMOOTHNESS", 1e6)
     x, time, event, sd = unpenalised(ties=False)
     target = bind("piecewise", time, event, n_intervals=4)
     head = BlockHead.fit(x, target, fixed_sd=sd)

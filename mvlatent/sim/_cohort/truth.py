@@ -1,17 +1,14 @@
 """What the simulator knows and the data do not say."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mvlatent.sim._cohort.gaps import Gaps
-from mvlatent.sim._cohort.outcome import Hazard, survival_curves
-from mvlatent.sim._cohort.patients import Population
-from mvlatent.sim._cohort.spec import CohortSpec
-from mvlatent.sim._cohort.views import ViewTruth
+from mvlatent.sim._cohort.drawing import draw_further
+from mvlatent.sim._cohort.facts import Facts
+from mvlatent.sim._cohort.outcome import survival_curves
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -20,7 +17,7 @@ __all__ = ["Truth"]
 
 
 @dataclass(frozen=True)
-class Truth:
+class Truth(Facts):
     """The truth behind a simulated cohort; row i is patient i of ``mdata.obs_names``.
 
     Attributes
@@ -74,56 +71,6 @@ class Truth:
     True
     """
 
-    spec: CohortSpec
-    seed: int
-    obs_names: pd.Index
-    shared: np.ndarray
-    pairwise: Mapping[str, np.ndarray]
-    private: Mapping[str, np.ndarray]
-    complete: Mapping[str, np.ndarray]
-    exposure: Mapping[str, np.ndarray]
-    parameters: Mapping[str, ViewTruth]
-    population: Population
-    hazard: Hazard
-    gaps: Gaps
-    closing: float
-    present: np.ndarray
-    log_hazard: np.ndarray
-    event_time: np.ndarray
-    time: np.ndarray
-    event: np.ndarray
-    site: np.ndarray
-    subtype: np.ndarray
-    purity: np.ndarray | None = None
-
-    @property
-    def blocks(self) -> dict[str, np.ndarray]:
-        """Every true block by name: ``"shared"``, ``"shared:<a>+<b>"``, ``"private:<view>"``.
-
-        Examples
-        --------
-        >>> from mvlatent import sim
-        >>> _, truth = sim.cohort("easy", n=50, pairwise={("rna", "img"): 2})
-        >>> {name: block.shape[1] for name, block in truth.blocks.items()}
-        {'shared': 5, 'shared:rna+img': 2, 'private:rna': 3, 'private:cnv': 3, 'private:img': 3}
-        """
-        private = {f"private:{view}": w for view, w in self.private.items()}
-        return {"shared": self.shared, **self.pairwise, **private}
-
-    @property
-    def loadings(self) -> dict[str, np.ndarray]:
-        """View to its shared loadings, p × k."""
-        return {view: values.loadings for view, values in self.parameters.items()}
-
-    @property
-    def site_codes(self) -> np.ndarray:
-        """Position of each patient's site in ``spec.sites``, (N,)."""
-        return pd.Categorical(self.site, categories=list(self.spec.sites)).codes.astype(int)
-
-    def features(self, view: str) -> pd.Index:
-        """Names of a view's features, as in the MuData."""
-        return pd.Index([f"{view}_{j:03d}" for j in range(1, self.complete[view].shape[1] + 1)])
-
     def new_patients(self, n: int, seed: int = 1) -> "tuple[MuData, Truth]":
         """Draw further patients of the same world: a test set, or a cohort of another size.
 
@@ -156,9 +103,7 @@ class Truth:
         >>> test.shared.shape, test.loadings["rna"] is train.loadings["rna"]
         ((2000, 5), True)
         """
-        from mvlatent.sim._cohort.cohort import draw_new_patients
-
-        return draw_new_patients(self, n, seed)
+        return draw_further(self, n, seed)
 
     def concordance(self, *, kind: str = "harrell") -> float:
         """Concordance of the true hazard on these very patients: what no model should beat.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
@@ -13,12 +14,13 @@ from torch import Tensor
 __all__ = [
     "Baseline",
     "BaselineShape",
-    "CoupledTarget",
+    "BoundLikelihood",
+    "CoupledLikelihood",
     "Curvature",
     "LinearBaseline",
-    "NoisyTarget",
+    "NoisyLikelihood",
+    "PlacedBaseline",
     "ProfiledBaseline",
-    "Target",
 ]
 
 
@@ -69,7 +71,7 @@ class ProfiledBaseline(NamedTuple):
     centre: Tensor | None = None
 
 
-class Target(Protocol):
+class BoundLikelihood(Protocol):
     """A likelihood bound to outcomes, as a function of the linear predictor alone.
 
     ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
@@ -108,7 +110,7 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class CoupledTarget(Protocol):
+class CoupledLikelihood(Protocol):
     """A target of several outputs, whose block-diagonal curvature is not quite its Hessian.
 
     The level that all outputs share is invisible to it.
@@ -120,7 +122,7 @@ class CoupledTarget(Protocol):
 
 
 @runtime_checkable
-class NoisyTarget(Protocol):
+class NoisyLikelihood(Protocol):
     """A target whose noise is a hyperparameter, learnt with the sds of the blocks."""
 
     def learn_noise(self, eta: Tensor, n_effective: float) -> float:
@@ -160,7 +162,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class BaselineShape:
+class BaselineShape(ABC):
     """A baseline that is a known function of K Gaussian coordinates and of the predictor.
 
     Attributes
@@ -174,9 +176,13 @@ class BaselineShape:
     factor: Tensor
 
     @property
+    @abstractmethod
     def coordinates(self) -> Tensor:
         """Where the K coordinates lie at the mode, (K,); differences of baselines compare."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no coordinates.")
+
+    def at(self, draw: Tensor | None = None) -> Tensor:
+        """Coordinates (..., K) that deviate from the mode by a draw; None is the mode."""
+        return self.coordinates if draw is None else self.coordinates + draw
 
     def level(self, draw: Tensor | None = None) -> Tensor | None:
         """What the baseline adds to the linear predictor, (..., C); ``None`` is nothing.
@@ -209,8 +215,30 @@ class BaselineShape:
             Deviations of the coordinates from the mode, (..., K); None is the mode.
         stratum
             Whose baseline; 0 where there are no strata.
+
+        Raises
+        ------
+        NotImplementedError
+            If the outcome is no survival; the kinds of survival all have one.
         """
-        raise NotImplementedError(f"a baseline of {self.kind} has no hazard.")
+        raise NotImplementedError(f"A baseline of {self.kind} has no hazard: ask one of survival.")
+
+
+@dataclass(frozen=True)
+class PlacedBaseline(BaselineShape):
+    """A baseline whose coordinates are what it keeps of itself.
+
+    Attributes
+    ----------
+    place
+        The coordinates at the posterior mode, (K,).
+    """
+
+    place: Tensor
+
+    @property
+    def coordinates(self) -> Tensor:
+        return self.place
 
 
 @dataclass(frozen=True)
@@ -219,13 +247,13 @@ class LinearBaseline(BaselineShape):
 
     jumps: ClassVar[bool] = False  # whether the hazard is a sum of points, or a density
 
+    @abstractmethod
     def exposure(self, times: Tensor, stratum: int = 0) -> Tensor:
         """Cumulative baseline hazard by coordinate, (T, K); sums to the baseline at the mode."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no exposure.")
 
+    @abstractmethod
     def knots(self, stratum: int = 0) -> Tensor:
         """Times at which the hazard jumps, or changes its level, (J,)."""
-        raise NotImplementedError(f"a baseline of {self.kind} has no knots.")
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0
