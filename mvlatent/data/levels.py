@@ -9,7 +9,7 @@ import numpy as np
 
 from mvlatent.data.scaling import Scaler
 
-__all__ = ["LEVELS", "OneHot", "Ordered"]
+__all__ = ["CODINGS", "OneHot", "Ordered"]
 
 
 class Ordered(Scaler):
@@ -111,5 +111,5 @@ class OneHot(Scaler):
         return self.level[np.stack(best, axis=1)].astype(np.float32)
 
 
-LEVELS: dict[str, type[Scaler]] = {"ordinal": Ordered, "categorical": OneHot}
-"""Coding of the levels by likelihood."""
+CODINGS: dict[str, type[Scaler]] = {coding.name: coding for coding in (Ordered, OneHot)}
+"""Codings of levels by the name that a likelihood declares."""

@@ -41,6 +41,15 @@ class Scaler(ABC):
         """Return which columns of x (n, p) hold values this scaler cannot take, (p,) bool."""
         return np.zeros(x.shape[1], dtype=bool)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of levels: none but of a coding of levels."""
+        return ()
+
+    def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for each column of the scaled values."""
+        return features
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the learnt arrays by name."""
         return {name: getattr(self, name) for name in self.arrays}
@@ -55,7 +64,7 @@ class Scaler(ABC):
 
 
 class Identity(Scaler):
-    """No change (Bernoulli views)."""
+    """No change, of values that need none (counts, shares, zeros and ones)."""
 
     name = "none"
 

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from mvlatent.data.columns import find_column, quote
-from mvlatent.data.support import SPARSE, columns_of, entries_of
+from mvlatent.data.support import columns_of, entries_of
 from mvlatent.specs import Roles, Survival, View
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _read_view(
     mod = check_view(mdata, name, spec.layer)
     columns = None if wanted is None else _pick_features(mod, name, wanted)
     raw = mod.X if spec.layer is None else mod.layers[spec.layer]
-    values = _values(raw, columns, name, keep_sparse=spec.likelihood in SPARSE)
+    values = _values(raw, columns, name, keep_sparse=spec.declaration.sparse)
     features = [str(f) for f in (mod.var_names if wanted is None else wanted)]
     infinite = np.isinf(entries_of(values))
     if infinite.any():

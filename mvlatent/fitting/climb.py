@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
+from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.honest import Choice, choose, folds_of, leading
 from mvlatent.fitting.private import shrunk
 from mvlatent.fitting.shared import Groups, Latent, SharedModel, canonical_scores
@@ -24,7 +24,7 @@ from mvlatent.fitting.surfaces import (
     scores_of,
 )
 from mvlatent.vae.effects import TechnicalEffects
-from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.likelihoods import likelihood_of
 
 __all__ = ["Climbed", "climb"]
 
@@ -123,11 +123,10 @@ def climb(
     columns = columns if design.shape[1] else []
     say("factors")
     own = [centred_within(x, p, design) for x, p in zip(surfaces, present, strict=True)]
-    likelihoods = [cohort.views[name].likelihood for name in names]
     plain = [cohort.views[name].noise == "view" for name in names]
     weights = [
-        x.new_ones(x.shape[1]) if alike else noise_weights(x[p], _least_noise(likelihood))
-        for x, p, alike, likelihood in zip(own, present, plain, likelihoods, strict=True)
+        x.new_ones(x.shape[1]) if alike else noise_weights(x[p], _least_noise(cohort.views[name]))
+        for name, x, p, alike in zip(names, own, present, plain, strict=True)
     ]
     within = [scores_of(x * w, p) for x, w, p in zip(own, weights, present, strict=True)]
     del own, filled
@@ -164,9 +163,9 @@ def climb(
     return out
 
 
-def _least_noise(likelihood: str) -> float:
+def _least_noise(view: CohortView) -> float:
     """Share of noise that a feature has at least: few patients with a mutation are no signal."""
-    return MIN_NOISE if LIKELIHOODS[likelihood].measures else MIN_NOISE_DISCRETE
+    return MIN_NOISE if likelihood_of(view).measures else MIN_NOISE_DISCRETE
 
 
 def _most(views: Sequence[Scores], n_shared: int) -> int:

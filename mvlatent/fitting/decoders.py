@@ -33,7 +33,7 @@ def start_decoders(vae: StructuredVAE, climbed: Climbed, *, rank: str = "auto") 
     design = cohort.technical if vae.design.n_technical else cohort.technical[:, :0]
     for m, (name, part) in enumerate(vae.items):
         view = cohort.views[name]
-        if view.likelihood == "normal":
+        if part.likelihood.gaussian:
             continue
         surface, _ = filled_surface(view)
         if climbed.effects is not None:

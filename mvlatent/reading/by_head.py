@@ -32,7 +32,7 @@ def by_head(
     """
     head, cohort = heads.heads[name], latents.cohort
     z, reader = latents.z.mean, heads.readers[name]
-    normal = latents.vae.part(name).design.likelihood == "normal"
+    normal = latents.vae.part(name).likelihood.gaussian
     if normal:
         linear = linear_view(latents.vae, name, basis)
         shared = linear.shared

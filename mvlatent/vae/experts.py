@@ -135,7 +135,7 @@ class Tied(Expert):
 
     def _weighted(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor | None]:
         """Gram matrix (1 or n, k+d, k+d) and projection (n, k+d) of the stacked loadings; mode."""
-        if self.likelihood.refines:
+        if not self.likelihood.gaussian:
             return self._expanded(seen)
         loadings = self.decoder.loadings
         response, weight = self.likelihood.working(seen.x, seen.predictor)

@@ -19,7 +19,7 @@ __all__ = ["has_closed_form", "log_marginal", "log_marginal_by_draws"]
 
 def has_closed_form(part: ViewPart) -> bool:
     """Whether w can be integrated out exactly: normal noise, and a predictor linear in w."""
-    return part.design.likelihood == "normal" and part.decoder.is_affine
+    return part.likelihood.gaussian and part.decoder.is_affine
 
 
 def log_marginal(

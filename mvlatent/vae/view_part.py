@@ -70,7 +70,7 @@ class ViewPart(nn.Module):
 
     def draw(self, eta: Tensor) -> Tensor:
         """One new measurement an entry, same shape as ``eta``."""
-        if self.design.likelihood == "normal":
+        if self.likelihood.gaussian:
             return eta + self.predictive_variance().sqrt() * torch.randn_like(eta)
         return self.likelihood.draw(eta)
 
@@ -153,8 +153,7 @@ class ViewPart(nn.Module):
 
     def evidence_precision(self) -> Tensor:
         """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
-        at = self.likelihood.mean(self.decoder.intercept)[None]
-        at = at.round() if self.design.likelihood == "ordinal" else at  # a level
+        at = self.likelihood.typical(self.decoder.intercept)[None]
         present = torch.ones(1, dtype=torch.bool, device=at.device)
         view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
         n_technical = 0 if self.effects is None else self.effects.loc.shape[0]

@@ -10,6 +10,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.start.em import em_sweeps, tied_evidence
 from mvlatent.vae.basis import surface_of
+from mvlatent.vae.likelihoods import likelihood_of
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["choose_sweeps", "cross_view_score"]
@@ -43,7 +44,7 @@ def choose_sweeps(start: Callable[[Cohort], StructuredVAE], cohort: Cohort) -> i
         no view has normal noise.
     """
     n = len(cohort)
-    if all(view.likelihood != "normal" for view in cohort.views.values()):
+    if not any(likelihood_of(view).gaussian for view in cohort.views.values()):
         return 0  # there is nothing to sweep
     if len(cohort.views) < 2 or n < FOLDS * MIN_HELD_OUT:
         return CANDIDATES[-1]

@@ -47,7 +47,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
     Rubin & Thayer (1982), EM algorithms for ML factor analysis;
     Laird & Ware (1982), Random-effects models for longitudinal data.
     """
-    normal = [name for name, part in vae.items if part.design.likelihood == "normal"]
+    normal = [name for name, part in vae.items if part.likelihood.gaussian]
     for _ in range(n_sweeps if normal else 0):
         evidence = tied_evidence(vae, cohort)
         q = vae.product(evidence, cohort.presence)

@@ -46,7 +46,7 @@ def settle_loadings(vae: StructuredVAE, cohort: Cohort, *, sweeps: int, prune: i
         q, evidence = vae.posterior(cohort)
         for name, part in vae.items:
             view = cohort.views[name]
-            if part.design.likelihood == "normal" and int(view.present.sum()) > 1:
+            if part.likelihood.gaussian and int(view.present.sum()) > 1:
                 by_factor = sweep < prune
                 active = torch.cat([vae.active, part.active])
                 _settle_view(

@@ -246,7 +246,7 @@ def start_view(
         part.likelihood.start(noise * share)
         eta = eta + (z @ loadings + fitted) / slope
     eta = exposed(eta, exposure)
-    if part.likelihood.refines and not random:
+    if not part.likelihood.gaussian and not random:
         own = left * values_left / scale * part.active[: len(scale)]
         latents = torch.cat([z, own], 1)
         eta = _refit(part, latents, values[seen], exposure, entries)
