@@ -258,7 +258,7 @@ def _opened(
     if warm_start is None:
         vae, sweeps = _started(training, roles, options, plan.seed)
     else:
-        views = warm_start.vae.design.views if warm_start.is_closed else None
+        views = warm_start.vae.design.matrices if warm_start.is_closed else None
         vae = _build(training, roles, options, plan.seed, views)
         warm_weights(vae, warm_start.vae, bases, warm_start.bases, training)
     objective = _objective(vae, options, plan)

@@ -100,7 +100,7 @@ def head_draws(
             if kind == "shared":
                 drawn[name] = torch.where(latents.vae.active, z, fixed[name])
             elif kind == "private":
-                active = latents.vae.part(view).shown
+                active = latents.vae.member(view).shown
                 drawn[name] = torch.where(active, latents.shown(view, private[view]), fixed[name])
             elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
                 drawn[name] = _scores(latents, view, bases[view], z, noise=True)

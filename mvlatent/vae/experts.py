@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import Linear as LinearDecoder
 from mvlatent.vae.decoders import residual_network
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.likelihoods import Likelihood
 from mvlatent.vae.likelihoods.base import MIN_WEIGHT
 from mvlatent.vae.modes import Mode, ViewPosterior, find_mode
 
-__all__ = ["EXPERTS", "Amortised", "Evidence", "Expert", "Network", "Seen", "Tied"]
+__all__ = ["EXPERTS", "Amortised", "Expert", "Network", "Seen", "Tied"]
 
 MAX_PRECISION = 1e4
 
@@ -50,38 +51,6 @@ class Seen:
         """Linear predictor at z = 0 and w = 0."""
         offset: Any = self.offset
         return offset if self.exposure is None else offset + self.exposure[:, None]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a view says.
-
-    ``potential`` (n, k) and ``precision`` (1 or n, k, k) are its natural parameters on z;
-    ``private`` maps draws of z, (..., n, k), to the top-down posterior of w. ``mode``, (n, k+d), is
-    where the log density was expanded, if it had to be.
-    """
-
-    potential: Tensor
-    precision: Tensor
-    private: Callable[[Tensor], PrecisionNormal]
-    mode: Tensor | None = None
-
-    @classmethod
-    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
-        """Evidence of all patients from that of consecutive ones."""
-        if len(parts) == 1:
-            return parts[0]
-        sizes = [len(part.potential) for part in parts]
-
-        def private(z: Tensor) -> PrecisionNormal:
-            pieces = zip(parts, z.split(sizes, dim=-2), strict=True)
-            return PrecisionNormal.joined([part.private(piece) for part, piece in pieces])
-
-        shared = all(len(part.precision) == 1 for part in parts)
-        precision = [p.precision for p in parts] if not shared else [parts[0].precision]
-        modes = [part.mode for part in parts if part.mode is not None]
-        mode = torch.cat(modes) if modes else None
-        return cls(torch.cat([p.potential for p in parts]), torch.cat(precision), private, mode)
 
 
 class Expert(nn.Module):

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvlatent.vae.experts import Evidence, Seen, Tied
+from mvlatent.vae.evidence import Evidence
+from mvlatent.vae.experts import Seen, Tied
 
 __all__ = ["SurfaceExpert"]
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.vae.experts import Evidence, Tied
+from mvlatent.vae.evidence import Evidence
+from mvlatent.vae.experts import Tied
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.moments import Joint, joint_posterior, second_moments
 from mvlatent.vae.structured import StructuredVAE

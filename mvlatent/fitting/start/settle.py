@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.loadings import MAX_PRECISION
 from mvlatent.vae.moments import joint_posterior, second_moments

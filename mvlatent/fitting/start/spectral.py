@@ -118,7 +118,7 @@ def spectral_start(
     everyone, cohort = cohort, dense_rows(cohort)
     k = vae.design.n_shared
     centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
-    n_components = k + max(view.n_private for view in vae.design.views)
+    n_components = k + max(view.n_private for view in vae.design.matrices)
     if kind == "gcca" and rank == "auto" and len(vae.names) > 1:
         kept, n_components = shared_rank(list(centred.values()), cohort.presence, k)
         n_components = max(n_components, kept)

@@ -123,7 +123,7 @@ def _check_shape(
             f"warm_start: the views are {', '.join(source.names)} there and "
             f"{', '.join(vae.names)} here."
         )
-    for mine, other in zip(ours.views, theirs.views, strict=True):
+    for mine, other in zip(ours.matrices, theirs.matrices, strict=True):
         for what in ("likelihood", "noise", "n_private"):
             if getattr(mine, what) != getattr(other, what):
                 raise ValueError(
