@@ -114,19 +114,18 @@ def climb(
         Told the name of each stage.
     """
     cohort = dense_rows(cohort)
-    names = tuple(cohort.views)
-    filled = [filled_surface(cohort.views[name]) for name in names]
+    names, matrices = tuple(cohort.matrices), list(cohort.matrices.values())
+    filled = [filled_surface(view) for view in matrices]
     surfaces, centres = [x for x, _ in filled], [c for _, c in filled]
-    present = [cohort.views[name].present for name in names]
+    present = [view.present for view in matrices]
     design = cohort.technical if effects != "none" else cohort.technical[:, :0]
     columns = [slice(g.columns.start, g.columns.stop) for g in cohort.technical_groups]
     columns = columns if design.shape[1] else []
     say("factors")
     own = [centred_within(x, p, design) for x, p in zip(surfaces, present, strict=True)]
-    plain = [cohort.views[name].noise == "view" for name in names]
     weights = [
-        x.new_ones(x.shape[1]) if alike else noise_weights(x[p], _least_noise(cohort.views[name]))
-        for name, x, p, alike in zip(names, own, present, plain, strict=True)
+        x.new_ones(x.shape[1]) if view.noise == "view" else noise_weights(x[p], _least_noise(view))
+        for view, x, p in zip(matrices, own, present, strict=True)
     ]
     within = [scores_of(x * w, p) for x, w, p in zip(own, weights, present, strict=True)]
     del own, filled

@@ -79,9 +79,9 @@ Plans = dict[str, ViewPlan]
 def plans_of(climbed: Climbed, cohort: Cohort, n_private: int, rank: str) -> Plans:
     """How each view of normal noise is to be seen by the model."""
     return {
-        name: _plan(climbed, m, cohort.views[name], n_private, rank)
+        name: _plan(climbed, m, cohort.matrices[name], n_private, rank)
         for m, name in enumerate(climbed.names)
-        if likelihood_of(cohort.views[name]).gaussian
+        if likelihood_of(cohort.matrices[name]).gaussian
     }
 
 

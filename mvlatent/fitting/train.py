@@ -98,7 +98,7 @@ def train(
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
-    size = len(everyone) * sum(view.x.shape[1] for view in everyone.views.values())
+    size = len(everyone) * sum(view.x.shape[1] for view in everyone.matrices.values())
     with stages(progress) as say, small_work_on_one_thread(size) as n_threads:
         heads = None
         if warm_start is None and closed_form(options, plan):
@@ -179,7 +179,7 @@ def _closed(
     say("decoders")
     plans = plans_of(climbed, training, options.n_private, options.rank)
     bases = {}
-    for m, (name, view) in enumerate(training.views.items()):
+    for m, (name, view) in enumerate(training.matrices.items()):
         turned = name in plans and plans[name].rotated
         bases[name] = (
             basis_of(plans[name], climbed.centres[m], climbed.weights[m])
@@ -190,7 +190,7 @@ def _closed(
     rotated = seen if whole else seen.subset(rows)
     views = tuple(
         view_design(name, view, options.n_private, plans.get(name))
-        for name, view in rotated.views.items()
+        for name, view in rotated.matrices.items()
     )
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
@@ -427,7 +427,7 @@ def _design(
     cohort: Cohort, options: Options, views: tuple[ViewDesign, ...] | None = None
 ) -> Design:
     if views is None:
-        views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.views.items())
+        views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.matrices.items())
     return Design(
         views,
         n_shared=options.n_shared,

@@ -100,7 +100,7 @@ class CrossView(Term):
         for name, part in scene.vae.items:
             asked = predicted[:, scene.vae.names.index(name)]
             effect = scene.draw.get(f"effect:{name}")
-            view = scene.cohort.views[name]
+            view = scene.cohort.matrices[name]
             if has_closed_form(part):
                 found = log_marginal(part, view, z, technical, effect)
             else:

@@ -81,7 +81,7 @@ def predict_view(
     """
     part = latents.vae.part(name)
     headed = heads is not None and name in heads.heads and not latents.unseen_from_prior
-    present = latents.cohort.views[name].present
+    present = latents.cohort.matrices[name].present
     if headed and not bool(present.all()):
         mean, variance = by_head(latents, name, basis, cast(ViewHeads, heads), latent=latent)
         if bool(present.any()) and part.likelihood.gaussian:  # w is told there
@@ -208,7 +208,7 @@ def _by_draws(
     for start in range(0, len(latents.cohort), step):
         rows = list(range(start, min(start + step, len(latents.cohort))))
         chunk = Latents(latents.vae, latents.cohort.subset(rows))
-        view = chunk.cohort.views[name]
+        view = chunk.cohort.matrices[name]
         z, private = chunk.draw(n_samples, seed + start)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed + start)

@@ -48,7 +48,7 @@ class _Share:
     """Explained share of one view as a function of what is decoded."""
 
     def __init__(self, latents: Latents, name: str) -> None:
-        view, self.part = latents.cohort.views[name], latents.vae.part(name)
+        view, self.part = latents.cohort.matrices[name], latents.vae.part(name)
         rows = view.present.nonzero().squeeze(1)
         self.view = view.subset(rows)
         self.z = latents.z.mean[rows]

@@ -146,14 +146,17 @@ def can_rotate(view: CohortView) -> bool:
 
 
 def fit_bases(cohort: Cohort) -> dict[str, Basis]:
-    """Bases of all views, learnt on the training patients."""
-    return {name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.views.items()}
+    """Bases of all matrices, learnt on the training patients."""
+    return {
+        name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.matrices.items()
+    }
 
 
 def rotate(cohort: Cohort, bases: dict[str, Basis]) -> Cohort:
     """The cohort as the model sees it: rotated where the basis says so."""
-    views = {
-        name: bases[name].rotate(view) if bases[name].rotated else view
-        for name, view in cohort.views.items()
+    turned = {
+        name: bases[name].rotate(view)
+        for name, view in cohort.matrices.items()
+        if bases[name].rotated
     }
-    return replace(cohort, views=views)
+    return replace(cohort, views={**cohort.views, **turned})

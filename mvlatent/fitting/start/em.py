@@ -55,7 +55,7 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
         covariance = q.covariance
         z = _with_group_means(q, covariance, cohort.technical, vae)
         for name in normal:
-            view, part = cohort.views[name], vae.part(name)
+            view, part = cohort.matrices[name], vae.part(name)
             latents = joint_posterior(z, covariance, evidence[name], view.present)
             _maximise(vae, part, view, cohort.technical[view.present], latents)
 
@@ -73,11 +73,14 @@ def hold_effects(vae: StructuredVAE) -> None:
 def tied_evidence(vae: StructuredVAE, cohort: Cohort) -> dict[str, Evidence]:
     """What each view says through its linear decoder, whatever expert the model has."""
     found = {}
-    for name, part in vae.items:
+    for name, part in vae.members:
+        if not isinstance(part, ViewPart):
+            found[name] = part.read(cohort.views[name], cohort.technical)
+            continue
         expert = part.expert
         if not isinstance(expert, Tied) or not expert.top_down:
             expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
-        found[name] = part.read(cohort.views[name], cohort.technical, expert)
+        found[name] = part.read(cohort.matrices[name], cohort.technical, expert)
     return found
 
 

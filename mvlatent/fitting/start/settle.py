@@ -45,7 +45,7 @@ def settle_loadings(vae: StructuredVAE, cohort: Cohort, *, sweeps: int, prune: i
     for sweep in range(sweeps):
         q, evidence = vae.posterior(cohort)
         for name, part in vae.items:
-            view = cohort.views[name]
+            view = cohort.matrices[name]
             if part.likelihood.gaussian and int(view.present.sum()) > 1:
                 by_factor = sweep < prune
                 active = torch.cat([vae.active, part.active])

@@ -64,13 +64,13 @@ def warm_weights(
         for own, theirs in zip(part.parameters(), other.parameters(), strict=True):
             own.requires_grad_(theirs.requires_grad)  # what is held stays held
         if part.effects is not None:
-            present = cohort.technical[cohort.views[name].present]
+            present = cohort.technical[cohort.matrices[name].present]
             part.effects.energy.copy_(present.square().sum(0).clamp_min(1e-6))
 
 
 def check_features(bases: dict[str, Basis], cohort: Cohort) -> None:
     """ValueError if the views of a cohort have other numbers of features than their bases."""
-    for name, view in cohort.views.items():
+    for name, view in cohort.matrices.items():
         there = len(bases[name].centre) if name in bases else None
         if there != view.x.shape[1]:
             raise ValueError(
