@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import LabelData, OutcomeData, SurvivalData, TargetData
 from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.data.view_rows import ViewRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,39 +32,6 @@ Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
 _KEPT: Any = object()  # of `Cohort`: the outcomes are those of ``outcomes``
 
 CHUNK_ELEMENTS = 10_000_000  # of the rows of a sparse view that are made dense at a time
-
-
-class ViewRows(Protocol):
-    """What a cohort asks of a view of N patients, whatever it is made of.
-
-    A matrix is one kind, `CohortView`; only the part of the model that reads it knows more.
-
-    Attributes
-    ----------
-    present
-        Whether the patient has the view, (N,) bool.
-    """
-
-    @property
-    def present(self) -> Tensor: ...
-
-    def subset(self, rows: Tensor) -> Self:
-        """Return the view of the rows given by integer index (or bool mask)."""
-
-    def where(self, kept: Tensor) -> Self:
-        """Return the view, absent for patients who are not kept, (N,) bool."""
-
-    def absent(self) -> Self:
-        """Return the view as if no patient had it; no value is left in it."""
-
-    def dense(self) -> Self:
-        """Return the view as a batch holds it; itself if it is so already."""
-
-    def chunks(self) -> Iterator[Tensor]:
-        """Yield row numbers, as many at a time as may be read at once."""
-
-    def to(self, device: torch.device | str) -> Self:
-        """Return the view on another device."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mvlatent.vae.evidence import Evidence
-from mvlatent.vae.experts import Seen, Tied
+from mvlatent.vae.expert import Seen
+from mvlatent.vae.tied import Tied
 
 __all__ = ["SurfaceExpert"]
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.vae.evidence import Evidence
-from mvlatent.vae.experts import Tied
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.moments import Joint, joint_posterior, second_moments
 from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.tied import Tied
 from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["em_sweeps", "hold_effects", "tied_evidence"]

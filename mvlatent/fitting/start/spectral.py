@@ -8,8 +8,8 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.fitting.start.rank import private_rank, shared_rank
+from mvlatent.vae.amortised import Amortised
 from mvlatent.vae.basis import surface_of
-from mvlatent.vae.experts import Amortised
 from mvlatent.vae.exposure import exposed
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.view_part import ViewPart

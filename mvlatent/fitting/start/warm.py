@@ -137,7 +137,7 @@ def _check_shape(
                 f"{' (rotated)' * of.rotated} there and {len(to.centre)}{' (rotated)' * to.rotated}"
                 " here."
             )
-    for name in vae.names if networks else ():
+    for name in bases if networks else ():
         to, of = bases[name], source_bases[name]
         if to.rotated and not torch.equal(to.directions, of.directions):
             raise ValueError(
