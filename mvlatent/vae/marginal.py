@@ -84,7 +84,7 @@ def log_marginal(
         solved = torch.linalg.solve_triangular(factor, projection, upper=False)[..., 0]
     log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     found = constants - 0.5 * (energy - solved.square().sum(-1) + log_det)
-    return found + part.power * part.outside(view) if view.residual is not None else found
+    return found if view.residual is None else found + part.power * part.outside(view)
 
 
 def _residual(
@@ -138,4 +138,4 @@ def log_marginal_by_draws(
         ratio = 0.5 * (noise.square() - w.square()).sum(-1) + scale.log().sum()
         draws.append(log_p + ratio)
     found = torch.stack(draws).logsumexp(0) - math.log(n_samples)
-    return found + part.power * part.outside(view) if view.residual is not None else found
+    return found if view.residual is None else found + part.power * part.outside(view)

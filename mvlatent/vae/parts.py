@@ -40,6 +40,15 @@ class PartDesign(Protocol):
     def n_shown(self) -> int: ...
 
 
+class ModelDesign(Protocol):
+    """What a part may ask of the whole model's design, a `mvlatent.vae.design.Design`."""
+
+    @property
+    def n_shared(self) -> int: ...
+    @property
+    def n_technical(self) -> int: ...
+
+
 class Part(nn.Module, ABC):
     """What the model holds of one view: all that model, guide and posterior know of it.
 
@@ -52,7 +61,7 @@ class Part(nn.Module, ABC):
     view
         Design of this part.
     design
-        Of the whole model, a `mvlatent.vae.design.Design`.
+        Of the whole model.
     """
 
     design_class: ClassVar[type[Any]]  # builds ``view`` again from its fields
@@ -61,9 +70,10 @@ class Part(nn.Module, ABC):
     private_sd: Tensor  # of w among patients, where its prior is wider than they are, (d,)
     affine = False  # whether the mean of w is affine in z, given the view
 
-    def __init__(self, view: PartDesign, design: Any) -> None:
+    def __init__(self, view: PartDesign, design: ModelDesign) -> None:
         super().__init__()
         self.name = view.name
+        self.n_shared, self.n_technical = design.n_shared, design.n_technical
         self.n_private, self.n_shown = view.n_private, view.n_shown
         self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
         self.register_buffer("private_sd", torch.ones(view.n_private))

@@ -92,4 +92,5 @@ def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:
         pull = part.technical_pull(column)
         precision = precision if pull is None else precision + pull
     active = vae.active.to(precision.dtype)
-    return torch.linalg.inv(precision) * active * active[:, None]
+    found: Tensor = torch.linalg.inv(precision) * active * active[:, None]
+    return found

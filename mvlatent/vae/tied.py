@@ -108,7 +108,8 @@ class Tied(Expert):
             projection = torch.where(seen.observed, surface - expected, 0.0) @ to_latents
         precision = weighted @ loadings.mT
         precision.diagonal().add_(1.0)
-        return torch.linalg.solve(precision, projection.mT).mT
+        solved: Tensor = torch.linalg.solve(precision, projection.mT)
+        return solved.mT
 
     def forward(self, seen: Seen) -> Evidence:
         gram, projection, mode = self._weighted(seen)

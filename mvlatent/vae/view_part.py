@@ -136,7 +136,9 @@ class ViewPart(Part):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return expert(Seen(view.values, view.observed, technical, offset, view.exposure, start))
+        seen = Seen(view.values, view.observed, technical, offset, view.exposure, start)
+        found: Evidence = expert(seen)
+        return found
 
     def prior_sites(self) -> Drawn:
         """Sites of the technical effects and of random loadings, and their values."""
@@ -211,8 +213,7 @@ class ViewPart(Part):
         at = self.likelihood.typical(self.decoder.intercept)[None]
         present = torch.ones(1, dtype=torch.bool, device=at.device)
         view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
-        n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
-        return self.read(view, at.new_zeros(1, n_technical)).precision[0]
+        return self.read(view, at.new_zeros(1, self.n_technical)).precision[0]
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""

@@ -79,7 +79,7 @@ class BagPart(Part):
         self.log_sd = nn.Parameter(torch.zeros(view.n_features))
 
     def read(self, rows: Bags, technical: Tensor) -> Evidence:
-        k, filled = len(self.loadings) - self.n_private, rows.filled.to(self.loadings.dtype)
+        k, filled = self.n_shared, rows.filled.to(self.loadings.dtype)
         weighted = self.loadings * (-2 * self.log_sd).exp()
         gram = filled.sum(1)[:, None, None] * (weighted @ self.loadings.mT)
         pull = torch.einsum("nlp,nl,mp->nm", rows.instances, filled, weighted)
