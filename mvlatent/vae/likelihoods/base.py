@@ -72,6 +72,11 @@ class Likelihood(nn.Module):
     values themselves for normal noise, the log-normalised counts, the logit of a share. Singular
     vectors, starting values and explained shares are taken there.
 
+    A new one defines `entries`, `mean`, `variance`, `draw`, `link`, `curvature` and `information`;
+    where its surface is not its values, `surface`, `expected_surface` and `slope` too, and with
+    ``measures`` `unsurface`. What it declares to those without torch is in
+    `mvlatent.specs.likelihoods`.
+
     Parameters
     ----------
     n_features
