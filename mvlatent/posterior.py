@@ -13,7 +13,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.moments import private_slope
 from mvlatent.vae.shift import with_shift
@@ -115,7 +115,7 @@ class Latents:
     def private_sd(self, name: str) -> Tensor:
         """Posterior sd of w with z integrated out, (n, d); 1 where the view is missing."""
         given, present = self.private_given(name, self.z.mean)
-        if self.vae.design.encoder_kind == "exact":
+        if self.vae.member(name).affine:
             slope = self.private_slope(name)  # (n, d, k)
             spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
         else:
@@ -141,7 +141,7 @@ class Latents:
             for name in self.vae.names:
                 given, present = self.private_given(name, z)
                 w = given.rsample()
-                unseen = self.vae.part(name).private_sd * torch.randn_like(w)
+                unseen = self.vae.member(name).private_sd * torch.randn_like(w)
                 private[name] = torch.where(present[:, None], w, unseen)
         return z, private
 
@@ -152,7 +152,7 @@ class Latents:
 
     def shown(self, name: str, w: Tensor) -> Tensor:
         """The columns of w (..., d) that are shown: its leading directions."""
-        return w[..., : self.vae.part(name).design.n_shown]
+        return w[..., : self.vae.member(name).n_shown]
 
     def blocks(self, block: str) -> list[str]:
         """Names of the latent blocks that ``block`` stands for.

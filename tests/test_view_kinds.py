@@ -11,9 +11,10 @@ from scipy import sparse
 
 import mvlatent as mv
 from mvlatent.data import cohort as cohort_module
-from mvlatent.specs import COUNTS, LIKELIHOODS
+from mvlatent.specs import LIKELIHOODS
 
 N, P = 120, 14
+COUNTS = ("nb", "zinb", "poisson")
 QUICK = {"n_shared": 2, "n_private": 1, "max_epochs": 15, "progress": False, "accelerator": "cpu"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mvlatent.data.outcome_data import LabelData, OutcomeData, SurvivalData, TargetData
 from mvlatent.data.sparse_rows import SparseRows
+from mvlatent.data.view_rows import ViewRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "OutcomeData",
     "SurvivalData",
     "TargetData",
+    "ViewRows",
 ]
 
 Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
@@ -98,6 +100,10 @@ class CohortView:
             exposure=None if self.exposure is None else self.exposure[rows],
         )
 
+    def where(self, kept: Tensor) -> CohortView:
+        """Return the view, absent for patients who are not kept, (N,) bool; values stay."""
+        return replace(self, present=self.present & kept)
+
     def absent(self) -> CohortView:
         """Return the view as if no patient had it; no value is left in it."""
         x = self.x
@@ -160,7 +166,7 @@ class Cohort:
     obs_names
         Names of the patients, in the order of every tensor's rows.
     views
-        Modalities by name.
+        Modalities by name: matrices (`CohortView`), or what else can be read into evidence.
     technical
         Encoded technical covariates, (N, q) float32; q may be 0.
     technical_groups
@@ -176,7 +182,7 @@ class Cohort:
     """
 
     obs_names: tuple[str, ...]
-    views: dict[str, CohortView]
+    views: Mapping[str, ViewRows]
     technical: Tensor
     technical_groups: tuple[Group, ...]
     clinical: Tensor
@@ -187,7 +193,7 @@ class Cohort:
     def __init__(
         self,
         obs_names: tuple[str, ...],
-        views: dict[str, CohortView],
+        views: Mapping[str, ViewRows],
         technical: Tensor,
         technical_groups: tuple[Group, ...],
         clinical: Tensor,
@@ -248,6 +254,11 @@ class Cohort:
             return torch.zeros(len(self), 0, dtype=torch.bool)
         return torch.stack([v.present for v in self.views.values()], dim=1)
 
+    @property
+    def matrices(self) -> dict[str, CohortView]:
+        """The views that are matrices."""
+        return {k: v for k, v in self.views.items() if isinstance(v, CohortView)}
+
     def subset(self, rows: Tensor | np.ndarray | list[int]) -> Cohort:
         """Return the patients given by integer index (in that order) or by a bool mask."""
         index = torch.as_tensor(rows)
@@ -268,9 +279,9 @@ class Cohort:
 
     def dense(self) -> Cohort:
         """Return the cohort with every view dense: what a batch is."""
-        if not any(isinstance(v.x, SparseRows) for v in self.views.values()):
-            return self
-        return replace(self, views={k: v.dense() for k, v in self.views.items()})
+        views = {k: v.dense() for k, v in self.views.items()}
+        same = all(views[k] is v for k, v in self.views.items())
+        return self if same else replace(self, views=views)
 
     def mask_views(self, given: Iterable[str]) -> Cohort:
         """Return the cohort with every view that is not in ``given`` marked absent.

@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 
 from mvlatent.data.matrix import entries_of, is_sparse, normalise
+from mvlatent.specs.likelihoods import DEFAULT, LIKELIHOODS
+from mvlatent.specs.values import Entries
 
 __all__ = ["guess_likelihood"]
-
-ORDINAL_RANGE = 6  # most steps from the lowest to the highest level where some are negative
-SMALL_RANGE = 4  # the same where none is: more of them are counts
-RATING_RANGE = 9  # the same where none is 0: scales from 1 to 10
-FEW = 20  # fewer distinct values are not continuous
-MAX_ENTRIES = 2_000_000
-AT_THE_ENDS = 0.05  # share of exact zeros and ones that shares may hold
 
 
 def guess_likelihood(values: Any) -> tuple[str, str]:
@@ -41,48 +36,24 @@ def guess_likelihood(values: Any) -> tuple[str, str]:
     try:
         matrix = normalise(values, view="")
     except ValueError:
-        return "normal", "not all values are numbers"
+        return DEFAULT, "not all values are numbers"
     entries = entries_of(matrix)
     entries = entries[~np.isnan(entries)]
     if is_sparse(matrix) and matrix.nnz < np.prod(matrix.shape):
         entries = np.append(entries, np.float32(0))
     if entries.size == 0:
-        return "normal", "no value"
-    low, high = entries.min(), entries.max()
-    if not (entries == np.rint(entries)).all():
-        return _of_broken(entries, float(low), float(high))
-    return _of_whole(entries, int(low), int(high))
+        return DEFAULT, "no value"
+    return _asked(Entries(entries))
 
 
-def _of_whole(entries: np.ndarray, low: int, high: int) -> tuple[str, str]:
-    seen = f"whole numbers from {low} to {high}"
-    if low >= 0 and high <= 1:
-        return "bernoulli", "zeros and ones"
-    most = ORDINAL_RANGE if low < 0 else SMALL_RANGE if low == 0 else RATING_RANGE
-    if high - low <= most:
-        used = _distinct(entries)
-        if used == high - low + 1:
-            return "ordinal", seen
-        return "normal", f"{seen}, of which only {used} occur"
-    if low < 0:
-        return "normal", seen
-    distinct = _distinct(entries)
-    if distinct < min(high - low, FEW) // 2:
-        return "normal", f"{seen}, of which only {distinct} occur"
-    return "nb", seen
-
-
-def _of_broken(entries: np.ndarray, low: float, high: float) -> tuple[str, str]:
-    seen = f"values from {low:.4g} to {high:.4g}"
-    if low < 0 or high > 1:
-        return "normal", seen
-    if _distinct(entries) < FEW:
-        return "normal", f"{seen}, few of them distinct"
-    if ((entries == 0) | (entries == 1)).mean() > AT_THE_ENDS:
-        return "normal", f"{seen}, many at the ends"
-    return "beta", seen
-
-
-def _distinct(entries: np.ndarray) -> int:
-    """Number of distinct values, of a large matrix among evenly spaced entries."""
-    return len(np.unique(entries[:: 1 + len(entries) // MAX_ENTRIES]))
+def _asked(seen: Entries) -> tuple[str, str]:
+    """The likelihood that takes the values for its own; newly registered ones are asked first."""
+    against = ""
+    for name, said in reversed(LIKELIHOODS.items()):
+        if said.guess is None:
+            continue
+        fits, why = said.guess(seen)
+        if fits:
+            return name, why
+        against = against or why
+    return DEFAULT, f"{seen.words}, {against}" if against else seen.words

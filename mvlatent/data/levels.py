@@ -9,7 +9,7 @@ import numpy as np
 
 from mvlatent.data.scaling import Scaler
 
-__all__ = ["LEVELS", "OneHot", "Ordered"]
+__all__ = ["CODINGS", "OneHot", "Ordered"]
 
 
 class Ordered(Scaler):
@@ -48,11 +48,11 @@ class Ordered(Scaler):
                 "of the training rows and are taken as the nearest.",
                 stacklevel=2,
             )
-        return (np.clip(x, self.lowest, self.highest) - self.lowest).astype(np.float32)
+        return np.asarray(np.clip(x, self.lowest, self.highest) - self.lowest, dtype=np.float32)
 
     def inverse(self, y: np.ndarray) -> np.ndarray:
         """Return the levels in the user's numbers (means of levels stay between them)."""
-        return (np.asarray(y) + self.lowest).astype(np.float32)
+        return np.asarray(np.asarray(y) + self.lowest, dtype=np.float32)
 
 
 class OneHot(Scaler):
@@ -90,7 +90,7 @@ class OneHot(Scaler):
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Return a column a level, 1 where the value is that level."""
         wide = x[:, self.feature]
-        hot = (wide == self.level).astype(np.float32)
+        hot = np.asarray(wide == self.level, dtype=np.float32)
         known = np.zeros(x.shape, dtype=np.float32)
         np.maximum.at(known.T, self.feature, hot.T)
         unknown = int((~np.isnan(x) & (known == 0)).sum())
@@ -108,8 +108,8 @@ class OneHot(Scaler):
         y = np.asarray(y)
         starts = np.r_[0, np.cumsum(self.sizes)]
         best = [y[:, a:b].argmax(axis=1) + a for a, b in pairwise(starts)]
-        return self.level[np.stack(best, axis=1)].astype(np.float32)
+        return np.asarray(self.level[np.stack(best, axis=1)], dtype=np.float32)
 
 
-LEVELS: dict[str, type[Scaler]] = {"ordinal": Ordered, "categorical": OneHot}
-"""Coding of the levels by likelihood."""
+CODINGS: dict[str, type[Scaler]] = {coding.name: coding for coding in (Ordered, OneHot)}
+"""Codings of levels by the name that a likelihood declares."""

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from mvlatent.data.cohort import CohortView
 from mvlatent.data.exposure import Exposure
-from mvlatent.data.levels import LEVELS, OneHot
+from mvlatent.data.levels import CODINGS
 from mvlatent.data.names import quote
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.sparse_rows import SparseRows
@@ -63,8 +63,8 @@ class PreparedView:
                 f"view {name!r} has no usable feature: all {len(raw.features)} are constant or "
                 f"without a value on the training rows."
             )
-        scaler = LEVELS[spec.likelihood]() if spec.likelihood in LEVELS else None
-        scaler = scaler or make_scaler(str(spec.scaling))
+        coding = spec.declaration.coding
+        scaler = make_scaler(str(spec.scaling)) if coding is None else CODINGS[coding]()
         kept = x if varies.all() else x[:, np.flatnonzero(varies)]
         features = tuple(f for f, keep in zip(raw.features, varies, strict=True) if keep)
         if not sparse.issparse(kept):
@@ -112,16 +112,12 @@ class PreparedView:
     @property
     def levels(self) -> tuple[int, ...]:
         """Numbers of levels, of a view that has some."""
-        return getattr(self.scaler, "sizes", ())
+        return self.scaler.sizes
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that the model sees: a categorical feature has one a level."""
-        return (
-            self.scaler.columns(self.features)
-            if isinstance(self.scaler, OneHot)
-            else (self.features)
-        )
+        return self.scaler.columns(self.features)
 
     def check_levels(self, name: str, spec: View) -> None:
         """Raise ValueError if a view has more levels than its likelihood can be meant for."""
@@ -144,7 +140,7 @@ class PreparedView:
         cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str
     ) -> PreparedView:
         """Build a prepared view from its dictionary and the arrays named ``<view>/<array>``."""
-        kind = ({c.name: c for c in LEVELS.values()} | SCALERS)[state["scaler"]]
+        kind = (CODINGS | SCALERS)[state["scaler"]]
         scaler = kind.from_state({key: arrays[f"{name}/{key}"] for key in kind.arrays})
         exposure = None
         if state.get("offset"):

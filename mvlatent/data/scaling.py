@@ -41,6 +41,15 @@ class Scaler(ABC):
         """Return which columns of x (n, p) hold values this scaler cannot take, (p,) bool."""
         return np.zeros(x.shape[1], dtype=bool)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of levels: none but of a coding of levels."""
+        return ()
+
+    def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for each column of the scaled values."""
+        return features
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the learnt arrays by name."""
         return {name: getattr(self, name) for name in self.arrays}
@@ -55,7 +64,7 @@ class Scaler(ABC):
 
 
 class Identity(Scaler):
-    """No change (Bernoulli views)."""
+    """No change, of values that need none (counts, shares, zeros and ones)."""
 
     name = "none"
 
@@ -95,11 +104,11 @@ class ZScore(Scaler):
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Return the clipped z-scores."""
-        return np.clip((x - self.mean) / self.sd, -CLIP, CLIP).astype(np.float32)
+        return np.asarray(np.clip((x - self.mean) / self.sd, -CLIP, CLIP), dtype=np.float32)
 
     def inverse(self, y: np.ndarray) -> np.ndarray:
         """Return y · sd + mean."""
-        return (y * self.sd + self.mean).astype(np.float32)
+        return np.asarray(y * self.sd + self.mean, dtype=np.float32)
 
 
 class Log1p(ZScore):
@@ -122,13 +131,13 @@ class Log1p(ZScore):
 
     def inverse(self, y: np.ndarray) -> np.ndarray:
         """Return exp(y · sd + mean) - 1, never negative."""
-        return np.maximum(np.expm1(super().inverse(y)), 0.0).astype(np.float32)
+        return np.asarray(np.maximum(np.expm1(super().inverse(y)), 0.0), dtype=np.float32)
 
 
 def _mid_ranks(ordered: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
     """Return (below + below or equal) / 2n for each entry of columns sorted with NaN last."""
     index = np.arange(len(ordered), dtype=np.int32)[:, None]
-    ranks = (index + 0.5) / n_valid
+    ranks: np.ndarray = (index + 0.5) / n_valid
     tied = (ordered[1:] == ordered[:-1]).any(axis=0)
     if tied.any():
         ranks[:, tied] = _tied_mid_ranks(ordered[:, tied], index) / n_valid[tied]
@@ -224,7 +233,8 @@ def _knot_places(n: np.ndarray, depth: int) -> np.ndarray:
     grid = np.linspace(-1.0, 1.0, depth)[:, None]
     even = (grid + 1.0) / 2.0 * (n - 1)
     spaced = ndtr(grid * ndtri(1.0 - 0.5 / n)) * n - 0.5
-    return np.clip(np.rint(np.where(n > depth, spaced, even)), 0, n - 1).astype(np.int64)
+    places = np.rint(np.where(n > depth, spaced, even))
+    return np.asarray(np.clip(places, 0, n - 1), dtype=np.int64)
 
 
 def _distinct(knots: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ from mvlatent.data.assemble import PATIENTS
 from mvlatent.data.matrix import Matrix, dense, has_value, normalise, place_rows
 from mvlatent.data.names import check_names, quote
 from mvlatent.data.obs_columns import find_column
-from mvlatent.data.support import SPARSE
 from mvlatent.specs import Roles, Survival, View
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class RawView:
     ) -> RawView:
         """Put the rows of a normalised matrix in the order of the patients; a copy, always."""
         names, where = [str(f) for f in features], rows.get_indexer(patients)
-        x = place_rows(values if spec.likelihood in SPARSE else dense(values), where)
+        x = place_rows(values if spec.declaration.sparse else dense(values), where)
         present = (where >= 0) & has_value(x)
         return cls(x, present, names)
 

@@ -33,7 +33,7 @@ def design_of(
 ) -> Design:
     """Design of a model of the cohort; of its views as they are, unless others are given."""
     if views is None:
-        views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.views.items())
+        views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.matrices.items())
     return Design(
         views,
         n_shared=options.n_shared,

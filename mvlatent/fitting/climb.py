@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
+from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.canonical import canonical_scores
 from mvlatent.fitting.honest import Choice, choose, folds_of, leading
 from mvlatent.fitting.private import shrunk
@@ -25,7 +25,7 @@ from mvlatent.fitting.surfaces import (
     scores_of,
 )
 from mvlatent.vae.effects import TechnicalEffects
-from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.likelihoods import likelihood_of
 
 __all__ = ["Climbed", "climb"]
 
@@ -127,7 +127,7 @@ def climb(
     if views.columns:
         model, found, groups = _beside_sites(model, views, shares, effects)
     out = Climbed(
-        tuple(cohort.views),
+        tuple(cohort.matrices),
         model,
         model.posterior(),
         views.centres,
@@ -163,7 +163,7 @@ class _Views:
 
 def _views_of(cohort: Cohort, effects: str) -> _Views:
     """Surfaces of the views of dense rows, weighted by their noise, in their thin-SVD bases."""
-    views = list(cohort.views.values())
+    views = list(cohort.matrices.values())
     filled = [filled_surface(view) for view in views]
     surfaces, centres = [x for x, _ in filled], [c for _, c in filled]
     present = [view.present for view in views]
@@ -174,7 +174,7 @@ def _views_of(cohort: Cohort, effects: str) -> _Views:
     weights = [
         x.new_ones(x.shape[1])
         if view.noise == "view"
-        else noise_weights(x[view.present], _least_noise(view.likelihood))
+        else noise_weights(x[view.present], _least_noise(view))
         for x, view in zip(own, views, strict=True)
     ]
     within = [scores_of(x * w, p) for x, w, p in zip(own, weights, present, strict=True)]
@@ -216,9 +216,9 @@ def _beside_sites(
     return SharedModel(scores, ridges, z, groups=around, widths=views.widths), found, around
 
 
-def _least_noise(likelihood: str) -> float:
+def _least_noise(view: CohortView) -> float:
     """Share of noise that a feature has at least: few patients with a mutation are no signal."""
-    return MIN_NOISE if LIKELIHOODS[likelihood].measures else MIN_NOISE_DISCRETE
+    return MIN_NOISE if likelihood_of(view).measures else MIN_NOISE_DISCRETE
 
 
 def _most(views: Sequence[Scores], n_shared: int) -> int:

@@ -88,7 +88,7 @@ def fit_closed(
 def _bases(climbed: Climbed, training: Cohort, plans: Plans) -> dict[str, Basis]:
     """Bases in which the model sees the views: their own directions, or those of the climb."""
     bases = {}
-    for m, (name, view) in enumerate(training.views.items()):
+    for m, (name, view) in enumerate(training.matrices.items()):
         turned = name in plans and plans[name].rotated
         bases[name] = (
             basis_of(plans[name], climbed.centres[m], climbed.weights[m])
@@ -104,7 +104,7 @@ def _installed(
     """A model of the rotated training patients that holds what the climb found."""
     views = tuple(
         view_design(name, view, options.n_private, plans.get(name))
-        for name, view in rotated.views.items()
+        for name, view in rotated.matrices.items()
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

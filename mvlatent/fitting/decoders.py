@@ -32,8 +32,8 @@ def start_decoders(vae: StructuredVAE, climbed: Climbed, *, rank: str = "auto") 
     z[:, : climbed.model.k] = climbed.latent.mean
     design = cohort.technical if vae.design.n_technical else cohort.technical[:, :0]
     for m, (name, part) in enumerate(vae.items):
-        view = cohort.views[name]
-        if view.likelihood == "normal":
+        view = cohort.matrices[name]
+        if part.likelihood.gaussian:
             continue
         surface, _ = filled_surface(view)
         if climbed.effects is not None:

@@ -95,7 +95,7 @@ def _warm(
     warm_start: Trained,
 ) -> StructuredVAE:
     """A model that begins at the weights of a fitted one."""
-    views = warm_start.vae.design.views if warm_start.is_closed else None
+    views = warm_start.vae.design.matrices if warm_start.is_closed else None
     vae = build(training, roles, options, seed, views)
     warm_weights(vae, warm_start.vae, bases, warm_start.bases, training)
     return vae

@@ -14,7 +14,7 @@ from mvlatent.fitting.start.rank import private_rank
 from mvlatent.fitting.surfaces import spread_rows
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import ViewDesign
-from mvlatent.vae.likelihoods import Normal
+from mvlatent.vae.likelihoods import Normal, likelihood_of
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.surface_expert import SurfaceExpert
 from mvlatent.vae.view_part import ViewPart
@@ -79,9 +79,9 @@ Plans = dict[str, ViewPlan]
 def plans_of(climbed: Climbed, cohort: Cohort, n_private: int, rank: str) -> Plans:
     """How each view of normal noise is to be seen by the model."""
     return {
-        name: _plan(climbed, m, cohort.views[name], n_private, rank)
+        name: _plan(climbed, m, cohort.matrices[name], n_private, rank)
         for m, name in enumerate(climbed.names)
-        if cohort.views[name].likelihood == "normal"
+        if likelihood_of(cohort.matrices[name]).gaussian
     }
 
 

@@ -174,7 +174,7 @@ class _Run:
         first = torch.where(presence, drawn, -1.0).argmax(1, keepdim=True)
         keep.scatter_(1, first, True)
         views = {
-            name: replace(view, present=view.present & kept)
+            name: view.where(kept)
             for (name, view), kept in zip(batch.views.items(), keep.T, strict=True)
         }
         return replace(batch, views=views)

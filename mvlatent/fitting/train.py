@@ -72,7 +72,7 @@ def train(
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
     preparation = Preparation.fit(tables, roles, rows, notes=notes)
     everyone = without_technical(preparation.transform(tables), options)
-    size = len(everyone) * sum(view.x.shape[1] for view in everyone.views.values())
+    size = len(everyone) * sum(view.x.shape[1] for view in everyone.matrices.values())
     settled = plan.resolved(validated=validation_size > 0)
     with stages(progress) as say, small_work_on_one_thread(size) as n_threads:
         if warm_start is None and closed_form(options, plan):

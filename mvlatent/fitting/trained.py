@@ -56,7 +56,7 @@ class Trained:
     def is_closed(self) -> bool:
         """Whether the fit was in closed form, and shaped the model by its covariances."""
         weighted = any(basis.weights is not None for basis in self.bases.values())
-        return weighted or any(view.reads_surface for view in self.vae.design.views)
+        return weighted or any(view.reads_surface for view in self.vae.design.matrices)
 
     @property
     def roles(self) -> Roles:

@@ -100,9 +100,9 @@ def head_draws(
             if kind == "shared":
                 drawn[name] = torch.where(latents.vae.active, z, fixed[name])
             elif kind == "private":
-                active = latents.vae.part(view).shown
+                active = latents.vae.member(view).shown
                 drawn[name] = torch.where(active, latents.shown(view, private[view]), fixed[name])
-            elif kind == "scores" and not bool(latents.cohort.views[view].present.all()):
+            elif kind == "scores" and not bool(latents.cohort.matrices[view].present.all()):
                 drawn[name] = _scores(latents, view, bases[view], z, noise=True)
             else:
                 drawn[name] = fixed[name].expand(n_draws, *fixed[name].shape)
@@ -112,7 +112,7 @@ def head_draws(
 @torch.no_grad()
 def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool) -> Tensor:
     """Scores of a view, (..., n, r): measured where present, decoded where absent."""
-    view, part = latents.cohort.views[name], latents.vae.part(name)
+    view, part = latents.cohort.matrices[name], latents.vae.part(name)
     scores = basis.scores(view)
     absent = ~view.present
     if not bool(absent.any()):

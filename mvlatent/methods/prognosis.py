@@ -166,7 +166,7 @@ class Prognosis(Predictions):
     def _active_rows(self, names: dict[str, list[str]]) -> list[str]:
         """Names of columns but those of factors that are switched off."""
         vae = self.trained.vae
-        active = {"shared": vae.active} | {f"private:{v}": part.shown for v, part in vae.items}
+        active = {"shared": vae.active} | {f"private:{v}": part.shown for v, part in vae.members}
         on = {block: mask.tolist() for block, mask in active.items()}
         return [
             row

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.objectives.schedule import RAMP, Schedule, checked_schedule, strength
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.structured import StructuredVAE
 

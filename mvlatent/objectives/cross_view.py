@@ -98,9 +98,10 @@ class CrossView(Term):
         predicted = scene.presence & ~subset & subset.any(1, keepdim=True)
         technical = scene.cohort.technical
         total = z.new_zeros(len(z))
-        for (name, part), asked in zip(scene.vae.items, predicted.T, strict=True):
+        for name, part in scene.vae.items:
+            asked = predicted[:, scene.vae.names.index(name)]
             effect = scene.draw.get(f"effect:{name}")
-            view = scene.cohort.views[name]
+            view = scene.cohort.matrices[name]
             if has_closed_form(part):
                 found = log_marginal(part, view, z, technical, effect)
             else:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mvlatent.data.cohort import Cohort
 from mvlatent.objectives.base import Scene, Term
 from mvlatent.objectives.elbo import Terms, TermsELBO
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["Objective"]

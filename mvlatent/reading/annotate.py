@@ -35,7 +35,7 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
         "n_shared": trained.options.n_shared,
         "n_private": trained.options.n_private,
         "views": list(latents.vae.names),
-        "likelihoods": [v.likelihood for v in trained.vae.design.views],
+        "likelihoods": [v.likelihood for v in trained.vae.design.matrices],
         "decoder": trained.options.decoder,
         "best_epoch": trained.fitted.best_epoch,
     }

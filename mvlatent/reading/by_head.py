@@ -32,7 +32,7 @@ def by_head(
     """
     head, cohort = heads.heads[name], latents.cohort
     z, reader = latents.z.mean, heads.readers[name]
-    normal = latents.vae.part(name).design.likelihood == "normal"
+    normal = latents.vae.part(name).likelihood.gaussian
     if normal:
         linear = linear_view(latents.vae, name, basis)
         shared = linear.shared
@@ -62,7 +62,7 @@ def _scores(latents: Latents, head: ViewHead, heads: ViewHeads) -> dict[str, Ten
     """Scores of every source: as measured, or as z expects where it is not known."""
     found = {}
     for source in head.sources:
-        view, reader = latents.cohort.views[source], heads.readers[source]
+        view, reader = latents.cohort.matrices[source], heads.readers[source]
         expected = reader.expect(latents.z.mean)
         if not bool(view.present.any()):
             found[source] = expected

@@ -17,7 +17,6 @@ from mvlatent.reading.by_head import by_head
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.moments import joint_covariance
-from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["Prediction", "predict_view", "through"]
 
@@ -75,17 +74,17 @@ def predict_view(
     With a linear decoder and normal noise the predictive distribution is Gaussian in scaled units:
     its quantiles go through the inverse transform, and its moments are integrated by Gauss-Hermite
     quadrature; where a patient has no view and the prior of z is learnt, draws take over. Elsewhere
-    latents (and the exposure of an absent view) are drawn: the mean is that of the expected values,
-    the bounds are quantiles of drawn entries, so that those of counts and levels are counts and
-    levels. A Bernoulli interval is that of the probability; the mean of a categorical view is its
-    most probable level.
+    latents (and the exposure of an absent view) are drawn, and the likelihood says what new entries
+    they make: in general expected values, and quantiles of drawn entries, so that those of counts
+    and levels are counts and levels. A Bernoulli interval is that of the probability; the mean of a
+    categorical view is its most probable level.
     """
     part = latents.vae.part(name)
     headed = heads is not None and name in heads.heads and not latents.unseen_from_prior
-    present = latents.cohort.views[name].present
+    present = latents.cohort.matrices[name].present
     if headed and not bool(present.all()):
         mean, variance = by_head(latents, name, basis, cast(ViewHeads, heads), latent=latent)
-        if bool(present.any()) and part.design.likelihood == "normal":  # w is told there
+        if bool(present.any()) and part.likelihood.gaussian:  # w is told there
             own, spread = _gaussian(latents, name, basis)
             mean = torch.where(present[:, None], own, mean)
             variance = torch.where(present[:, None], spread, variance)
@@ -94,9 +93,9 @@ def predict_view(
             values = part.likelihood.unsurface(torch.from_numpy(x))
             return inverse(values.numpy())
 
-        if part.design.likelihood == "normal" or not bool(present.any()):
+        if part.likelihood.gaussian or not bool(present.any()):
             return through(mean.numpy(), variance.sqrt().numpy(), units, level)
-    gaussian = part.decoder.is_linear and part.design.likelihood == "normal"
+    gaussian = part.decoder.is_linear and part.likelihood.gaussian
     if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)
         return through(mean.numpy(), variance.sqrt().numpy(), inverse, level)
@@ -209,7 +208,7 @@ def _by_draws(
     for start in range(0, len(latents.cohort), step):
         rows = list(range(start, min(start + step, len(latents.cohort))))
         chunk = Latents(latents.vae, latents.cohort.subset(rows))
-        view = chunk.cohort.views[name]
+        view = chunk.cohort.matrices[name]
         z, private = chunk.draw(n_samples, seed + start)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed + start)
@@ -218,38 +217,4 @@ def _by_draws(
             if part.exposure is not None and exposure is not None:
                 exposure = torch.where(view.present, exposure, part.exposure.draw(z, technical))
             eta = decode(part, basis, z, private[name], technical, effect, exposure)
-            yield _summary(part, eta, inverse, level)
-
-
-def _summary(
-    part: ViewPart,
-    eta: Tensor,
-    inverse: Callable[[np.ndarray], np.ndarray],
-    level: float | None,
-) -> tuple[np.ndarray | None, ...]:
-    """Mean, sd and bounds of new entries from drawn predictors (S, n, p)."""
-    kind = part.design.likelihood
-    if kind == "studentt":  # its scaling bends: every draw goes back to the user's units
-        values = np.stack([inverse(x.numpy()) for x in part.likelihood.draw(eta)])
-        return values.mean(0), values.std(0), *_bounds(values, level, "linear")
-    expected = part.likelihood.mean(eta)
-    mean, variance = expected.mean(0), part.likelihood.variance(eta).mean(0) + expected.var(0)
-    if kind == "bernoulli":
-        lower, upper = _bounds(expected.numpy(), level, "linear")
-        return mean.numpy(), (mean * (1 - mean)).sqrt().numpy(), lower, upper
-    if kind == "categorical":
-        values = np.stack([inverse(x.numpy()) for x in part.likelihood.draw(eta)])
-        return inverse(mean.numpy()), values.std(0), *_bounds(values, level, "inverted_cdf")
-    if level is None:
-        return inverse(mean.numpy()), variance.sqrt().numpy(), None, None
-    method = "linear" if kind == "beta" else "inverted_cdf"
-    lower, upper = _bounds(part.likelihood.draw(eta).numpy(), level, method)
-    return inverse(mean.numpy()), variance.sqrt().numpy(), inverse(lower), inverse(upper)
-
-
-def _bounds(values: np.ndarray, level: float | None, method: Any) -> tuple[Any, Any]:
-    """Central interval of draws (S, n, p)."""
-    if level is None:
-        return None, None
-    lower, upper = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0, method=method)
-    return lower, upper
+            yield part.likelihood.predictive(eta, inverse, level)

@@ -71,7 +71,9 @@ def jacobian(latents: Latents, name: str, basis: Basis, block: str) -> Tensor:
 
     def eta(x: Tensor) -> Tensor:
         shared, private = (x, w) if block == "shared" else (z, x)
-        return part.decoder(shared, private, latents.cohort.technical, part.expected_effect())
+        technical = latents.cohort.technical
+        found: Tensor = part.decoder(shared, private, technical, part.expected_effect())
+        return found
 
     rows = []
     at = at.detach()

@@ -95,7 +95,7 @@ def _start(trained: Trained) -> str:
 def _kept(trained: Trained) -> str:
     """How many factors the start left on."""
     vae = trained.vae
-    private = ", ".join(f"{name} {int(part.shown.sum())}" for name, part in vae.items)
+    private = ", ".join(f"{name} {int(part.shown.sum())}" for name, part in vae.members)
     return f"{int(vae.active.sum())} of {len(vae.active)} shared, private {private}"
 
 

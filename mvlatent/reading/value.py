@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, CohortView, SurvivalData
+from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws, trim
 from mvlatent.outcomes.bound import BaselineShape
@@ -82,7 +82,7 @@ def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Coh
     eta = part.decoder(z[0], private[view][0], technical, effect)
     exposure = None if part.exposure is None else part.exposure.draw(z[0], technical)
     x = part.draw(exposed(eta, exposure))
-    held: CohortView = cohort.views[view]
+    held = cohort.matrices[view]
     drawn = replace(
         held,
         x=x,

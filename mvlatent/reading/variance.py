@@ -36,11 +36,11 @@ def variance_explained(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     blocks: dict[str, dict[str, float]] = {}
     factors: dict[str, dict[str, float]] = {}
-    for name in latents.vae.names:
+    for name, _ in latents.vae.items:
         blocks[name] = _of_blocks(latents, name)
         factors[name] = _of_factors(latents, name)
     rows = [f"shared_{j}" for j in range(latents.z.mean.shape[1])]
-    rows += [r for name in latents.vae.names for r in factors[name] if r not in rows]
+    rows += [r for found in factors.values() for r in found if r not in rows]
     return pd.DataFrame(blocks), pd.DataFrame(factors).reindex(rows)
 
 
@@ -48,7 +48,7 @@ class _Share:
     """Explained share of one view as a function of what is decoded."""
 
     def __init__(self, latents: Latents, name: str) -> None:
-        view, self.part = latents.cohort.views[name], latents.vae.part(name)
+        view, self.part = latents.cohort.matrices[name], latents.vae.part(name)
         rows = view.present.nonzero().squeeze(1)
         self.view = view.subset(rows)
         self.z = latents.z.mean[rows]
@@ -132,7 +132,7 @@ def unique_variance(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     blocks: dict[str, dict[str, float]] = {}
     factors: dict[str, dict[str, float]] = {}
-    for name in latents.vae.names:
+    for name, _ in latents.vae.items:
         share = _Share(latents, name)
         z, w, s = share.z, share.w, share.s
         whole = share(z, w, s)
@@ -159,7 +159,7 @@ def sequential_variance(latents: Latents) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     blocks: dict[str, dict[str, float]] = {}
     factors: dict[str, dict[str, float]] = {}
-    for name in latents.vae.names:
+    for name, _ in latents.vae.items:
         share = _Share(latents, name)
         z, w, s = share.z, share.w, share.s
         first, second, whole = share(0 * z, 0 * w, s), share(z, 0 * w, s), share(z, w, s)

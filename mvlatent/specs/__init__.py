@@ -1,5 +1,6 @@
 """What the user says of a cohort, frozen and self-checking; nothing here needs torch."""
 
+from mvlatent.specs.likelihoods import LIKELIHOODS, OFFSETS, SCALINGS, Declaration
 from mvlatent.specs.outcomes import (
     CAUSE_HAZARDS,
     STRATIFIED_KINDS,
@@ -13,11 +14,10 @@ from mvlatent.specs.outcomes import (
     join_times_line,
 )
 from mvlatent.specs.roles import Roles
-from mvlatent.specs.views import COUNTS, LIKELIHOODS, NOISES, OFFSETS, SCALINGS, View
+from mvlatent.specs.views import NOISES, View
 
 __all__ = [
     "CAUSE_HAZARDS",
-    "COUNTS",
     "LIKELIHOODS",
     "NOISES",
     "OFFSETS",
@@ -26,6 +26,7 @@ __all__ = [
     "SURVIVAL_KINDS",
     "TARGET_KINDS",
     "TIES",
+    "Declaration",
     "Labels",
     "OutcomeSpec",
     "Roles",

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+from mvlatent.specs.likelihoods import DEFAULT, LIKELIHOODS, OFFSETS, SCALINGS, Declaration
 from mvlatent.specs.outcomes import check_choice
 
-__all__ = ["COUNTS", "LIKELIHOODS", "NOISES", "OFFSETS", "SCALINGS", "UNSCALED", "View"]
+__all__ = ["NOISES", "View"]
 
-LIKELIHOODS: tuple[str, ...] = (
-    "normal",
-    "studentt",
-    "beta",
-    "nb",
-    "zinb",
-    "poisson",
-    "bernoulli",
-    "ordinal",
-    "categorical",
-)
-COUNTS: tuple[str, ...] = ("nb", "zinb", "poisson")
-UNSCALED: tuple[str, ...] = ("beta", *COUNTS, "bernoulli", "ordinal", "categorical")
-OFFSETS: tuple[str, ...] = ("library", "burden", "none")
-SCALINGS: tuple[str, ...] = ("rank_normal", "zscore", "log1p", "none")
 NOISES: tuple[str, ...] = ("feature", "view")
 
 
@@ -64,7 +50,7 @@ class View:
     ('none', 'library')
     """
 
-    likelihood: str | None = "normal"
+    likelihood: str | None = DEFAULT
     _: KW_ONLY
     scaling: str | None = None
     layer: str | None = None
@@ -81,21 +67,35 @@ class View:
             check_choice("offset", self.offset, OFFSETS)
         if self.likelihood is None:
             return
-        check_choice("likelihood", self.likelihood, LIKELIHOODS)
-        unscaled, counts = self.likelihood in UNSCALED, self.likelihood in COUNTS
+        said = self.declaration
         if self.scaling is None:
-            object.__setattr__(self, "scaling", "none" if unscaled else "rank_normal")
+            object.__setattr__(self, "scaling", said.scalings[0])
         if self.noise is None:
             object.__setattr__(self, "noise", "feature")
         if self.offset is None:
-            object.__setattr__(self, "offset", "library" if counts else "none")
-        if unscaled and self.scaling != "none":
+            object.__setattr__(self, "offset", said.offsets[0])
+        if self.scaling not in said.scalings:
             raise ValueError(
                 f"a {self.likelihood} view cannot be scaled: scaling={self.scaling!r}."
+                if said.scalings == ("none",)
+                else f"a {self.likelihood} view cannot have scaling={self.scaling!r}; take one of "
+                f"{', '.join(map(repr, said.scalings))}."
             )
-        if self.offset == "library" and not counts:
+        if self.offset not in said.offsets:
+            takers = [name for name, other in LIKELIHOODS.items() if self.offset in other.offsets]
             raise ValueError(
-                f"offset='library' is for counts ({', '.join(COUNTS)}), not {self.likelihood!r}."
+                f"offset={self.offset!r} is for {', '.join(map(repr, takers))}, not "
+                f"{self.likelihood!r}."
             )
-        if self.offset == "burden" and self.likelihood != "bernoulli":
-            raise ValueError(f"offset='burden' is for 'bernoulli', not {self.likelihood!r}.")
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the likelihood says of itself.
+
+        Raises
+        ------
+        ValueError
+            If the likelihood is not known (or not even guessed).
+        """
+        check_choice("likelihood", self.likelihood, tuple(LIKELIHOODS))
+        return LIKELIHOODS[str(self.likelihood)]

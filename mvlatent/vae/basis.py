@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.data.sparse_rows import SparseRows
-from mvlatent.vae.likelihoods import LIKELIHOODS
+from mvlatent.vae.likelihoods import likelihood_of
 
 __all__ = ["Basis", "can_rotate", "fit_bases", "rotate", "surface_of"]
 
@@ -21,7 +21,7 @@ MAX_SPARSE_ROWS = 2000  # of a sparse view that its basis is learnt on
 
 def surface_of(view: CohortView) -> Tensor:
     """Values of a view on the scale that is nearly linear in the latents, (n, p)."""
-    return LIKELIHOODS[view.likelihood].surface(view.values, view.exposure)
+    return likelihood_of(view).surface(view.values, view.exposure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +141,22 @@ def can_rotate(view: CohortView) -> bool:
     Exact needs one noise scale for all features, normal noise and no missing entry.
     """
     n = int(view.present.sum())
-    plain = view.likelihood == "normal" and view.noise == "view" and view.observed is None
+    plain = likelihood_of(view).gaussian and view.noise == "view" and view.observed is None
     return plain and n < view.x.shape[1]
 
 
 def fit_bases(cohort: Cohort) -> dict[str, Basis]:
-    """Bases of all views, learnt on the training patients."""
-    return {name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.views.items()}
+    """Bases of all matrices, learnt on the training patients."""
+    return {
+        name: Basis.fit(view, rotated=can_rotate(view)) for name, view in cohort.matrices.items()
+    }
 
 
 def rotate(cohort: Cohort, bases: dict[str, Basis]) -> Cohort:
     """The cohort as the model sees it: rotated where the basis says so."""
-    views = {
-        name: bases[name].rotate(view) if bases[name].rotated else view
-        for name, view in cohort.views.items()
+    turned = {
+        name: bases[name].rotate(view)
+        for name, view in cohort.matrices.items()
+        if bases[name].rotated
     }
-    return replace(cohort, views=views)
+    return replace(cohort, views={**cohort.views, **turned})

@@ -139,7 +139,8 @@ class Additive(Linear):
         self.bend = residual_network(n_shared, n_hidden, n_shared)
 
     def warp(self, z: Tensor) -> Tensor:
-        return z + self.bend(z)
+        bent: Tensor = self.bend(z)
+        return z + bent
 
 
 class MLP(Linear):
@@ -169,7 +170,7 @@ class MLP(Linear):
         loadings: Tensor | None = None,
     ) -> Tensor:
         s = technical.expand(*z.shape[:-1], technical.shape[-1])
-        bent = self.network(torch.cat([z, w, s], -1))
+        bent: Tensor = self.network(torch.cat([z, w, s], -1))
         return super().forward(z, w, technical, effect, loadings) + bent
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from mvlatent.data.cohort import CohortView
+from mvlatent.vae.parts import PartDesign, part_class
 
 __all__ = ["Design", "ViewDesign"]
 
 
 @dataclass(frozen=True)
 class ViewDesign:
-    """Shape of one view's part of the model.
+    """Shape of the part of the model that belongs to a matrix.
 
     ``n_private`` counts the ``n_rest`` columns of w that nobody is shown: they hold what the
     leading ones do not. With ``reads_surface`` the view speaks of z through its surface.
     """
+
+    kind: ClassVar[str] = "matrix"
 
     name: str
     likelihood: str
@@ -57,7 +60,7 @@ class Design:
     Parameters
     ----------
     views
-        One `ViewDesign` a view, in the order of the cohort.
+        One design a view, in the order of the cohort: a `ViewDesign` of a matrix.
     n_shared
         Dimensions of z.
     technical_groups
@@ -77,7 +80,7 @@ class Design:
         Whether the guide of w is told z; without, w is read from its view alone.
     """
 
-    views: tuple[ViewDesign, ...]
+    views: tuple[PartDesign, ...]
     n_shared: int = 16
     technical_groups: tuple[tuple[int, int], ...] = ()
     n_technical: int = 0
@@ -98,15 +101,27 @@ class Design:
             return self.encoder
         return "exact" if self.decoder == "linear" else "mlp"
 
+    @property
+    def matrices(self) -> tuple[ViewDesign, ...]:
+        """Designs of the views that are matrices."""
+        return tuple(view for view in self.views if isinstance(view, ViewDesign))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        return asdict(self)
+        state = asdict(self)
+        views = zip(self.views, state["views"], strict=True)
+        return {**state, "views": [{"kind": view.kind, **own} for view, own in views]}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Design:
         """Inverse of `to_dict`."""
-        views = tuple(
-            ViewDesign(**{**v, "levels": tuple(v.get("levels", ()))}) for v in state["views"]
-        )
         groups = tuple((int(a), int(b)) for a, b in state["technical_groups"])
+        views = tuple(_view_from_dict(**view) for view in state["views"])
         return cls(**{**state, "views": views, "technical_groups": groups})
+
+
+def _view_from_dict(kind: str, **fields: Any) -> PartDesign:
+    """A view's design; JSON knows lists where there were tuples."""
+    known = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    view: PartDesign = part_class(kind).design_class(**known)
+    return view

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import CohortView
 from mvlatent.vae.affine import Affine, Residual
-
-if TYPE_CHECKING:
-    from mvlatent.vae.view_part import ViewPart
+from mvlatent.vae.decoders import Linear
+from mvlatent.vae.likelihoods import Likelihood
 
 __all__ = ["has_closed_form", "log_marginal", "log_marginal_by_draws"]
 
 
-def has_closed_form(part: ViewPart) -> bool:
+class Decoded(Protocol):
+    """What is asked of the part of a matrix, a `mvlatent.vae.view_part.ViewPart`."""
+
+    decoder: Linear
+    likelihood: Likelihood
+    power: float
+
+    def predictor(
+        self, view: CohortView, z: Tensor, w: Tensor, technical: Tensor, effect: Tensor | None
+    ) -> Tensor | Affine:
+        """Linear predictor, (n, p)."""
+
+    def noise_variance(self) -> Tensor:
+        """Noise variance of normal features, (p,)."""
+
+    def outside(self, view: CohortView) -> Tensor:
+        """Log density outside a rotated basis, (n,)."""
+
+
+def has_closed_form(part: Decoded) -> bool:
     """Whether w can be integrated out exactly: normal noise, and a predictor linear in w."""
-    return part.design.likelihood == "normal" and part.decoder.is_affine
+    return part.likelihood.gaussian and part.decoder.is_affine
 
 
 def log_marginal(
-    part: ViewPart, view: CohortView, z: Tensor, technical: Tensor, effect: Tensor | None
+    part: Decoded, view: CohortView, z: Tensor, technical: Tensor, effect: Tensor | None
 ) -> Tensor:
     r"""Return :math:`\log\int p(x \mid z, w, s)^\lambda\, N(w; 0, I)\,dw` a patient, (n,).
 
@@ -66,7 +84,7 @@ def log_marginal(
         solved = torch.linalg.solve_triangular(factor, projection, upper=False)[..., 0]
     log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     found = constants - 0.5 * (energy - solved.square().sum(-1) + log_det)
-    return found + part.power * part.outside(view) if view.residual is not None else found
+    return found if view.residual is None else found + part.power * part.outside(view)
 
 
 def _residual(
@@ -83,7 +101,7 @@ def _residual(
 
 
 def log_marginal_by_draws(
-    part: ViewPart,
+    part: Decoded,
     view: CohortView,
     z: Tensor,
     technical: Tensor,
@@ -120,4 +138,4 @@ def log_marginal_by_draws(
         ratio = 0.5 * (noise.square() - w.square()).sum(-1) + scale.log().sum()
         draws.append(log_p + ratio)
     found = torch.stack(draws).logsumexp(0) - math.log(n_samples)
-    return found + part.power * part.outside(view) if view.residual is not None else found
+    return found if view.residual is None else found + part.power * part.outside(view)

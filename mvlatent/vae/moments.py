@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 
 __all__ = ["Joint", "joint_covariance", "joint_posterior", "private_slope", "second_moments"]
 

@@ -43,6 +43,7 @@ def with_shift(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Pre
     """
     q = _cautious(vae, q)
     random = vae.design.effects == "random" and bool(vae.groups)
+    random = random and any(part.technical_energy is not None for _, part in vae.members)
     if not random and not bool(vae.doubt.any()):
         return q
     covariance = q.covariance
@@ -69,8 +70,8 @@ def _cautious(vae: StructuredVAE, q: PrecisionNormal) -> PrecisionNormal:
 def _shifts(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Tensor:
     """Covariance of the shift of each patient, (n, k, k)."""
     shift = torch.zeros_like(q.covariance)
-    seen = torch.stack([part.effects.energy for _, part in vae.items if part.effects is not None])
-    size = seen.amax(0)
+    seen = [part.technical_energy for _, part in vae.members]
+    size = torch.stack([energy for energy in seen if energy is not None]).amax(0)
     for columns in vae.groups:
         design = technical[:, columns].square()
         places = range(columns.start, columns.stop)
@@ -87,9 +88,9 @@ def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:
     k = vae.design.n_shared
     between = float(vae.spread[column]) + 1.0 / max(size, 1e-6)
     precision = torch.eye(k) / min(between, 1.0)
-    for _, part in vae.items:
-        if part.effects is not None:
-            loadings = part.decoder.shared / part.effects.prior_sd[column]
-            precision = precision + loadings @ loadings.T
+    for _, part in vae.members:
+        pull = part.technical_pull(column)
+        precision = precision if pull is None else precision + pull
     active = vae.active.to(precision.dtype)
-    return torch.linalg.inv(precision) * active * active[:, None]
+    found: Tensor = torch.linalg.inv(precision) * active * active[:, None]
+    return found

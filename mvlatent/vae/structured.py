@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.vae.design import Design, ViewDesign
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
-from mvlatent.vae.marginal import has_closed_form, log_marginal
+from mvlatent.vae.parts import Part, part_class
 from mvlatent.vae.priors import PRIORS
 from mvlatent.vae.view_part import ViewPart
 
@@ -49,7 +49,7 @@ class StructuredVAE(nn.Module):
         super().__init__()
         self.design = design
         self.names = tuple(view.name for view in design.views)
-        self.parts = nn.ModuleList(ViewPart(view, design) for view in design.views)
+        self.parts = nn.ModuleList(part_class(view.kind)(view, design) for view in design.views)
         self.prior = PRIORS[design.prior](
             design.n_shared,
             n_components=design.n_components,
@@ -65,22 +65,35 @@ class StructuredVAE(nn.Module):
     @torch.no_grad()
     def hold_inactive(self) -> None:
         """Keep shared factors that were switched off at zero: drop their gradients."""
-        for _, part in self.items:
-            for loadings, active in (
-                (part.decoder.shared, self.active),
-                (part.decoder.private, part.active),
-            ):
-                if loadings.grad is not None:
-                    loadings.grad.mul_(active[:, None])
+        for _, part in self.members:
+            part.hold_inactive(self.active)
 
-    def part(self, name: str) -> ViewPart:
+    def member(self, name: str) -> Part:
         """The part of the model that belongs to a view."""
         return self.parts[self.names.index(name)]  # type: ignore[return-value]
 
     @property
-    def items(self) -> list[tuple[str, ViewPart]]:
+    def members(self) -> list[tuple[str, Part]]:
         """Views and their parts, in the order of the design."""
-        return [(name, self.part(name)) for name in self.names]
+        return [(name, self.member(name)) for name in self.names]
+
+    def part(self, name: str) -> ViewPart:
+        """The part that belongs to a view which is a matrix.
+
+        Raises
+        ------
+        TypeError
+            If the view is of another kind.
+        """
+        part = self.member(name)
+        if not isinstance(part, ViewPart):
+            raise TypeError(f"view {name!r} is no matrix; it has no decoder of features.")
+        return part
+
+    @property
+    def items(self) -> list[tuple[str, ViewPart]]:
+        """Views that are matrices and their parts, in the order of the design."""
+        return [(name, part) for name, part in self.members if isinstance(part, ViewPart)]
 
     @property
     def groups(self) -> Sequence[slice]:
@@ -105,30 +118,17 @@ class StructuredVAE(nn.Module):
         """
         n = len(cohort)
         like = cohort.technical
-        effects = [
-            None if part.effects is None else pyro.sample(f"effect:{name}", part.effects.prior())
-            for name, part in self.items
-        ]
-        loadings = [part.decoder.drawn_loadings(name) for name, part in self.items]
+        drawn = [part.prior_sites() for _, part in self.members]
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=like.device)):
             with poutine.scale(scale=kl_weight):
                 z = pyro.sample("z", self.prior.distribution(n, like))
-            for (name, part), effect, drawn in zip(self.items, effects, loadings, strict=True):
-                view = cohort.views[name]
-                with poutine.mask(mask=cast(Any, view.present)):
+            seen_z = z.detach() if detached else z
+            for (name, part), own in zip(self.members, drawn, strict=True):
+                rows = cohort.views[name]
+                with poutine.mask(mask=cast(Any, rows.present)):
                     with poutine.scale(scale=kl_weight):
-                        w = pyro.sample(f"w:{name}", StandardNormal(n, part.design.n_private, like))
-                    seen_z = z.detach() if detached else z
-                    if clamped and has_closed_form(part):
-                        marginal = log_marginal(part, view, seen_z, cohort.technical, effect)
-                        pyro.factor(f"x:{name}", marginal)
-                        continue
-                    eta = part.predictor(view, seen_z, w, cohort.technical, effect, drawn)
-                    with poutine.scale(scale=part.power):
-                        x = part.likelihood.distribution(eta, view.observed)
-                        pyro.sample(f"x:{name}", x, obs=view.values)
-                        if view.residual is not None:
-                            pyro.factor(f"outside:{name}", part.outside(view))
+                        w = pyro.sample(f"w:{name}", StandardNormal(n, part.n_private, like))
+                    part.observe(rows, seen_z, w, cohort.technical, own, clamped=clamped)
         for head in self.heads:
             head(z, cohort, n_total)
 
@@ -151,10 +151,8 @@ class StructuredVAE(nn.Module):
         """
         n = len(cohort)
         evidence = self.evidence(cohort) if evidence is None else evidence
-        for name, part in self.items:
-            if part.effects is not None:
-                pyro.sample(f"effect:{name}", part.effects.posterior(part.weight()))
-            part.decoder.draw_loadings(name)
+        for _, part in self.members:
+            part.guide_sites()
         device = cohort.technical.device
         with pyro.plate("patients", n_total, subsample=torch.arange(n, device=device)):
             with poutine.scale(scale=kl_weight):
@@ -167,11 +165,12 @@ class StructuredVAE(nn.Module):
 
     def evidence(self, cohort: Cohort) -> dict[str, Evidence]:
         """What each view says of z, and of its w given z."""
-        return {name: part.read(cohort.views[name], cohort.technical) for name, part in self.items}
+        technical = cohort.technical
+        return {name: part.read(cohort.views[name], technical) for name, part in self.members}
 
     def evidence_precision(self) -> Tensor:
         """Precision that all views together put on z, (k, k)."""
-        return torch.stack([part.evidence_precision() for _, part in self.items]).sum(0)
+        return torch.stack([part.evidence_precision() for _, part in self.members]).sum(0)
 
     def product(
         self, evidence: dict[str, Evidence], presence: Tensor, *, listed: bool = False

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvlatent.vae.experts import Evidence, Seen, Tied
+from mvlatent.vae.evidence import Evidence
+from mvlatent.vae.expert import Seen
+from mvlatent.vae.tied import Tied
 
 __all__ = ["SurfaceExpert"]
 

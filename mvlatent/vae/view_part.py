@@ -1,41 +1,49 @@
-"""What the model holds of one view: decoder, likelihood, technical effects and expert."""
+"""What the model holds of a matrix: decoder, likelihood, technical effects and expert."""
 
 from __future__ import annotations
 
 import math
 from typing import cast
 
+import pyro
 import torch
-from torch import Tensor, nn
+from pyro import poutine
+from torch import Tensor
 
 from mvlatent.data.cohort import CohortView
 from mvlatent.vae.affine import Affine
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.design import Design, ViewDesign
 from mvlatent.vae.effects import TechnicalEffects
-from mvlatent.vae.experts import EXPERTS, Evidence, Expert, Seen
+from mvlatent.vae.evidence import Evidence
+from mvlatent.vae.experts import EXPERTS, Expert, Seen
 from mvlatent.vae.exposure import ExposureOfAbsent, exposed
 from mvlatent.vae.likelihoods import LIKELIHOODS, Normal
 from mvlatent.vae.loadings import LOADINGS
+from mvlatent.vae.marginal import has_closed_form, log_marginal
+from mvlatent.vae.parts import Part
 from mvlatent.vae.surface_expert import SurfaceExpert
 
 __all__ = ["ViewPart"]
 
+Drawn = tuple[Tensor | None, Tensor | None]  # effects B and loadings, where they are random
+
 MIN_SHARE = 1e-3  # of the noise variance, that a measurement has at least
 
 
-class ViewPart(nn.Module):
-    """Decoder, likelihood, technical effects and expert of one view."""
+class ViewPart(Part):
+    """Decoder, likelihood, technical effects and expert of one matrix."""
 
-    active: Tensor  # private factors that are not switched off, (d,)
-    private_sd: Tensor  # of w among patients, where its prior is wider than they are, (d,)
+    design_class = ViewDesign
+
     excess: Tensor  # of the noise variance over what a new measurement has, (p,)
     log_volume: Tensor  # log density that the weights of a rotated basis add
     outside_variance: Tensor  # of a direction outside a rotated basis; 0: as the first one's
 
     def __init__(self, view: ViewDesign, design: Design) -> None:
-        super().__init__()
+        super().__init__(view, design)
         q = design.n_technical
+        self.affine = design.encoder_kind == "exact"
         self.design = view
         self.decoder = DECODERS[design.decoder](
             design.n_shared, view.n_private, q, view.n_features, n_hidden=design.n_hidden
@@ -57,20 +65,13 @@ class ViewPart(nn.Module):
         )
         self.power = design.powers.get(view.name, 1.0)
         self.exposure = ExposureOfAbsent(design.n_shared, q) if view.exposed else None
-        self.register_buffer("active", torch.ones(view.n_private, dtype=torch.bool))
-        self.register_buffer("private_sd", torch.ones(view.n_private))
         self.register_buffer("excess", torch.zeros(view.n_features))
         self.register_buffer("outside_variance", torch.zeros(()))
         self.register_buffer("log_volume", torch.zeros(()))
 
-    @property
-    def shown(self) -> Tensor:
-        """Which of the private factors that are shown are on."""
-        return self.active[: self.design.n_shown]
-
     def draw(self, eta: Tensor) -> Tensor:
         """One new measurement an entry, same shape as ``eta``."""
-        if self.design.likelihood == "normal":
+        if self.likelihood.gaussian:
             return eta + self.predictive_variance().sqrt() * torch.randn_like(eta)
         return self.likelihood.draw(eta)
 
@@ -135,7 +136,63 @@ class ViewPart(nn.Module):
             offset: Tensor | Affine = Affine(technical, effect, intercept)
         else:
             offset = self.decoder.offset(technical, effect)
-        return expert(Seen(view.values, view.observed, technical, offset, view.exposure, start))
+        seen = Seen(view.values, view.observed, technical, offset, view.exposure, start)
+        found: Evidence = expert(seen)
+        return found
+
+    def prior_sites(self) -> Drawn:
+        """Sites of the technical effects and of random loadings, and their values."""
+        effects = self.effects
+        effect = None if effects is None else pyro.sample(f"effect:{self.name}", effects.prior())
+        return effect, self.decoder.drawn_loadings(self.name)
+
+    def guide_sites(self) -> None:
+        """The same sites in the guide."""
+        if self.effects is not None:
+            pyro.sample(f"effect:{self.name}", self.effects.posterior(self.weight()))
+        self.decoder.draw_loadings(self.name)
+
+    def observe(
+        self,
+        rows: CohortView,
+        z: Tensor,
+        w: Tensor,
+        technical: Tensor,
+        drawn: Drawn,
+        *,
+        clamped: bool = False,
+    ) -> None:
+        """``x ~ p(x | g(z, w, s))``; with a clamped w its integral, where that is closed."""
+        effect, loadings = drawn
+        if clamped and has_closed_form(self):
+            pyro.factor(f"x:{self.name}", log_marginal(self, rows, z, technical, effect))
+            return
+        eta = self.predictor(rows, z, w, technical, effect, loadings)
+        with poutine.scale(scale=self.power):
+            x = self.likelihood.distribution(eta, rows.observed)
+            pyro.sample(f"x:{self.name}", x, obs=rows.values)
+            if rows.residual is not None:
+                pyro.factor(f"outside:{self.name}", self.outside(rows))
+
+    @torch.no_grad()
+    def hold_inactive(self, active: Tensor) -> None:
+        """Keep loadings of factors that are off where they are."""
+        both = ((self.decoder.shared, active), (self.decoder.private, self.active))
+        for loadings, kept in both:
+            if loadings.grad is not None:
+                loadings.grad.mul_(kept[:, None])
+
+    @property
+    def technical_energy(self) -> Tensor | None:
+        """Patients behind the effect of each technical column, (q,)."""
+        return None if self.effects is None else self.effects.energy
+
+    def technical_pull(self, column: int) -> Tensor | None:
+        """Precision that the effects' prior puts on a shift of z along a column, (k, k)."""
+        if self.effects is None:
+            return None
+        loadings = self.decoder.shared / self.effects.prior_sd[column]
+        return loadings @ loadings.T
 
     def predictor(
         self,
@@ -153,12 +210,10 @@ class ViewPart(nn.Module):
 
     def evidence_precision(self) -> Tensor:
         """Precision that the complete view of a patient at the intercept puts on z, (k, k)."""
-        at = self.likelihood.mean(self.decoder.intercept)[None]
-        at = at.round() if self.design.likelihood == "ordinal" else at  # a level
+        at = self.likelihood.typical(self.decoder.intercept)[None]
         present = torch.ones(1, dtype=torch.bool, device=at.device)
         view = CohortView(at, present, None, self.design.likelihood, self.design.noise, ())
-        n_technical = 0 if self.effects is None else self.effects.loc.shape[0]
-        return self.read(view, at.new_zeros(1, n_technical)).precision[0]
+        return self.read(view, at.new_zeros(1, self.n_technical)).precision[0]
 
     def takes_affine(self, view: CohortView) -> bool:
         """Whether decoder, likelihood and complete rows let the predictor stay in factors."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvlatent.data.levels import LEVELS, OneHot, Ordered
+from mvlatent.data.levels import CODINGS, OneHot, Ordered
 
 
 def test_ordered_levels_of_the_whole_view():
@@ -28,7 +28,7 @@ def test_one_column_a_level():
         assert np.isnan(levels.transform(np.array([[9.0, 1.0]]))[0, :3]).all()
 
 
-@pytest.mark.parametrize("kind", LEVELS.values())
+@pytest.mark.parametrize("kind", CODINGS.values())
 def test_state(kind):
     x = np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 2.0]])
     levels = kind().fit(x)

@@ -7,8 +7,9 @@ from scipy import sparse
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.data.tables import Tables
-from mvlatent.specs import COUNTS, Roles, View
+from mvlatent.specs import LIKELIHOODS, Roles, View
 
+COUNTS = [name for name, said in LIKELIHOODS.items() if "library" in said.offsets]
 WRONG = [
     *[(kind, 1.5, "counts are asked for") for kind in COUNTS],
     ("nb", -1.0, "counts are asked for"),

@@ -143,7 +143,7 @@ def some_observed(likelihood):
 
 
 def test_the_registry_holds_the_names_users_may_type():
-    assert tuple(LIKELIHOODS) == specs.LIKELIHOODS
+    assert tuple(LIKELIHOODS) == tuple(specs.LIKELIHOODS)
 
 
 def test_density(likelihood, data):

@@ -10,6 +10,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.start.em import em_sweeps, tied_evidence
 from mvlatent.vae.basis import surface_of
+from mvlatent.vae.likelihoods import likelihood_of
 from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["choose_sweeps", "cross_view_score"]
@@ -43,9 +44,9 @@ def choose_sweeps(start: Callable[[Cohort], StructuredVAE], cohort: Cohort) -> i
         no view has normal noise.
     """
     n = len(cohort)
-    if all(view.likelihood != "normal" for view in cohort.views.values()):
+    if not any(likelihood_of(view).gaussian for view in cohort.matrices.values()):
         return 0  # there is nothing to sweep
-    if len(cohort.views) < 2 or n < FOLDS * MIN_HELD_OUT:
+    if len(cohort.matrices) < 2 or n < FOLDS * MIN_HELD_OUT:
         return CANDIDATES[-1]
     order = torch.randperm(n)[:MAX_PATIENTS]
     total = torch.zeros(len(CANDIDATES))
@@ -70,9 +71,9 @@ def cross_view_score(vae: StructuredVAE, cohort: Cohort) -> Tensor:
     """
     evidence = tied_evidence(vae, cohort)
     scores = []
-    for column, (name, part) in enumerate(vae.items):
-        view, presence = cohort.views[name], cohort.presence.clone()
-        presence[:, column] = False
+    for name, part in vae.items:
+        view, presence = cohort.matrices[name], cohort.presence.clone()
+        presence[:, vae.names.index(name)] = False
         rows = view.present & presence.any(1)
         if int(rows.sum()) < 2:
             continue

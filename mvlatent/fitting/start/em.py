@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.vae.experts import Evidence, Tied
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.moments import Joint, joint_posterior, second_moments
 from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.tied import Tied
 from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["em_sweeps", "hold_effects", "tied_evidence"]
@@ -47,14 +48,14 @@ def em_sweeps(vae: StructuredVAE, cohort: Cohort, n_sweeps: int) -> None:
     Rubin & Thayer (1982), EM algorithms for ML factor analysis;
     Laird & Ware (1982), Random-effects models for longitudinal data.
     """
-    normal = [name for name, part in vae.items if part.design.likelihood == "normal"]
+    normal = [name for name, part in vae.items if part.likelihood.gaussian]
     for _ in range(n_sweeps if normal else 0):
         evidence = tied_evidence(vae, cohort)
         q = vae.product(evidence, cohort.presence)
         covariance = q.covariance
         z = _with_group_means(q, covariance, cohort.technical, vae)
         for name in normal:
-            view, part = cohort.views[name], vae.part(name)
+            view, part = cohort.matrices[name], vae.part(name)
             latents = joint_posterior(z, covariance, evidence[name], view.present)
             _maximise(vae, part, view, cohort.technical[view.present], latents)
 
@@ -72,11 +73,14 @@ def hold_effects(vae: StructuredVAE) -> None:
 def tied_evidence(vae: StructuredVAE, cohort: Cohort) -> dict[str, Evidence]:
     """What each view says through its linear decoder, whatever expert the model has."""
     found = {}
-    for name, part in vae.items:
+    for name, part in vae.members:
+        if not isinstance(part, ViewPart):
+            found[name] = part.read(cohort.views[name], cohort.technical)
+            continue
         expert = part.expert
         if not isinstance(expert, Tied) or not expert.top_down:
             expert = Tied(part.decoder, part.likelihood, n_technical=0, n_hidden=0)
-        found[name] = part.read(cohort.views[name], cohort.technical, expert)
+        found[name] = part.read(cohort.matrices[name], cohort.technical, expert)
     return found
 
 

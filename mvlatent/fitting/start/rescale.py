@@ -27,7 +27,7 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
     Parameters
     ----------
     vae
-        Model whose experts follow from linear decoders; others are left as they are.
+        Model of matrices whose experts follow from linear decoders; others are left as they are.
     cohort
         Training patients.
 
@@ -35,7 +35,7 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
     ----------
     Liu, Rubin & Wu (1998), Parameter expansion to accelerate EM: the PX-EM algorithm.
     """
-    if vae.design.encoder_kind != "exact":
+    if vae.design.encoder_kind != "exact" or len(vae.items) < len(vae.names):
         return
     for _ in range(STEPS):
         q, evidence = vae.posterior(cohort)
@@ -44,7 +44,7 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
         if not vae.prior.analytic:
             root = torch.eye(len(root), dtype=root.dtype)
         for name, part in vae.items:
-            seen = cohort.views[name].present
+            seen = cohort.matrices[name].present
             given = evidence[name].private(q.mean)
             w = _second_moment(given.mean[seen], given.covariance[seen])
             own = _root(w, diagonal=sparse)
@@ -83,7 +83,7 @@ def learn_exposures(vae: StructuredVAE, cohort: Cohort) -> None:
     q, _ = vae.posterior(cohort)
     mean, covariance = q.mean, q.covariance
     for name, part in vae.items:
-        view = cohort.views[name]
+        view = cohort.matrices[name]
         if part.exposure is not None and view.exposure is not None:
             seen, exposure = view.present, view.exposure[view.present]
             part.exposure.fit(exposure, mean[seen], covariance[seen], cohort.technical[seen])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort, CohortView
-from mvlatent.vae.experts import Evidence
+from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.loadings import MAX_PRECISION
 from mvlatent.vae.moments import joint_posterior, second_moments
@@ -45,8 +45,8 @@ def settle_loadings(vae: StructuredVAE, cohort: Cohort, *, sweeps: int, prune: i
     for sweep in range(sweeps):
         q, evidence = vae.posterior(cohort)
         for name, part in vae.items:
-            view = cohort.views[name]
-            if part.design.likelihood == "normal" and int(view.present.sum()) > 1:
+            view = cohort.matrices[name]
+            if part.likelihood.gaussian and int(view.present.sum()) > 1:
                 by_factor = sweep < prune
                 active = torch.cat([vae.active, part.active])
                 _settle_view(

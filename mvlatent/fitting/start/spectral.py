@@ -8,8 +8,8 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.fitting.start.rank import private_rank, shared_rank
+from mvlatent.vae.amortised import Amortised
 from mvlatent.vae.basis import surface_of
-from mvlatent.vae.experts import Amortised
 from mvlatent.vae.exposure import exposed
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.view_part import ViewPart
@@ -62,7 +62,7 @@ def _bases(
     """Leading components of each view, (n, r) with rows of 0 where it is missing."""
     blocks = []
     for name, x in centred.items():
-        seen = cohort.views[name].present
+        seen = cohort.matrices[name].present
         left, values = _thin(x[seen], n_components)
         block = torch.zeros(len(cohort), left.shape[1])
         block[seen] = left if kind == "gcca" else left * values / values.square().sum().sqrt()
@@ -117,23 +117,24 @@ def spectral_start(
     """
     everyone, cohort = cohort, dense_rows(cohort)
     k = vae.design.n_shared
-    centred = {name: _centred(cohort.views[name], cohort.technical) for name in vae.names}
-    n_components = k + max(view.n_private for view in vae.design.views)
-    if kind == "gcca" and rank == "auto" and len(vae.names) > 1:
-        kept, n_components = shared_rank(list(centred.values()), cohort.presence, k)
+    centred = {name: _centred(cohort.matrices[name], cohort.technical) for name, _ in vae.items}
+    n_components = k + max(view.n_private for view in vae.design.matrices)
+    if kind == "gcca" and rank == "auto" and len(centred) > 1:
+        presence = torch.stack([cohort.matrices[name].present for name in centred], 1)
+        kept, n_components = shared_rank(list(centred.values()), presence, k)
         n_components = max(n_components, kept)
         vae.active[kept:] = False
     z = torch.randn(len(cohort), k)
     if kind != "random":
         z = shared_scores(cohort, centred, k, kind=kind, n_components=n_components)
         z = z * vae.active
-    for name in vae.names:
+    for name, _ in vae.items:
         start_view(vae, name, cohort, centred[name], z, random=kind == "random", rank=rank)
     for _ in range(EFFECT_SWEEPS if vae.design.n_technical else 0):
         _start_effects(vae, cohort, latent=kind != "random")
     for name, part in vae.items:
         if part.effects is not None:
-            seen = everyone.technical[everyone.views[name].present]
+            seen = everyone.technical[everyone.matrices[name].present]
             part.effects.energy.copy_(seen.square().sum(0).clamp_min(1e-6))
 
 
@@ -147,7 +148,7 @@ def start_experts(vae: StructuredVAE) -> None:
 
 def dense_rows(cohort: Cohort) -> Cohort:
     """The cohort, dense; of a large one with sparse views, rows spread over it evenly."""
-    wide = [v.x.shape[1] for v in cohort.views.values() if isinstance(v.x, SparseRows)]
+    wide = [v.x.shape[1] for v in cohort.matrices.values() if isinstance(v.x, SparseRows)]
     most = min(MAX_ROWS, MAX_ELEMENTS // max(wide)) if wide else len(cohort)
     if most < len(cohort):
         cohort = cohort.subset(torch.linspace(0, len(cohort) - 1, most).long())
@@ -166,8 +167,8 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
     if latent and vae.design.encoder_kind == "exact":
         q, evidence = vae.posterior(cohort)
         z = q.mean
-    for name in vae.names:
-        part, view = vae.part(name), cohort.views[name]
+    for name, part in vae.items:
+        view = cohort.matrices[name]
         if part.effects is None:
             continue
         seen = view.present
@@ -215,7 +216,7 @@ def start_view(
     rank
         ``"auto"`` switches off private factors that do not stand out of the noise.
     """
-    part, view = vae.part(name), cohort.views[name]
+    part, view = vae.part(name), cohort.matrices[name]
     seen, d = view.present, part.design.n_private
     x, z = x[seen], z[seen]
     n = max(int(seen.sum()), 1)
@@ -246,7 +247,7 @@ def start_view(
         part.likelihood.start(noise * share)
         eta = eta + (z @ loadings + fitted) / slope
     eta = exposed(eta, exposure)
-    if part.likelihood.refines and not random:
+    if not part.likelihood.gaussian and not random:
         own = left * values_left / scale * part.active[: len(scale)]
         latents = torch.cat([z, own], 1)
         eta = _refit(part, latents, values[seen], exposure, entries)

@@ -64,13 +64,13 @@ def warm_weights(
         for own, theirs in zip(part.parameters(), other.parameters(), strict=True):
             own.requires_grad_(theirs.requires_grad)  # what is held stays held
         if part.effects is not None:
-            present = cohort.technical[cohort.views[name].present]
+            present = cohort.technical[cohort.matrices[name].present]
             part.effects.energy.copy_(present.square().sum(0).clamp_min(1e-6))
 
 
 def check_features(bases: dict[str, Basis], cohort: Cohort) -> None:
     """ValueError if the views of a cohort have other numbers of features than their bases."""
-    for name, view in cohort.views.items():
+    for name, view in cohort.matrices.items():
         there = len(bases[name].centre) if name in bases else None
         if there != view.x.shape[1]:
             raise ValueError(
@@ -123,7 +123,7 @@ def _check_shape(
             f"warm_start: the views are {', '.join(source.names)} there and "
             f"{', '.join(vae.names)} here."
         )
-    for mine, other in zip(ours.views, theirs.views, strict=True):
+    for mine, other in zip(ours.matrices, theirs.matrices, strict=True):
         for what in ("likelihood", "noise", "n_private"):
             if getattr(mine, what) != getattr(other, what):
                 raise ValueError(
@@ -137,7 +137,7 @@ def _check_shape(
                 f"{' (rotated)' * of.rotated} there and {len(to.centre)}{' (rotated)' * to.rotated}"
                 " here."
             )
-    for name in vae.names if networks else ():
+    for name in bases if networks else ():
         to, of = bases[name], source_bases[name]
         if to.rotated and not torch.equal(to.directions, of.directions):
             raise ValueError(

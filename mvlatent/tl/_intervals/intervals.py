@@ -12,7 +12,6 @@ from mvlatent.tl._model import as_block, scaled_views
 
 __all__ = ["imputation_calibration", "interval_calibration", "latent_calibration"]
 
-CATEGORIES = ("bernoulli", "categorical")
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 RIDGE = 1.0  # keeps axes without signal, whose posterior is the prior, out of the map to the truth
 
@@ -232,9 +231,11 @@ def imputation_calibration(
     """
     if view not in model.roles.views:
         raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")
-    likelihood = model.roles.views[view].likelihood
-    if likelihood in CATEGORIES:
-        raise ValueError(f"view {view!r} is {likelihood}: an interval of categories has no level.")
+    spec = model.roles.views[view]
+    if spec.declaration.categories:
+        raise ValueError(
+            f"view {view!r} is {spec.likelihood}: an interval of categories has no level."
+        )
     views = scaled_views(model, mdata)
     given = [name for name in views if name != view] if given is None else given
     looked_at = [given] if isinstance(given, str) else list(given)

@@ -1,7 +1,12 @@
-"""Likelihoods of a view: one small class each, in one registry."""
+"""Likelihoods of a view: one small class each, found by the registry of their declarations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from mvlatent.data.cohort import CohortView
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.likelihoods import LIKELIHOODS as DECLARED
 from mvlatent.vae.likelihoods.base import Likelihood, Rows
 from mvlatent.vae.likelihoods.continuous import SCALE_FLOOR, Beta, Normal, StudentT
 from mvlatent.vae.likelihoods.counts import NegativeBinomial, Poisson, ZeroInflated
@@ -21,16 +26,27 @@ __all__ = [
     "Rows",
     "StudentT",
     "ZeroInflated",
+    "likelihood_of",
 ]
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "normal": Normal,
-    "studentt": StudentT,
-    "beta": Beta,
-    "nb": NegativeBinomial,
-    "zinb": ZeroInflated,
-    "poisson": Poisson,
-    "bernoulli": Bernoulli,
-    "ordinal": Ordinal,
-    "categorical": Categorical,
-}
+
+class _Classes(Mapping[str, type[Likelihood]]):
+    """The classes of the likelihoods that are registered in `mvlatent.specs.likelihoods`."""
+
+    def __getitem__(self, name: str) -> type[Likelihood]:
+        found: type[Likelihood] = implementation_of(DECLARED[name].implementation)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(DECLARED)
+
+    def __len__(self) -> int:
+        return len(DECLARED)
+
+
+LIKELIHOODS: Mapping[str, type[Likelihood]] = _Classes()
+
+
+def likelihood_of(view: CohortView) -> type[Likelihood]:
+    """The class of a view's likelihood."""
+    return LIKELIHOODS[view.likelihood]

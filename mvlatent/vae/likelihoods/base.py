@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
@@ -12,6 +14,11 @@ from torch.distributions import constraints
 from mvlatent.vae.affine import Affine
 
 __all__ = ["MIN_SLOPE", "MIN_WEIGHT", "Likelihood", "Rows"]
+
+Array = np.ndarray[Any, Any]
+Units = Callable[[Array], Array]
+Predictive = tuple[Array, Array, Array | None, Array | None]
+QuantileMethod = Literal["inverted_cdf", "linear"]
 
 MIN_SLOPE = 0.05  # rare features start at rest
 MIN_WEIGHT = 1e-4
@@ -65,6 +72,11 @@ class Likelihood(nn.Module):
     values themselves for normal noise, the log-normalised counts, the logit of a share. Singular
     vectors, starting values and explained shares are taken there.
 
+    A new one defines `entries`, `mean`, `variance`, `draw`, `link`, `curvature` and `information`;
+    where its surface is not its values, `surface`, `expected_surface` and `slope` too, and with
+    ``measures`` `unsurface`. What it declares to those without torch is in
+    `mvlatent.specs.likelihoods`.
+
     Parameters
     ----------
     n_features
@@ -77,9 +89,10 @@ class Likelihood(nn.Module):
     """
 
     takes_affine = False  # whether a complete view's predictor may stay an `Affine`
-    refines = True  # whether the log density bends, so that an expert has to find its mode first
+    gaussian = False  # whether it is normal noise of one `scale` a feature: closed forms hold
     measures = False  # whether values are measurements, any real number on their surface
     bends = False  # whether the surface of an expected value differs from the expected surface
+    quantiles: QuantileMethod = "inverted_cdf"  # of new entries: values that were drawn
     fill = 0.0  # a value inside the support, for entries that were not observed
 
     def __init__(
@@ -121,9 +134,44 @@ class Likelihood(nn.Module):
         """One random draw an entry, same shape as ``eta``."""
         raise NotImplementedError
 
+    def typical(self, eta: Tensor) -> Tensor:
+        """A value of the support near what is expected, same shape as ``eta``."""
+        return self.mean(eta)
+
     def link(self, mean: Tensor) -> Tensor:
         """Linear predictor whose mean is ``mean``: where an intercept starts."""
         return mean
+
+    # --- new entries in the user's units ------------------------------------------------------
+
+    def predictive(self, eta: Tensor, units: Units, level: float | None) -> Predictive:
+        """Mean, sd and central interval of new entries, (n, p) arrays.
+
+        Parameters
+        ----------
+        eta
+            Drawn predictors, (S, n, p).
+        units
+            From scaled values (n, p) to the units wanted; the sd stays in scaled ones.
+        level
+            Of the interval; ``None``: no interval.
+        """
+        expected = self.mean(eta)
+        mean, variance = expected.mean(0), self.variance(eta).mean(0) + expected.var(0)
+        if level is None:
+            return units(mean.numpy()), variance.sqrt().numpy(), None, None
+        lower, upper = self._interval(self.draw(eta).numpy(), level)
+        return units(mean.numpy()), variance.sqrt().numpy(), units(lower), units(upper)
+
+    def _drawn(self, eta: Tensor, units: Units) -> Array:
+        """New entries, (S, n, p), each draw in the units wanted."""
+        return np.stack([units(x.numpy()) for x in self.draw(eta)])
+
+    def _interval(self, values: Array, level: float) -> tuple[Array, Array]:
+        """Central interval of draws (S, n, p)."""
+        ends = [0.5 - level / 2, 0.5 + level / 2]
+        lower, upper = np.quantile(values, ends, axis=0, method=self.quantiles)
+        return lower, upper
 
     # --- the surface --------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mvlatent.vae.affine import Affine, Residual
-from mvlatent.vae.likelihoods.base import MIN_SLOPE, Likelihood
+from mvlatent.vae.likelihoods.base import MIN_SLOPE, Likelihood, Predictive, Units
 
 __all__ = ["SCALE_FLOOR", "Beta", "Normal", "StudentT"]
 
@@ -33,7 +33,7 @@ class Normal(Likelihood):
 
     takes_affine = True
     measures = True
-    refines = False
+    gaussian = True
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
@@ -103,7 +103,8 @@ class StudentT(Normal):
     """
 
     takes_affine = False
-    refines = True
+    gaussian = False
+    quantiles = "linear"
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()
@@ -134,6 +135,12 @@ class StudentT(Normal):
 
     def draw(self, eta: Tensor) -> Tensor:
         return self._distribution(eta).sample()
+
+    def predictive(self, eta: Tensor, units: Units, level: float | None) -> Predictive:
+        """Scaling bends, and tails reach far: every draw goes to the user's units."""
+        values = self._drawn(eta, units)
+        bounds = (None, None) if level is None else self._interval(values, level)
+        return values.mean(0), values.std(0), *bounds
 
     def curvature(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
         df, precision = self.df, self.scale.square().reciprocal()
@@ -171,6 +178,7 @@ class Beta(Likelihood):
 
     fill = 0.5
     measures = True
+    quantiles = "linear"
 
     def __init__(
         self, n_features: int, *, noise: str = "feature", levels: tuple[int, ...] = ()

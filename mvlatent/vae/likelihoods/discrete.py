@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mvlatent.vae.likelihoods.base import MIN_SLOPE, Likelihood
+from mvlatent.vae.likelihoods.base import MIN_SLOPE, Likelihood, Predictive, Units
 
 __all__ = ["Bernoulli", "Categorical", "Ordinal"]
 
@@ -26,6 +26,8 @@ class Bernoulli(Likelihood):
     [[0.5, 0.5]]
     """
 
+    quantiles = "linear"
+
     def entries(self, x: Tensor, eta: Tensor) -> Tensor:
         return x * eta - F.softplus(eta)
 
@@ -37,6 +39,13 @@ class Bernoulli(Likelihood):
 
     def draw(self, eta: Tensor) -> Tensor:
         return torch.bernoulli(eta.sigmoid())
+
+    def predictive(self, eta: Tensor, units: Units, level: float | None) -> Predictive:
+        """The interval is that of the probability: one of zeros and ones would say nothing."""
+        expected = self.mean(eta)
+        mean = expected.mean(0)
+        bounds = (None, None) if level is None else self._interval(expected.numpy(), level)
+        return mean.numpy(), (mean * (1 - mean)).sqrt().numpy(), *bounds
 
     def link(self, mean: Tensor) -> Tensor:
         return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
@@ -112,6 +121,9 @@ class Ordinal(Likelihood):
 
     def mean(self, eta: Tensor) -> Tensor:
         return torch.stack(self._passed(eta)).sum(0)
+
+    def typical(self, eta: Tensor) -> Tensor:
+        return self.mean(eta).round()  # a level
 
     def variance(self, eta: Tensor) -> Tensor:
         passed = self._passed(eta)
@@ -228,6 +240,13 @@ class Categorical(Likelihood):
         gumbel = -torch.log(-torch.log(torch.rand_like(eta).clamp(1e-7, 1 - 1e-7)))
         chosen = self._by_feature(eta + gumbel).argmax(-1)
         return (chosen[..., self.group] == self.place).to(eta.dtype)
+
+    def predictive(self, eta: Tensor, units: Units, level: float | None) -> Predictive:
+        """The mean is the most probable level, and so is every end of the interval a level."""
+        values = self._drawn(eta, units)
+        mean = units(self.mean(eta).mean(0).numpy())
+        bounds = (None, None) if level is None else self._interval(values, level)
+        return mean, values.std(0), *bounds
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
