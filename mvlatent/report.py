@@ -4,9 +4,10 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mvlatent._version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def write_report(path: str | Path, *, title: str, sections: Sequence[Section]) -
     )
     page = environment.get_template("report.html.j2").render(
         title=title,
-        version=_version(),
+        version=__version__,
         sections=[
             {
                 "heading": section.heading,
@@ -100,10 +101,3 @@ def _as_png(figure: "Figure") -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", facecolor="white")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("mvlatent")
-    except metadata.PackageNotFoundError:
-        return "(run from a source folder)"

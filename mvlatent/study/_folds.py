@@ -37,7 +37,7 @@ def folds(
     Parameters
     ----------
     mdata
-        Cohort of n patients; it is not changed.
+        Cohort; it is not changed.
     n
         Number of folds.
     groups
