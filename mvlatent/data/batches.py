@@ -7,12 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort
-
-__all__ = ["Batch", "batches"]
-
-Batch = Cohort
-"""A minibatch is the subset of the cohort at the rows that `batches` yields."""
+__all__ = ["batches"]
 
 
 def batches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from mvlatent.data.obs_columns import (
     is_numeric,
 )
 
-__all__ = ["Encoder", "fit_encoder"]
+__all__ = ["Encoder", "encode_all", "fit_encoder", "fit_encoders"]
 
 
 @dataclass(frozen=True)
@@ -187,3 +187,25 @@ def _fit_continuous(
         indicator=n_missing > 0,
     )
     return encoder, [note] if n_missing else []
+
+
+def fit_encoders(
+    obs: pd.DataFrame, columns: Iterable[tuple[str, str]]
+) -> tuple[tuple[Encoder, ...], list[str]]:
+    """Learn the encoders of columns and their roles, without those that do not vary; also notes."""
+    encoders, said = [], []
+    for key, role in columns:
+        encoder, notes = fit_encoder(obs[key], role)
+        said += notes
+        if encoder is not None:
+            encoders.append(encoder)
+    return tuple(encoders), said
+
+
+def encode_all(obs: pd.DataFrame, encoders: Iterable[Encoder]) -> np.ndarray:
+    """Return the columns of all covariates, (N, c) float32; NaN where a column is not there."""
+    parts = [np.zeros((len(obs), 0), dtype=np.float32)]
+    for e in encoders:
+        unknown = np.full((len(obs), len(e.columns)), np.nan, dtype=np.float32)
+        parts.append(e.encode(obs[e.name]) if e.name in obs else unknown)
+    return np.concatenate(parts, axis=1)

@@ -1,6 +1,6 @@
 """Matrices as people keep them, made one thing: float32, dense or in compressed rows.
 
-Nothing else in the package knows containers. Each kind of trouble has one place here: where the
+Nothing behind it knows what held the values. Each kind of trouble has one place here: where the
 values live and what hides them (`in_memory`), what is sparse (`_compressed`), what is a number
 (`_numbers`) and what is too large for one (`_refuse_infinite`).
 """

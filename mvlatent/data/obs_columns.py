@@ -1,6 +1,6 @@
 """Columns of ``obs``: finding them by name, and reading them as numbers, text or yes/no.
 
-Nothing else in the package reads what a column holds. Each kind of trouble has one place here:
+No other file of the data stage asks what a column holds. Each kind of trouble has one place here:
 which column is meant (`find_column`), what is missing (`as_text`), what is a number (`is_numeric`,
 `are_numbers_in_words`, `as_numbers`), what is an event (`as_binary`), what has an order
 (`ordered_levels`).

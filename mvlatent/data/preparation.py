@@ -13,7 +13,7 @@ from mudata import MuData
 
 from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
-from mvlatent.data.covariates import Encoder, fit_encoder
+from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import quote
 from mvlatent.data.prepared_outcomes import (
     OUTCOMES,
@@ -105,8 +105,9 @@ class Preparation:
         keys = [(k, "technical") for k in roles.technical]
         if roles.batch is not None:
             keys.insert(0, (roles.batch, "batch"))
-        technical = _fit_encoders(train, keys, said)
-        clinical = _fit_encoders(train, [(k, "clinical") for k in roles.clinical], said)
+        technical, more = fit_encoders(train.obs, keys)
+        clinical, last = fit_encoders(train.obs, [(k, "clinical") for k in roles.clinical])
+        said += more + last
         outcomes, notes_of_outcomes = fit_outcomes(roles, train.obs)
         return cls(roles, views, technical, clinical, said + notes_of_outcomes, outcomes)
 
@@ -129,9 +130,9 @@ class Preparation:
         return Cohort(
             obs_names=tuple(map(str, tables.obs_names)),
             views=views,
-            technical=_encode(tables, self.technical),
+            technical=torch.from_numpy(encode_all(tables.obs, self.technical)),
             technical_groups=self.technical_groups,
-            clinical=_encode(tables, self.clinical),
+            clinical=torch.from_numpy(encode_all(tables.obs, self.clinical)),
             clinical_names=self.clinical_names,
             outcomes=self._outcomes(tables),
             lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
@@ -259,27 +260,6 @@ class Preparation:
             notes=list(state["notes"]),
             outcomes=outcomes,
         )
-
-
-def _fit_encoders(
-    tables: Tables, columns: Sequence[tuple[str, str]], said: list[str]
-) -> tuple[Encoder, ...]:
-    encoders = []
-    for key, role in columns:
-        encoder, notes = fit_encoder(tables.obs[key], role)
-        said += notes
-        if encoder is not None:
-            encoders.append(encoder)
-    return tuple(encoders)
-
-
-def _encode(tables: Tables, encoders: Sequence[Encoder]) -> torch.Tensor:
-    parts = [np.zeros((len(tables), 0), dtype=np.float32)]
-    for e in encoders:
-        known = e.name in tables.obs
-        unknown = np.full((len(tables), len(e.columns)), np.nan, dtype=np.float32)
-        parts.append(e.encode(tables.obs[e.name]) if known else unknown)
-    return torch.from_numpy(np.concatenate(parts, axis=1))
 
 
 def _outcome_notes(roles: Roles, views: Mapping[str, PreparedView]) -> list[str]:
