@@ -57,10 +57,10 @@ def canonical_scores(
     most = min(k, n - 1)
     if n <= MAX_GRAM:
         gram = sum(b @ b.T for b in blocks)
-        vectors = torch.linalg.eigh(gram)[1].flip(1)[:, :most]  # type: ignore[union-attr]
+        vectors: Tensor = torch.linalg.eigh(gram)[1].flip(1)[:, :most]
     else:
         vectors = _leading(blocks, most, start if start is None else start[rows], iterations)
-    z = vectors / root
+    z: Tensor = vectors / root
     z = z - z.mean(0)
     z = z / z.square().mean(0).sqrt().clamp_min(1e-8)
     out = z.new_zeros(len(rows), k)
@@ -78,8 +78,9 @@ def _leading(blocks: list[Tensor], k: int, start: Tensor | None, iterations: int
         guess[:, : start.shape[1]] = start[:, :width]
     vectors = torch.linalg.qr(guess)[0]
     for _ in range(iterations):
-        vectors = torch.linalg.qr(sum(b @ (b.T @ vectors) for b in blocks))[0]  # type: ignore[arg-type]
+        vectors = torch.linalg.qr(sum(b @ (b.T @ vectors) for b in blocks))[0]
     small = [b.T @ vectors for b in blocks]
     gram = sum((s.T @ s).double() for s in small)
     _, turn = torch.linalg.eigh(gram)
-    return vectors @ turn.flip(1)[:, :k].to(vectors.dtype)
+    leading: Tensor = vectors @ turn.flip(1)[:, :k].to(vectors.dtype)
+    return leading

@@ -96,9 +96,9 @@ def _distance(groups: Sequence[_Group], caution: float) -> float:
         eye = torch.eye(len(precision), dtype=precision.dtype)
         covariance = torch.linalg.inv(eye + sure / caution)
         residual = potential - (other / caution) @ covariance @ precision
-        spread = caution * precision + precision @ covariance @ precision
-        spread = spread + JITTER * precision.diagonal().mean() * eye
-        total += float((residual * torch.linalg.solve(spread, residual.T).T).sum())
+        of_residual = caution * precision + precision @ covariance @ precision
+        of_residual = of_residual + JITTER * precision.diagonal().mean() * eye
+        total += float((residual * torch.linalg.solve(of_residual, residual.T).T).sum())
         count += residual.numel()
     return total / max(count, 1)
 

@@ -14,7 +14,7 @@ from mvlatent.fitting.climb import Climbed, climb
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.decoders import start_decoders
 from mvlatent.fitting.fitted import Fitted, FittedModel
-from mvlatent.fitting.install import Plans, basis_of, install, plans_of, view_design
+from mvlatent.fitting.install import AxesByView, axes_of, basis_of, install, view_design
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.progress import Stages
@@ -73,25 +73,25 @@ def fit_closed(
         say=say,
     )
     say("decoders")
-    plans = plans_of(climbed, training, options.n_private, options.rank)
-    bases = _bases(climbed, training, plans)
+    by_view = axes_of(climbed, training, options.n_private, options.rank)
+    bases = _bases(climbed, training, by_view)
     seen = rotate(everyone, bases)
-    vae = _installed(seen if whole else seen.subset(rows), climbed, plans, options, plan.seed)
+    vae = _installed(seen if whole else seen.subset(rows), climbed, by_view, options, plan.seed)
     heads = _learnt_from_held_out(vae, climbed, bases, plan.seed, say)
     fitted = Fitted(climbed.history, len(climbed.history) - 1, climbed.stopped)
     fitted.sweeps = len(climbed.history) - 1
-    fitted.said = _said(climbed, plans, options, len(training), len(everyone) - len(training))
+    fitted.said = _said(climbed, by_view, options, len(training), len(everyone) - len(training))
     fitted.seconds = time.perf_counter() - begun
     return FittedModel(bases, vae, fitted, heads, seen)
 
 
-def _bases(climbed: Climbed, training: Cohort, plans: Plans) -> dict[str, Basis]:
+def _bases(climbed: Climbed, training: Cohort, by_view: AxesByView) -> dict[str, Basis]:
     """Bases in which the model sees the views: their own directions, or those of the climb."""
     bases = {}
     for m, (name, view) in enumerate(training.matrices.items()):
-        turned = name in plans and plans[name].rotated
+        turned = name in by_view and by_view[name].rotated
         bases[name] = (
-            basis_of(plans[name], climbed.centres[m], climbed.weights[m])
+            basis_of(by_view[name], climbed.centres[m], climbed.weights[m])
             if turned
             else Basis.fit(view)
         )
@@ -99,17 +99,17 @@ def _bases(climbed: Climbed, training: Cohort, plans: Plans) -> dict[str, Basis]
 
 
 def _installed(
-    rotated: Cohort, climbed: Climbed, plans: Plans, options: Options, seed: int
+    rotated: Cohort, climbed: Climbed, by_view: AxesByView, options: Options, seed: int
 ) -> StructuredVAE:
     """A model of the rotated training patients that holds what the climb found."""
     views = tuple(
-        view_design(name, view, options.n_private, plans.get(name))
+        view_design(name, view, options.n_private, by_view.get(name))
         for name, view in rotated.matrices.items()
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vae = StructuredVAE(design_of(rotated, options, views))
-        install(vae, climbed, plans)
+        install(vae, climbed, by_view)
         start_decoders(vae, climbed, rank=options.rank)
     learn_exposures(vae, rotated)
     return vae
@@ -140,7 +140,7 @@ def _unbounded(vae: StructuredVAE) -> list[str]:
 
 
 def _said(
-    climbed: Climbed, plans: Plans, options: Options, n_training: int, n_kept_out: int
+    climbed: Climbed, by_view: AxesByView, options: Options, n_training: int, n_kept_out: int
 ) -> list[str]:
     """Sentences on the fit, for `summary`."""
     said = []
@@ -150,7 +150,7 @@ def _said(
         )
     said += closing_words(
         climbed,
-        plans,
+        by_view,
         n_shared=options.n_shared,
         n_private=options.n_private,
         rank=options.rank,

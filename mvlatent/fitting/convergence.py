@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mvlatent.fitting.climb import Climbed
-from mvlatent.fitting.install import ViewPlan
+from mvlatent.fitting.install import ViewAxes
 
 __all__ = ["closing_words"]
 
 
 def closing_words(
     climbed: Climbed,
-    plans: Mapping[str, ViewPlan],
+    by_view: Mapping[str, ViewAxes],
     *,
     n_shared: int,
     n_private: int,
@@ -22,12 +22,12 @@ def closing_words(
 
     Parameters
     ----------
-    climbed, plans
+    climbed, by_view
         The fit, and how views of normal noise are seen by the model.
     n_shared, n_private, rank
         The bounds that were asked for, and whether they are bounds (``"auto"``).
     """
-    bounds = _bounds(climbed, plans, n_shared, n_private, rank)
+    bounds = _bounds(climbed, by_view, n_shared, n_private, rank)
     return [_end(climbed), *_choice(climbed), *bounds]
 
 
@@ -72,7 +72,7 @@ def _choice(climbed: Climbed) -> list[str]:
 
 
 def _bounds(
-    climbed: Climbed, plans: Mapping[str, ViewPlan], n_shared: int, n_private: int, rank: str
+    climbed: Climbed, by_view: Mapping[str, ViewAxes], n_shared: int, n_private: int, rank: str
 ) -> list[str]:
     """Which of the bounds bind, and what to raise."""
     said = []
@@ -81,7 +81,7 @@ def _bounds(
         said.append(
             f"n_shared={n_shared} binds: held-out prediction was best with all of them; raise it"
         )
-    full = {name: plan.n_found for name, plan in plans.items() if plan.n_found > n_private}
+    full = {name: axes.n_found for name, axes in by_view.items() if axes.n_found > n_private}
     if full:
         most = max(full.values())
         listed = ", ".join(f"{name} {found}" for name, found in full.items())

@@ -9,7 +9,9 @@ from mvlatent.fitting.climb import Climbed
 from mvlatent.fitting.sites import centred_within
 from mvlatent.fitting.start.spectral import start_view
 from mvlatent.fitting.surfaces import filled_surface
+from mvlatent.vae.effects import TechnicalEffects
 from mvlatent.vae.structured import StructuredVAE
+from mvlatent.vae.view_part import ViewPart
 
 __all__ = ["start_decoders"]
 
@@ -43,13 +45,15 @@ def start_decoders(vae: StructuredVAE, climbed: Climbed, *, rank: str = "auto") 
             centred = centred_within(surface, view.present, design)
         start_view(vae, name, cohort, centred, z, random=False, rank=rank)
         if part.effects is not None and climbed.effects is not None:
-            scale = climbed.weights[m].reciprocal().mean()
-            _effects(part, effect, scale * climbed.effects[m].prior_sd)
-            part.effects.energy.copy_(climbed.effects[m].energy)
+            _start_effects(part, part.effects, climbed.effects[m], climbed.weights[m])
 
 
-def _effects(part: object, loc: Tensor, sd: Tensor) -> None:
-    """Effects on the predictor from those on the surface."""
-    slope = part.likelihood.slope(part.decoder.intercept)  # type: ignore[attr-defined]
-    part.effects.loc.copy_(loc / slope)  # type: ignore[attr-defined]
-    part.effects.prior_sd.copy_(sd / slope.mean())  # type: ignore[attr-defined]
+def _start_effects(
+    part: ViewPart, effects: TechnicalEffects, found: TechnicalEffects, weights: Tensor
+) -> None:
+    """Effects on the predictor from those on the weighted surface, in place."""
+    slope = part.likelihood.slope(part.decoder.intercept)
+    scale = weights.reciprocal().mean()
+    effects.loc.copy_(found.loc / weights / slope)
+    effects.prior_sd.copy_(scale * found.prior_sd / slope.mean())
+    effects.energy.copy_(found.energy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.climb import Climbed
 from mvlatent.fitting.start.rank import private_rank
-from mvlatent.fitting.surfaces import spread_rows
+from mvlatent.fitting.surfaces import even_rows
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import ViewDesign
 from mvlatent.vae.likelihoods import Normal, likelihood_of
@@ -19,7 +19,7 @@ from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.surface_expert import SurfaceExpert
 from mvlatent.vae.view_part import ViewPart
 
-__all__ = ["Plans", "ViewPlan", "install", "plans_of"]
+__all__ = ["AxesByView", "ViewAxes", "axes_of", "install"]
 
 MAX_REST = 40  # directions of w that are not shown, of a view with missing entries
 STANDS_OUT = 1.5  # times the floor of the private covariance, for a direction to be one of them
@@ -29,7 +29,7 @@ MIN_MEASURED = 1e-3  # of a direction's private variance, that measurements have
 
 
 @dataclass(frozen=True, eq=False)
-class ViewPlan:
+class ViewAxes:
     """A view's private covariance in its own principal directions.
 
     Attributes
@@ -72,20 +72,20 @@ class ViewPlan:
         return (self.variance + self.shared.square().sum(0)).argsort(descending=True)
 
 
-Plans = dict[str, ViewPlan]
+AxesByView = dict[str, ViewAxes]
 
 
 @torch.no_grad()
-def plans_of(climbed: Climbed, cohort: Cohort, n_private: int, rank: str) -> Plans:
+def axes_of(climbed: Climbed, cohort: Cohort, n_private: int, rank: str) -> AxesByView:
     """How each view of normal noise is to be seen by the model."""
     return {
-        name: _plan(climbed, m, cohort.matrices[name], n_private, rank)
+        name: _axes(climbed, m, cohort.matrices[name], n_private, rank)
         for m, name in enumerate(climbed.names)
         if likelihood_of(cohort.matrices[name]).gaussian
     }
 
 
-def _plan(climbed: Climbed, m: int, view: CohortView, n_private: int, rank: str) -> ViewPlan:
+def _axes(climbed: Climbed, m: int, view: CohortView, n_private: int, rank: str) -> ViewAxes:
     model = climbed.model
     scores, psi, k = model.views[m], model.private[m], model.k
     values, turn = torch.linalg.eigh(psi.dense().double())
@@ -104,7 +104,7 @@ def _plan(climbed: Climbed, m: int, view: CohortView, n_private: int, rank: str)
         excess = torch.cat([excess, excess.new_full((extra.shape[1],), outside)])
         effects = on_features @ directions
     residual = (scores.values - model.predict(m, climbed.latent))[scores.present]
-    residual = spread_rows(residual, RANK_ROWS)
+    residual = even_rows(residual, RANK_ROWS)
     found = private_rank(residual @ scores.directions.T, len(values))
     active = min(found, n_private, len(values))
     rest = 0
@@ -113,7 +113,7 @@ def _plan(climbed: Climbed, m: int, view: CohortView, n_private: int, rank: str)
         spare = int((values > STANDS_OUT * floor).sum()) - n_private
         rest = max(0, min(spare, MAX_REST, len(values) - n_private - 1))
     shift = (scores.centre @ directions).double()
-    return ViewPlan(
+    return ViewAxes(
         directions,
         own[:k].float(),
         (own[k] + shift).float(),
@@ -134,24 +134,25 @@ def _beyond(rows: Tensor, directions: Tensor) -> Tensor:
     _, size, right = torch.linalg.svd(left.double(), full_matrices=False)
     kept = size > 1e-4 * max(float(torch.linalg.matrix_norm(rows, 2)), 1e-12)
     room = directions.shape[0] - directions.shape[1]
-    return right[kept][:room].T
+    extra: Tensor = right[kept][:room].T
+    return extra
 
 
-def basis_of(plan: ViewPlan, centre: Tensor, weights: Tensor) -> Basis:
+def basis_of(axes: ViewAxes, centre: Tensor, weights: Tensor) -> Basis:
     """The basis in which the model sees a complete view of normal noise."""
-    return Basis(centre, plan.directions[:, plan.order].contiguous(), True, weights)
+    return Basis(centre, axes.directions[:, axes.order].contiguous(), True, weights)
 
 
-def view_design(name: str, view: CohortView, n_private: int, plan: ViewPlan | None) -> ViewDesign:
+def view_design(name: str, view: CohortView, n_private: int, axes: ViewAxes | None) -> ViewDesign:
     """Design of a view of the rotated cohort."""
     design = ViewDesign.of(name, view, n_private)
-    if plan is None:
+    if axes is None:
         return replace(design, reads_surface=True)
-    return replace(design, noise="feature", n_private=n_private + plan.n_rest, n_rest=plan.n_rest)
+    return replace(design, noise="feature", n_private=n_private + axes.n_rest, n_rest=axes.n_rest)
 
 
 @torch.no_grad()
-def install(vae: StructuredVAE, climbed: Climbed, plans: Plans) -> None:
+def install(vae: StructuredVAE, climbed: Climbed, by_view: AxesByView) -> None:
     """Give a model what the closed-form fit found, in place.
 
     Views of other than normal noise get the expert of their surface; their decoders are fitted
@@ -162,22 +163,59 @@ def install(vae: StructuredVAE, climbed: Climbed, plans: Plans) -> None:
     if climbed.groups is not None:
         vae.spread.copy_(climbed.groups.variance)
     for m, (name, part) in enumerate(vae.items):
-        if name in plans:
-            _install_normal(part, climbed, m, plans[name])
+        if name in by_view:
+            _install_normal(part, climbed, m, by_view[name])
         elif isinstance(part.expert, SurfaceExpert):
             _install_surface(part.expert, climbed, m)
 
 
-def _install_normal(part: ViewPart, climbed: Climbed, m: int, plan: ViewPlan) -> None:
-    decoder, design = part.decoder, part.design
-    k, d = plan.shared.shape[0], design.n_private
-    shown, active = design.n_shown, plan.n_active
-    variance = plan.variance.clone()
+class _Rows(NamedTuple):
+    """What a decoder and its noise take, on directions or on features."""
+
+    shared: Tensor
+    private: Tensor
+    left: Tensor
+    intercept: Tensor
+    excess: Tensor
+    effects: Tensor | None
+
+
+def _install_normal(part: ViewPart, climbed: Climbed, m: int, axes: ViewAxes) -> None:
+    decoder, weights = part.decoder, climbed.weights[m]
+    private, left, excess = _split(part, axes)
+    shared = torch.zeros(decoder.shared.shape[0], len(left), dtype=left.dtype)
+    shared[: len(axes.shared)] = axes.shared
+    rows = _Rows(shared, private, left, axes.intercept, excess, axes.effects)
+    if axes.rotated:
+        rows = _in_order(rows, axes.order)
+        part.log_volume.fill_(float(weights.double().log().sum()))
+    else:
+        rows = _on_features(rows, axes, weights, climbed.centres[m])
+    decoder.shared.copy_(rows.shared)
+    decoder.private.copy_(rows.private)
+    decoder.intercept.copy_(rows.intercept)
+    part.active[axes.n_active : part.design.n_shown] = False
+    cast(Normal, part.likelihood).set_variance(rows.left)
+    part.outside_variance.fill_(axes.outside)
+    part.excess.copy_(rows.excess)
+    if part.effects is not None and rows.effects is not None and climbed.effects is not None:
+        part.effects.loc.copy_(rows.effects)
+        part.effects.prior_sd.copy_(climbed.effects[m].prior_sd)
+        part.effects.energy.copy_(climbed.effects[m].energy)
+
+
+def _split(part: ViewPart, axes: ViewAxes) -> tuple[Tensor, Tensor, Tensor]:
+    """Private loadings (d, r), and the variance and the excess (r,) that they leave to the noise.
+
+    How far patients differ along each loading in truth goes to the view, in place.
+    """
+    design, variance = part.design, axes.variance
+    shown, active = design.n_shown, axes.n_active
     order = variance.argsort(descending=True)
     chosen = order[: active + design.n_rest]
-    measured = torch.maximum(variance - plan.excess, MIN_MEASURED * variance)
+    measured = torch.maximum(variance - axes.excess, MIN_MEASURED * variance)
     floor = measured[order[min(len(chosen), len(order) - 1)]]
-    private = torch.zeros(d, len(variance), dtype=variance.dtype)
+    private = torch.zeros(design.n_private, len(variance), dtype=variance.dtype)
     rows = [*range(active), *range(shown, shown + design.n_rest)][: len(chosen)]
     own = (variance[chosen] - torch.minimum(floor, measured[chosen])).clamp_min(0.0)
     private[rows, chosen] = own.sqrt()
@@ -185,47 +223,30 @@ def _install_normal(part: ViewPart, climbed: Climbed, m: int, plan: ViewPlan) ->
     part.private_sd[rows] = (
         (measured[chosen] - floor).clamp_min(0.0) / own.clamp_min(1e-12)
     ).sqrt()
-    left = variance - private.square().sum(0)
-    excess = plan.excess.clone()
+    excess = axes.excess.clone()
     excess[chosen] = 0.0
-    shared = torch.zeros(decoder.shared.shape[0], len(variance), dtype=variance.dtype)
-    shared[:k] = plan.shared
-    effects, intercept = plan.effects, plan.intercept
-    if plan.rotated:
-        place = plan.order
-        shared, private, left, intercept = (
-            shared[:, place],
-            private[:, place],
-            left[place],
-            intercept[place],
-        )
-        effects = None if effects is None else effects[:, place]
-    else:
-        lift = plan.directions.T
-        square = plan.directions.square()
-        left = square @ left + (1 - square.sum(1)).clamp_min(0.0) * plan.outside
-        shared, private = shared @ lift, private @ lift
-        weights = climbed.weights[m]
-        left = left / weights.square()
-        shared, private = shared / weights, private / weights
-        intercept = intercept @ lift / weights + climbed.centres[m]
-        effects = None if effects is None else effects @ lift / weights
-    decoder.shared.copy_(shared)
-    decoder.private.copy_(private)
-    decoder.intercept.copy_(intercept)
-    part.active[active:shown] = False
-    cast(Normal, part.likelihood).set_variance(left)
-    part.outside_variance.fill_(plan.outside)
-    if plan.rotated:
-        part.excess.copy_(excess[plan.order])
-        part.log_volume.fill_(float(climbed.weights[m].double().log().sum()))
-    else:
-        on_features = plan.directions.square() @ excess
-        part.excess.copy_(on_features / climbed.weights[m].square())
-    if part.effects is not None and effects is not None and climbed.effects is not None:
-        part.effects.loc.copy_(effects)
-        part.effects.prior_sd.copy_(climbed.effects[m].prior_sd)
-        part.effects.energy.copy_(climbed.effects[m].energy)
+    return private, variance - private.square().sum(0), excess
+
+
+def _in_order(rows: _Rows, order: Tensor) -> _Rows:
+    """Rows on the directions as the basis of the view has them."""
+    shared, private, left, intercept, excess = (row[..., order] for row in rows[:5])
+    effects = None if rows.effects is None else rows.effects[:, order]
+    return _Rows(shared, private, left, intercept, excess, effects)
+
+
+def _on_features(rows: _Rows, axes: ViewAxes, weights: Tensor, centre: Tensor) -> _Rows:
+    """Rows on the features, which have noise of all directions."""
+    lift, square = axes.directions.T, axes.directions.square()
+    left = square @ rows.left + (1 - square.sum(1)).clamp_min(0.0) * axes.outside
+    return _Rows(
+        rows.shared @ lift / weights,
+        rows.private @ lift / weights,
+        left / weights.square(),
+        rows.intercept @ lift / weights + centre,
+        square @ rows.excess / weights.square(),
+        None if rows.effects is None else rows.effects @ lift / weights,
+    )
 
 
 def _install_surface(expert: SurfaceExpert, climbed: Climbed, m: int) -> None:

@@ -12,7 +12,7 @@ from mvlatent.fitting.caution import HeldOut
 from mvlatent.fitting.honest import Fold
 from mvlatent.fitting.ridge import N_SCORES, Inputs, Ridge
 from mvlatent.fitting.shared import Latent, SharedModel
-from mvlatent.fitting.surfaces import Scores, spread_rows
+from mvlatent.fitting.surfaces import Scores, even_rows
 from mvlatent.heads.view_head import Spread
 
 __all__ = [
@@ -125,7 +125,8 @@ def damped_loadings(model: SharedModel, m: int, tau: float) -> Tensor:
     if tau == 0:
         return loadings
     values, turn = torch.linalg.eigh(psi.dense() - torch.diag(ridge) / model.views[m].n)
-    return (loadings @ turn / (1.0 + tau * values.clamp_min(0.0))) @ turn.T
+    damped: Tensor = (loadings @ turn / (1.0 + tau * values.clamp_min(0.0))) @ turn.T
+    return damped
 
 
 def _change(model: SharedModel, m: int, tau: float) -> Tensor:
@@ -174,7 +175,7 @@ def _parts(z: Tensor, head: Tensor, true: Tensor) -> tuple[float, float]:
 def spread_of(error: Tensor, view: Scores) -> Spread:
     """Variance of each feature's errors, and what makes the interval of all hold."""
     p = len(view.directions)
-    error = spread_rows(error, max(MIN_PATIENTS, min(SPREAD_ROWS, SPREAD_ELEMENTS // p)))
+    error = even_rows(error, max(MIN_PATIENTS, min(SPREAD_ROWS, SPREAD_ELEMENTS // p)))
     gram = error.T @ error / len(error)
     variance = ((view.directions @ gram) * view.directions).sum(1)
     sd = variance.sqrt().clamp_min(1e-6)

@@ -8,7 +8,7 @@ directions is held, inverted and maximised over in products as wide as z.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -47,6 +47,11 @@ class PrivateCovariance:
     diagonal: Tensor
     loadings: Tensor
     weight: Tensor
+    scaled: Tensor = field(init=False)
+    kernel: Tensor = field(init=False)
+    pull: Tensor = field(init=False)
+    precision: Tensor = field(init=False)
+    log_det: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Solve the small systems once."""
@@ -64,12 +69,6 @@ class PrivateCovariance:
             torch.eye(len(cross), dtype=cross.dtype) - self.weight @ cross
         )
         object.__setattr__(self, "log_det", float(self.diagonal.log().sum() + volume))
-
-    scaled: Tensor = None  # type: ignore[assignment]
-    kernel: Tensor = None  # type: ignore[assignment]
-    pull: Tensor = None  # type: ignore[assignment]
-    precision: Tensor = None  # type: ignore[assignment]
-    log_det: float = 0.0
 
     def dense(self) -> Tensor:
         """The covariance written out, (r, r)."""

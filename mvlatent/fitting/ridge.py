@@ -57,4 +57,5 @@ class Ridge:
                 self.coef = across @ (shrink[:, None] * inner)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x - self.mean_x) @ self.coef + self.mean_y
+        fitted: Tensor = (x - self.mean_x) @ self.coef + self.mean_y
+        return fitted

@@ -217,8 +217,8 @@ class SharedModel:
         count = torch.bincount(latent.pattern, minlength=len(latent.covariance)).double()
         trace = latent.covariance.diagonal(dim1=1, dim2=2).sum(1)
         volume = torch.logdet(latent.covariance)
-        spread = (count * (trace - volume - self.k)).sum()
-        return -0.5 * float(mean.square().sum() + spread)
+        unsure = (count * (trace - volume - self.k)).sum()
+        return -0.5 * float(mean.square().sum() + unsure)
 
     def _log_view(self, m: int, latent: Latent) -> float:
         """Expected log density of a view, summed over its patients."""
@@ -277,4 +277,5 @@ def group_means(groups: Groups, z: Tensor) -> Tensor:
     """Most probable means of z along the technical columns, (q, k)."""
     design = groups.design
     gram = (design.T @ design).double() + torch.diag(1.0 / groups.variance.double())
-    return torch.linalg.solve(gram, (design.T @ z).double()).to(z.dtype)
+    means: Tensor = torch.linalg.solve(gram, (design.T @ z).double())
+    return means.to(z.dtype)

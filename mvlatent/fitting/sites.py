@@ -14,7 +14,7 @@ __all__ = ["centred_within", "learn_effects"]
 
 SWEEPS = 8  # of latents and effects in turn
 PROJECTIONS = 3  # of z on the design within one
-MIN_SPREAD = 1e-4  # variance of a group's mean of z
+MIN_VARIANCE = 1e-4  # variance of a group's mean of z
 
 
 def centred_within(x: Tensor, present: Tensor, design: Tensor) -> Tensor:
@@ -63,14 +63,15 @@ def learn_effects(
     Laird & Ware (1982), Random-effects models for longitudinal data.
     """
     k, q = model.k, design.shape[1]
-    loadings = [p.loadings[:k].to(x.dtype) @ v.directions.T for p, v, x in _each(model, surfaces)]
-    pulls = [v.directions @ p.pull[:, :k].to(x.dtype) for p, v, x in _each(model, surfaces)]
+    each = list(zip(model.private, model.views, surfaces, strict=True))
+    loadings = [p.loadings[:k].to(x.dtype) @ v.directions.T for p, v, x in each]
+    pulls = [v.directions @ p.pull[:, :k].to(x.dtype) for p, v, x in each]
     effects = [TechnicalEffects(q, x.shape[1], kind=kind) for x in surfaces]
     precision = torch.eye(k, dtype=torch.float64).expand(len(model.codes), -1, -1).clone()
     for m, psi in enumerate(model.private):
         precision += ((model.codes >> m) & 1).double()[:, None, None] * psi.precision[:k, :k]
     covariance = torch.linalg.inv(precision).to(design.dtype)[model.pattern]
-    spread = torch.full((q,), 1.0)
+    variance = torch.full((q,), 1.0)
     z = torch.zeros(len(design), k)
     raw = [x @ pull for x, pull in zip(surfaces, pulls, strict=True)]
     for _ in range(SWEEPS):
@@ -80,28 +81,24 @@ def learn_effects(
             potential += (own - shift) * view.present[:, None]
         z = (covariance @ potential[..., None])[..., 0]
         for _ in range(PROJECTIONS if kind == "random" else 0):
-            found = Groups(design, spread)
+            found = Groups(design, variance)
             means = group_means(found, z)
-            spread = _spread(design, z, groups)
+            variance = _variance_of_means(design, z, groups)
             z = (covariance @ (potential + design @ means)[..., None])[..., 0]
         for m, (effect, x, own) in enumerate(zip(effects, surfaces, loadings, strict=True)):
             seen = model.views[m].present
             residual = x[seen] - z[seen] @ own
             effect.start(residual, design[seen], groups, n_features=x.shape[1])
-    return effects, Groups(design, spread), z
+    return effects, Groups(design, variance), z
 
 
-def _each(model: SharedModel, surfaces: Sequence[Tensor]) -> zip:  # type: ignore[type-arg]
-    return zip(model.private, model.views, surfaces, strict=True)
-
-
-def _spread(design: Tensor, z: Tensor, groups: Sequence[slice]) -> Tensor:
+def _variance_of_means(design: Tensor, z: Tensor, groups: Sequence[slice]) -> Tensor:
     """Variance of the means of z along the technical columns by moments, (q,)."""
     energy = design.square().sum(0).clamp_min(1e-6)
     means = design.T @ z / energy[:, None]
-    spread = torch.empty_like(energy)
+    variance = torch.empty_like(energy)
     for columns in groups:
         size = energy[columns]
         between = (means[columns].square().mean(1) * size).sum() - len(size)
-        spread[columns] = (between / size.sum()).clamp_min(MIN_SPREAD)
-    return spread
+        variance[columns] = (between / size.sum()).clamp_min(MIN_VARIANCE)
+    return variance

@@ -112,8 +112,8 @@ def scores_of(x: Tensor, present: Tensor) -> Scores:
     return Scores(values, present, energy, float(own.square().sum()), mean, directions)
 
 
-def spread_rows(x: Tensor, most: int) -> Tensor:
-    """At most so many rows, spread over all evenly."""
+def even_rows(x: Tensor, most: int) -> Tensor:
+    """At most so many rows, at even distances."""
     return x if len(x) <= most else x[torch.linspace(0, len(x) - 1, most).long()]
 
 
@@ -134,7 +134,7 @@ def noise_weights(x: Tensor, least: float = MIN_NOISE) -> Tensor:
     ----------
     Owen & Wang (2016), Bi-cross-validation for factor analysis.
     """
-    x = spread_rows(x, NOISE_ROWS)
+    x = even_rows(x, NOISE_ROWS)
     x = x - x.mean(0)
     n, p = x.shape
     sd = x.square().mean(0).sqrt()

@@ -105,7 +105,8 @@ def _whitened(x: Tensor, count: Tensor) -> Tensor:
     ridge = RIDGE * covariance.diagonal().mean() + 1e-8
     eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     factor = torch.linalg.cholesky(covariance + ridge * eye)
-    return torch.linalg.solve_triangular(factor, x.mT, upper=False).mT
+    white: Tensor = torch.linalg.solve_triangular(factor, x.mT, upper=False).mT
+    return white
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,8 @@ class AuxiliaryPriors(nn.Module):
 
     def scale(self, name: str) -> Tensor:
         """Scale s of the view's auxiliary prior, (d,)."""
-        return self.log_scales[self.names.index(name)].exp()
+        log_scale: Tensor = self.log_scales[self.names.index(name)]
+        return log_scale.exp()
 
 
 @dataclass(frozen=True, kw_only=True)

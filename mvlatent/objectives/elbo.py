@@ -61,5 +61,6 @@ class TermsELBO(TraceMeanField_ELBO):
 def _divergence(q: Any, p: Any, value: Tensor) -> Tensor:
     """KL of a latent site, or its estimate at the drawn value where the prior asks for it."""
     if getattr(p, "kl_by_draw", False):
-        return q.log_prob(value) - p.log_prob(value)
+        drawn: Tensor = q.log_prob(value) - p.log_prob(value)
+        return drawn
     return kl_divergence(q, p)

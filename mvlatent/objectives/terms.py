@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from mvlatent.objectives import TERMS, Term
@@ -28,7 +29,7 @@ def term(name: str, **options: Any) -> Term:
     if name not in TERMS:
         raise KeyError(f"no objective {name!r}; the objectives are {', '.join(TERMS)}.")
     kind = TERMS[name]
-    known = list(kind.__dataclass_fields__)
+    known = [each.name for each in fields(kind)]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"{name}: no option {unknown[0]!r}; the options are {', '.join(known)}.")

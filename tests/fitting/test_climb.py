@@ -13,7 +13,7 @@ from mvlatent.fitting.climb import climb
 from mvlatent.fitting.closed import closed_form
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.honest import choose
-from mvlatent.fitting.install import plans_of
+from mvlatent.fitting.install import axes_of
 
 
 def steps_of(history):
@@ -96,7 +96,7 @@ def test_few_patients_and_few_columns(make_cohort, n, sizes):
     assert bool(climbed.latent.mean.isfinite().all())
     assert all(np.isfinite(list(row.values())).all() for row in climbed.history)
     assert (steps_of(climbed.history) >= -1e-5).all()
-    plans = plans_of(climbed, cohort, 2, "auto")
+    plans = axes_of(climbed, cohort, 2, "auto")
     assert all(bool(torch.isfinite(plan.variance).all()) for plan in plans.values())
 
 
@@ -139,7 +139,7 @@ def test_one_view_has_its_leading_components():
 
 def said(cohort, *, n_private=2, **options):
     climbed = climb(cohort, **options)
-    plans = plans_of(climbed, cohort, n_private, "auto")
+    plans = axes_of(climbed, cohort, n_private, "auto")
     sizes = {"n_shared": options["n_shared"], "n_private": n_private}
     words = closing_words(climbed, plans, **sizes, rank=options.get("rank", "auto"))
     return climbed, plans, words

@@ -9,7 +9,7 @@ from pyro import poutine
 
 from mvlatent.data.cohort import Cohort, CohortView
 from mvlatent.fitting.climb import climb
-from mvlatent.fitting.install import basis_of, install, plans_of, view_design
+from mvlatent.fitting.install import axes_of, basis_of, install, view_design
 from mvlatent.vae.basis import rotate
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -31,7 +31,7 @@ def complete_cohort(make_rows, sizes=(30, 12, 70), n=45, seed=0):
 def installed(cohort, *, n_shared=4, n_private=2, **options):
     """The fit of a cohort of doubles, and the model that holds it with the cohort as it sees it."""
     climbed = climb(cohort, n_shared=n_shared, **options)
-    plans = plans_of(climbed, cohort, n_private, "auto")
+    plans = axes_of(climbed, cohort, n_private, "auto")
     bases = {}
     for m, name in enumerate(climbed.names):
         basis = basis_of(plans[name], climbed.centres[m], climbed.weights[m])

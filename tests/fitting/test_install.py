@@ -6,7 +6,7 @@ import torch
 
 from mvlatent.fitting import closed as closed_fit
 from mvlatent.fitting.climb import climb
-from mvlatent.fitting.install import _beyond, plans_of
+from mvlatent.fitting.install import _beyond, axes_of
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
 from mvlatent.vae.basis import rotate
@@ -85,7 +85,7 @@ def test_private_directions_that_stand_out_are_shown(make_cohort):
     cohort = make_cohort({"a": 40, "b": 30}, n=120)
     climbed = climb(cohort, n_shared=2)
     for rank in ("auto", "full"):
-        plans = plans_of(climbed, cohort, 3, rank)
+        plans = axes_of(climbed, cohort, 3, rank)
         for plan in plans.values():
             assert plan.n_active == (min(plan.n_found, 3) if rank == "auto" else 3)
             assert bool((plan.variance.diff() <= 0).all()) and plan.rotated and not plan.n_rest

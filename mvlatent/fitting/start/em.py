@@ -19,7 +19,7 @@ __all__ = ["em_sweeps", "hold_effects", "tied_evidence"]
 
 RIDGE = 1e-3  # on loadings: keeps the solve stable where a factor is switched off
 PROJECTIONS = 10  # of z on the technical design, until its group means settle
-MIN_SPREAD = 1e-4  # variance of a group's mean of z
+MIN_VARIANCE = 1e-4  # variance of a group's mean of z
 
 
 @torch.no_grad()
@@ -97,8 +97,8 @@ def _with_group_means(
         shrink = torch.empty_like(energy)
         for columns in vae.groups:
             size = energy[columns]
-            spread = (means[columns][:, vae.active].square().mean(1) * size).sum() - len(size)
-            tau2 = (spread / size.sum()).clamp_min(MIN_SPREAD)
+            between = (means[columns][:, vae.active].square().mean(1) * size).sum() - len(size)
+            tau2 = (between / size.sum()).clamp_min(MIN_VARIANCE)
             shrink[columns] = size / (size + 1.0 / tau2)
             vae.spread[columns] = tau2
         prior = design @ (means * shrink[:, None])
@@ -145,8 +145,8 @@ def _ridge(loadings: Tensor, second: Tensor, noise: Tensor) -> Tensor:
     """Penalty (m, m) of the loadings: a normal prior a factor, its variance by empirical Bayes."""
     gram = second if second.dim() == 2 else second.mean(0)
     eye = torch.eye(len(gram), dtype=gram.dtype)
-    spread = noise * torch.linalg.inv(gram + RIDGE * eye).diagonal()
-    return torch.diag(noise / (loadings.square().mean(1) + spread).clamp_min(1e-8)) + RIDGE * eye
+    unsure = noise * torch.linalg.inv(gram + RIDGE * eye).diagonal()
+    return torch.diag(noise / (loadings.square().mean(1) + unsure).clamp_min(1e-8)) + RIDGE * eye
 
 
 def _seen(x: Tensor, weight: Tensor | None) -> Tensor:

@@ -59,7 +59,7 @@ def clusters_of(vae: StructuredVAE, cohort: Cohort, n: int, *, seed: int = 0) ->
 
     cohort = cohort.subset(torch.nonzero(cohort.presence.any(1))[:, 0])
     q, evidence = vae.posterior(cohort)
-    z, spread = q.mean, q.variance
+    z, unsure = q.mean, q.variance
     at_most = max(1, min(n, len(z) // MIN_PATIENTS))
     labels = KMeans(at_most, n_init=4, random_state=seed).fit_predict(z.double().numpy())
     code = torch.from_numpy(labels).long()
@@ -69,14 +69,15 @@ def clusters_of(vae: StructuredVAE, cohort: Cohort, n: int, *, seed: int = 0) ->
     everyone = code >= 0
     weight = [float(rows.sum()) for rows in members]
     mean = [z[rows].mean(0) for rows in members]
-    variance = [z[rows].var(0, correction=0) + spread[rows].mean(0) for rows in members]
+    variance = [z[rows].var(0, correction=0) + unsure[rows].mean(0) for rows in members]
     potential = []
     for rows in members:
         views = [(evidence[v].potential, cohort.views[v].present) for v in vae.names]
-        potential.append(sum(_mean_potential(h, seen, rows, everyone) for h, seen in views))
+        each = [_mean_potential(h, seen, rows, everyone) for h, seen in views]
+        potential.append(sum(each, torch.zeros_like(each[0])))
     generator = torch.Generator().manual_seed(seed)
-    complete = list(torch.linalg.solve(total, torch.stack(potential).T).T)  # type: ignore[arg-type]
-    scale = (z.var(0, correction=0) + spread.mean(0)).sqrt()
+    complete = list(torch.linalg.solve(total, torch.stack(potential).T).T)
+    scale = (z.var(0, correction=0) + unsure.mean(0)).sqrt()
     for _ in range(n - len(mean)):
         jitter = 0.5 * scale * torch.randn(z.shape[1], generator=generator, dtype=z.dtype)
         weight.append(1.0)

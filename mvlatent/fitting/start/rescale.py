@@ -64,7 +64,8 @@ def _root(matrix: Tensor, *, diagonal: bool = False) -> Tensor:
     if diagonal:
         return matrix.diagonal().sqrt().diag()
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root
 
 
 @torch.no_grad()

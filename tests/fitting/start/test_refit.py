@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mvlatent.fitting.start.spectral import REFIT_TOLERANCE, _refit
+from mvlatent.fitting.start.newton import REFIT_TOLERANCE, refit_loadings
 from mvlatent.vae.design import Design, ViewDesign
 from mvlatent.vae.structured import StructuredVAE
 
@@ -63,7 +63,7 @@ def test_the_score_of_every_feature_vanishes(double, kind, options):
     part, *given = problem(kind, **options)
     start = stacked(part)
     with torch.no_grad():
-        eta = _refit(part, *given)
+        eta = refit_loadings(part, *given)
     found = stacked(part)
     before = penalised(part, *given, start, start)
     leaf = found.clone().requires_grad_()
@@ -98,7 +98,7 @@ def test_the_penalised_likelihood_never_falls(kind, far):
     with torch.no_grad():
         part.decoder.shared.mul_(far)
         start = stacked(part)
-        _refit(part, *given)
+        refit_loadings(part, *given)
         before = penalised(part, *given, start, start)
         after = penalised(part, *given, start, stacked(part))
     assert bool(after.isfinite().all())
@@ -109,9 +109,9 @@ def test_a_second_fit_from_the_optimum_stays(double):
     """Of the same ridge: of the loadings that it found, it changes little but their size."""
     part, *given = problem("bernoulli")
     with torch.no_grad():
-        _refit(part, *given)
+        refit_loadings(part, *given)
         first = stacked(part)
-        _refit(part, *given)
+        refit_loadings(part, *given)
     assert float((stacked(part) - first).abs().max()) < 0.1 * float(first.abs().max())
 
 
@@ -119,6 +119,6 @@ def test_factors_without_latents_are_left_at_zero(double):
     part, latents, x, exposure, seen = problem("bernoulli")
     latents = torch.where(torch.arange(3) == 1, 0.0, latents)
     with torch.no_grad():
-        _refit(part, latents, x, exposure, seen)
+        refit_loadings(part, latents, x, exposure, seen)
     assert bool((part.decoder.shared[1] == 0).all())
     assert bool((part.decoder.shared[0] != 0).all())
