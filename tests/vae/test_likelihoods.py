@@ -7,7 +7,9 @@ from scipy import stats
 from torch import nn
 
 from mvlatent import specs
-from mvlatent.vae.likelihoods import LIKELIHOODS, SCALE_FLOOR
+from mvlatent.data.levels import CODINGS
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.vae.likelihoods import LIKELIHOODS, SCALE_FLOOR, Likelihood
 
 N, P = 6, 4
 LEVELS = {"ordinal": (4,), "categorical": (2, 2)}
@@ -144,6 +146,25 @@ def some_observed(likelihood):
 
 def test_the_registry_holds_the_names_users_may_type():
     assert tuple(LIKELIHOODS) == tuple(specs.LIKELIHOODS)
+    assert len(LIKELIHOODS) == len(specs.LIKELIHOODS)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_what_is_declared_is_there(name):
+    said = specs.LIKELIHOODS[name]
+    assert issubclass(LIKELIHOODS[name], Likelihood)
+    assert said.scalings and set(said.scalings) <= set(specs.SCALINGS)
+    assert said.offsets and set(said.offsets) <= set(specs.OFFSETS)
+    assert (said.coding is None) == (name not in LEVELS)
+    assert said.coding is None or (said.coding in CODINGS and said.scalings == ("none",))
+    fill = np.array([LIKELIHOODS[name].fill])
+    assert said.support is None or said.support.takes(fill).all(), "what is not seen is filled in"
+
+
+@pytest.mark.parametrize("path", ["mvlatent", "mvlatent:", ":Normal"])
+def test_a_class_is_named_by_a_path(path):
+    with pytest.raises(ValueError, match="'module:Class'"):
+        implementation_of(path)
 
 
 def test_density(likelihood, data):
