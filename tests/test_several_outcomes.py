@@ -373,7 +373,7 @@ def test_weights_are_relative_pulls(small_fit, patients, make_vae):
     model = small_fit(patients, **NO_DEFAULTS, outcomes=specs, max_epochs=1)
     cohort = model.cohort()
     cohort = cohort.subset(torch.arange(len(cohort)))
-    heads = training_heads(3, cohort, Roles(more=specs))
+    heads = training_heads(3, cohort, Roles(outcome_specs=specs))
     vae = make_vae(cohort, heads=heads, effects="none")
     objective = Objective(vae, rho=0.4)
     for _ in range(60):

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from mvlatent.data.columns import find_column, quote
 from mvlatent.data.support import SPARSE, columns_of, entries_of
-from mvlatent.specs import Roles, Survival, View
+from mvlatent.specs import Roles, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -157,15 +157,7 @@ def _role_columns(mdata: MuData, roles: Roles, transfer: bool) -> pd.DataFrame:
     for outcome in roles.outcome_specs:
         for key in outcome.parts.values():
             uses[key] = uses.get(key, 0) + 1
-        if isinstance(outcome, Survival):
-            groups.append(("survival column", (outcome.time, outcome.event), transfer))
-            groups += [
-                (what, (key,), transfer)
-                for what, key in (("survival entry", outcome.entry), ("strata", outcome.strata))
-                if key is not None
-            ]
-        else:
-            groups.append((outcome.role, outcome.outcome_columns, transfer))
+        groups += [(what, keys, transfer) for what, keys in outcome.groups]
     data: dict[str, np.ndarray | pd.Series] = {}
     for what, keys, optional in groups:
         found: dict[str, pd.Series] = {}

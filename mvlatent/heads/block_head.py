@@ -18,7 +18,7 @@ from mvlatent.heads.scaling import BlockScaling
 from mvlatent.heads.sds import sd_points, sd_scales
 from mvlatent.heads.search import Search
 from mvlatent.heads.state import saved, saved_fields
-from mvlatent.outcomes.survival import survival_curves
+from mvlatent.outcomes.curves import survival_curves
 from mvlatent.outcomes.target import Baseline, BaselineShape, Target
 
 __all__ = ["BlockHead"]
@@ -159,6 +159,11 @@ class BlockHead:
                 points, space, target, torch.cat(x, 1), scaling, head.baseline
             )
         return cls.from_state(*head.state())  # the saved form is the one that is used
+
+    @property
+    def parts(self) -> list[BlockHead]:
+        """The block heads that the head is made of: itself; competing causes have one each."""
+        return [self]
 
     @property
     def posterior(self) -> HeadPosterior:

@@ -11,21 +11,14 @@ import torch
 from mvlatent.heads.factors import Shrinkage
 from mvlatent.heads.mixture import LaplaceMixture, SampledPosterior
 from mvlatent.heads.scaling import BlockScaling
-from mvlatent.outcomes.continuous import NormalNoise
-from mvlatent.outcomes.labels import Intercepts
-from mvlatent.outcomes.ordinal import Cutpoints
-from mvlatent.outcomes.survival import BASELINES
-from mvlatent.outcomes.target import Baseline, BaselineShape
+from mvlatent.outcomes.likelihoods import baseline_of
+from mvlatent.outcomes.target import Baseline
 
 if TYPE_CHECKING:
     from mvlatent.heads.block_head import BlockHead
 
 __all__ = ["saved", "saved_fields"]
 
-BASELINE_KINDS: dict[str, type[BaselineShape]] = {
-    **BASELINES,
-    **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
-}
 POSTERIORS: dict[str, type[LaplaceMixture] | type[SampledPosterior]] = {
     "laplace": LaplaceMixture,
     "sampled": SampledPosterior,
@@ -72,7 +65,7 @@ def saved_fields(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> d
         "_shrinkage": [
             Shrinkage(tensors[f"q.{c}"], tensors[f"rest.{c}"]) for c in range(len(tensors["mode"]))
         ],
-        "_profile": BASELINE_KINDS[json["baseline"]].from_state(_part(tensors, "profile.")),
+        "_profile": baseline_of(json["baseline"]).from_state(_part(tensors, "profile.")),
         "_baseline": Baseline(**_part(tensors, "joint.")),
         "_posterior": None
         if kind is None

@@ -18,7 +18,9 @@ __all__ = [
     "LinearBaseline",
     "NoisyTarget",
     "ProfiledBaseline",
+    "SeveralTargets",
     "Target",
+    "targets_of",
 ]
 
 
@@ -128,6 +130,18 @@ class NoisyTarget(Protocol):
         ...
 
 
+@runtime_checkable
+class SeveralTargets(Protocol):
+    """A likelihood that is a product, each part with a head of its own: one a competing cause."""
+
+    causes: tuple[Target, ...]
+
+
+def targets_of(target: Target | SeveralTargets) -> tuple[Target, ...]:
+    """Return the targets that a head each is fitted to."""
+    return target.causes if isinstance(target, SeveralTargets) else (target,)
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Gaussian posterior of the baseline's log-scale coordinates, given the coefficients.
@@ -185,6 +199,10 @@ class BaselineShape:
         """
         return None
 
+    def jump_times(self) -> Tensor:
+        """Times at which the hazard is a point, (J,); a hazard with a density has none."""
+        return torch.zeros(0, dtype=torch.float64)
+
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that rebuild the baseline."""
         return {k: v.numpy() for k, v in vars(self).items() if v is not None}
@@ -226,6 +244,9 @@ class LinearBaseline(BaselineShape):
     def knots(self, stratum: int = 0) -> Tensor:
         """Times at which the hazard jumps, or changes its level, (J,)."""
         raise NotImplementedError(f"a baseline of {self.kind} has no knots")
+
+    def jump_times(self) -> Tensor:
+        return self.knots() if self.jumps else super().jump_times()
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0

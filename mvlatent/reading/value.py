@@ -11,7 +11,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort, CohortView, SurvivalData
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws, trim
-from mvlatent.outcomes.survival import survival_curves
+from mvlatent.outcomes.curves import survival_curves
 from mvlatent.outcomes.target import BaselineShape
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
@@ -31,7 +31,7 @@ def expected_reduction(
     horizon: float | None,
     n_samples: int,
     seed: int,
-    outcome: str | None = None,
+    outcome: str,
 ) -> np.ndarray:
     """Expected reduction of a patient's posterior variance once a missing view is measured, (n,).
 
@@ -56,7 +56,7 @@ def expected_reduction(
     n_samples, seed
         Draws of the view.
     outcome
-        Name of the outcome, whose strata the baseline has; ``None`` is the first.
+        Name of the outcome, whose strata the baseline has.
     """
     means = []
     with torch.random.fork_rng():
@@ -68,8 +68,8 @@ def expected_reduction(
     if horizon is None:
         return mean.var(0).numpy()
     left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
-    data = latents.cohort.outcome(SurvivalData, outcome)
-    stratum = None if data is None else data.stratum
+    data = latents.cohort.outcomes.get(outcome)
+    stratum = data.stratum if isinstance(data, SurvivalData) else None
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
 
 

@@ -6,8 +6,11 @@ import importlib
 import pytest
 
 MODULES = (
-    *(f"specs.{m}" for m in ("views", "outcomes", "roles", "typed")),
-    *("data.targets", "data.outcome_data"),
+    *(
+        f"specs.{m}"
+        for m in ("views", "outcomes", "survival", "labels", "target", "roles", "typed")
+    ),
+    *("data.targets", "data.outcome_data", "data.coder"),
     *(f"data.{m}" for m in ("batches", "coding", "columns", "covariates", "scaling", "strata")),
 )
 

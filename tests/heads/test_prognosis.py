@@ -12,10 +12,10 @@ from mvlatent.data.cohort import SurvivalData
 from mvlatent.heads import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws
 from mvlatent.outcomes import Cox
+from mvlatent.outcomes.summaries import median_time, restricted_mean
 from mvlatent.posterior import Latents
 from mvlatent.reading.hazard_ratios import block_hazard_ratios, column_hazard_ratios, column_names
 from mvlatent.reading.ledger import ledger, residual_scores, variance_shares
-from mvlatent.reading.summaries import median_time, restricted_mean
 from mvlatent.reading.value import expected_reduction, with_drawn_view
 
 
