@@ -53,7 +53,6 @@ class Competing(Likelihood[SurvivalData]):
     >>> import torch
     >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.specs import Survival
-    from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, load
     >>> time, cause = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1, 2, 0, 1])
     >>> data = SurvivalData(time, (cause > 0).float(), cause=cause)
     >>> risks = Competing.from_data(data, Survival("t", "e", kind="competing"))

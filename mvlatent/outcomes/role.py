@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -51,6 +52,7 @@ class ReportedHeads(Protocol):
 class Estimates(Protocol):
     """What a role asks of out-of-fold predictions, see `mvlatent.study.OutOfFold`."""
 
+    table: pd.DataFrame
     first: dict[str, str]
 
     def concordance(
