@@ -96,7 +96,7 @@ def _other_head(
     """Read another head on the same posterior, of blocks of these kinds."""
     from mvlatent.heads.blocks import head_blocks
     from mvlatent.heads.reported import fit_outcome
-    from mvlatent.outcomes.role import role_of
+    from mvlatent.outcomes.roles.survival import SurvivalRole
     from mvlatent.reading.outcomes import reading_of
 
     trained = model.trained
@@ -107,5 +107,5 @@ def _other_head(
     reported = fit_outcome(blocks, model.cohort(), spec, kinds=kinds)
     read = replace(reading_of(trained, latents, spec.name, n_samples=N_SAMPLES), heads=reported)
     risk = read.predict()[:, 0]
-    curves = role_of(spec).curves(read, times)
+    curves = SurvivalRole(spec).curves(read, times)
     return Prediction(risk.numpy(), np.asarray(curves[0]))

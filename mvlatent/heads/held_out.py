@@ -44,7 +44,7 @@ class Outcome:
             raise ValueError(f"the patients have no outcome {spec.name!r}.")
         self.data: OutcomeData = data
         self.role = role_of(spec)
-        self.horizon: float = self.role.horizon(data)
+        self.horizon = self.role.horizon(data)
 
     def target(self, rows: np.ndarray | None = None) -> Any:
         """Likelihood bound to the outcomes of the rows (all by default)."""
@@ -82,15 +82,14 @@ class Outcome:
 
     def score(self, eta: Tensor, rows: np.ndarray) -> float:
         """Score of held-out rows for what is predicted of them, summed over patients."""
-        return float(self.role.score(self.data.subset(torch.as_tensor(rows)), eta))
+        return self.role.score(self.data.subset(torch.as_tensor(rows)), eta)
 
     def slope(self, eta: Tensor, rows: np.ndarray) -> float:
         """Factor of the predictors that all held-out rows together ask for; 1 for most roles."""
         if not self.role.sloped:
             return 1.0
-        return float(self.role.slope(self.data.subset(torch.as_tensor(rows)), eta))
+        return self.role.slope(self.data.subset(torch.as_tensor(rows)), eta)
 
     def strata(self) -> np.ndarray:
         """What the folds are balanced by, (N,) int; -1 where there is no outcome."""
-        found: np.ndarray = self.role.strata(self.data)
-        return found
+        return self.role.strata(self.data)

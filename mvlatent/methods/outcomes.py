@@ -12,9 +12,12 @@ from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.heads.reported import Reported
-from mvlatent.outcomes.role import Reading, role_of
+from mvlatent.outcomes.role import Reading
+from mvlatent.outcomes.roles.labels import LabelRole
+from mvlatent.outcomes.roles.survival import SurvivalRole
+from mvlatent.outcomes.roles.target import TargetRole
 from mvlatent.reading.outcomes import reading_of
-from mvlatent.specs import Target
+from mvlatent.specs import Labels, Survival, Target
 
 if TYPE_CHECKING:
     from mvlatent.fitting.trained import Trained
@@ -203,11 +206,11 @@ class OutcomeReader:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
         if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
             mdata, times = times, mdata
-        spec = self.trained.roles.outcome("survival", outcome)
+        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         grid = self._survival(spec.name).times(N_TIMES) if times is None else _checked_times(times)
         latents = self.latents(mdata, given=given)
         read = reading_of(self.trained, latents, spec.name, **options)
-        curves = role_of(spec).curves(read, grid, level=interval, cause=cause)
+        curves = SurvivalRole(spec).curves(read, grid, level=interval, cause=cause)
         columns = list(latents.cohort.obs_names)
         index = pd.Index(grid, name="time")
         frames = [pd.DataFrame(x, index, columns) for x in curves]
@@ -235,11 +238,11 @@ class OutcomeReader:
         KeyError
             If there are none of that name.
         """
-        spec = self.trained.roles.outcome("labels", outcome)
+        spec = cast(Labels, self.trained.roles.outcome("labels", outcome))
         latents = self.latents(mdata, given=given)
         options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
         read = reading_of(self.trained, latents, spec.name, **options)
-        frame = _probabilities(role_of(spec), read, read.coder.categories)
+        frame = _probabilities(LabelRole(spec), read, read.coder.categories)
         return frame if proba else frame.idxmax(axis=1).rename("label")
 
     def predict_target(
@@ -294,9 +297,9 @@ class OutcomeReader:
         options: dict[str, Any] = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
         read = reading_of(self.trained, latents, name, **options)
         if ordered:
-            frame = _probabilities(role_of(spec), read, read.coder.levels)
+            frame = _probabilities(TargetRole(spec), read, read.coder.levels)
             return frame if proba else frame.idxmax(axis=1).rename(name)
-        found = role_of(spec).values(read, interval)
+        found = TargetRole(spec).values(read, interval)
         columns = [
             pd.Series(x, list(latents.cohort.obs_names), name=name)
             for x in (found.mean, found.sd, found.lower, found.upper)
@@ -308,7 +311,9 @@ class OutcomeReader:
         return self.trained.outcomes[self.trained.roles.outcome("survival", outcome).name]
 
 
-def _probabilities(role: Any, read: Reading, levels: Sequence[str]) -> pd.DataFrame:
+def _probabilities(
+    role: LabelRole | TargetRole, read: Reading, levels: Sequence[str]
+) -> pd.DataFrame:
     """Mean probabilities, patients × classes (or ordered levels)."""
     index = list(read.latents.cohort.obs_names)
     return pd.DataFrame(role.probabilities(read), index, list(levels))

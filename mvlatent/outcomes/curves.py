@@ -18,8 +18,9 @@ def by_patient_stratum(
     """Curves (..., n) of all patients from a function of rows (m,) of one stratum."""
     if stratum is None:
         return curves(torch.arange(n), 0)
-    rows = [(stratum == s).nonzero()[:, 0] for s in stratum.unique()]
-    parts = [curves(r, int(s)) for r, s in zip(rows, stratum.unique(), strict=True)]
+    strata = sorted(set(stratum.tolist()))
+    rows = [(stratum == s).nonzero()[:, 0] for s in strata]
+    parts = [curves(r, s) for r, s in zip(rows, strata, strict=True)]
     return torch.cat(parts, -1)[..., torch.cat(rows).argsort()]
 
 

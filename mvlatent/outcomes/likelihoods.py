@@ -71,8 +71,7 @@ def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
     >>> type(outcome_likelihood(data, Survival("t", "e", kind="weibull"))).__name__
     'Weibull'
     """
-    made: Likelihood[Any] = role_of(spec).likelihood(data)
-    return made
+    return role_of(spec).likelihood(data)
 
 
 def outcome_target(data: OutcomeData, spec: OutcomeSpec) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from mvlatent.posterior import Latents
 from mvlatent.specs.outcomes import ROLES, OutcomeSpec, load
 from mvlatent.vae.basis import Basis
 
-__all__ = ["Estimates", "OutcomeRole", "Reading", "ReportedHeads", "role_of"]
+__all__ = ["Estimates", "OutcomeRole", "Reading", "ReportedHeads", "level_columns", "role_of"]
 
 Spec = TypeVar("Spec", bound=OutcomeSpec)
 Data = TypeVar("Data", bound=OutcomeData)
@@ -52,8 +52,15 @@ class ReportedHeads(Protocol):
 class Estimates(Protocol):
     """What a role asks of out-of-fold predictions, see `mvlatent.study.OutOfFold`."""
 
-    table: pd.DataFrame
-    first: dict[str, str]
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a patient: what `OutcomeRole.table` returned, fold by fold."""
+        ...
+
+    @property
+    def first(self) -> dict[str, str]:
+        """Name of the first outcome of each role."""
+        ...
 
     def concordance(
         self, column: str = "risk", *, outcome: str | None = None
@@ -226,7 +233,34 @@ class OutcomeRole(Generic[Spec, Data]):
         return []
 
 
-def role_of(spec: OutcomeSpec) -> Any:
+def level_columns(
+    what: str, end: str, levels: Sequence[str], probabilities: np.ndarray
+) -> dict[str, Any]:
+    """Columns for ``obs`` of classes or levels: the most probable, and the probability of each.
+
+    Parameters
+    ----------
+    what, end
+        Name of the column of the most probable, and what those of the probabilities end in.
+    levels
+        The classes or levels.
+    probabilities
+        Of each patient, (n, L).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> level_columns("grade", "", ["low", "high"], np.array([[0.2, 0.8]]))["grade"]
+    ['high']
+    """
+    named = {
+        f"mvlatent_probability{end}_{level}": column
+        for level, column in zip(levels, probabilities.T, strict=True)
+    }
+    return {what: [levels[i] for i in probabilities.argmax(1)], **named}
+
+
+def role_of(spec: OutcomeSpec) -> OutcomeRole[Any, Any]:
     """Return the role of an outcome, bound to what the user says of it.
 
     Examples
@@ -235,4 +269,5 @@ def role_of(spec: OutcomeSpec) -> Any:
     >>> type(role_of(Survival("months", "dead"))).__name__
     'SurvivalRole'
     """
-    return load(ROLES[spec.role].role)(spec)
+    role: type[OutcomeRole[Any, Any]] = load(ROLES[spec.role].role)
+    return role(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -68,8 +69,8 @@ def expected_reduction(
     if horizon is None:
         return mean.var(0).numpy()
     left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
-    data = latents.cohort.outcomes.get(outcome)
-    stratum = data.stratum if isinstance(data, SurvivalData) else None
+    data = cast(SurvivalData | None, latents.cohort.outcomes.get(outcome))
+    stratum = None if data is None else data.stratum
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
 
 

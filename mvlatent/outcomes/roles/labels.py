@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvlatent.data.outcome_data import LabelData
 from mvlatent.outcomes.labels import LABELS
-from mvlatent.outcomes.role import Estimates, OutcomeRole, Reading, ReportedHeads
+from mvlatent.outcomes.role import Estimates, OutcomeRole, Reading, ReportedHeads, level_columns
 from mvlatent.specs import Labels
 
 __all__ = ["LabelRole"]
@@ -70,13 +70,8 @@ class LabelRole(OutcomeRole[Labels, LabelData]):
 
     def columns(self, read: Reading) -> dict[str, Any]:
         """The most probable class and the probability of each."""
-        classes, probabilities = read.coder.categories, self.probabilities(read)
-        named = {
-            f"mvlatent_probability{read.end}_{level}": column
-            for level, column in zip(classes, probabilities.T, strict=True)
-        }
-        likeliest = [classes[i] for i in probabilities.argmax(1)]
-        return {f"mvlatent_label{read.end}": likeliest, **named}
+        what, classes = f"mvlatent_label{read.end}", read.coder.categories
+        return level_columns(what, read.end, classes, self.probabilities(read))
 
     def table(self, read: Reading) -> dict[str, Any]:
         """Classes and the most probable ones."""

@@ -10,7 +10,7 @@ import torch
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.data.units import Prediction, through
 from mvlatent.outcomes.likelihoods import TARGETS
-from mvlatent.outcomes.role import Estimates, OutcomeRole, Reading
+from mvlatent.outcomes.role import Estimates, OutcomeRole, Reading, level_columns
 from mvlatent.specs import Target
 
 __all__ = ["TargetRole"]
@@ -48,15 +48,10 @@ class TargetRole(OutcomeRole[Target, TargetData]):
     def columns(self, read: Reading) -> dict[str, Any]:
         """The value, or the most probable level and the probability of each."""
         name = self.spec.name
+        what = f"mvlatent_target_{name}"
         if not self.spec.ordered:
-            return {f"mvlatent_target_{name}": self.values(read).mean}
-        levels, probabilities = read.coder.levels, self.probabilities(read)
-        named = {
-            f"mvlatent_probability_{name}_{level}": column
-            for level, column in zip(levels, probabilities.T, strict=True)
-        }
-        likeliest = [levels[i] for i in probabilities.argmax(1)]
-        return {f"mvlatent_target_{name}": likeliest, **named}
+            return {what: self.values(read).mean}
+        return level_columns(what, f"_{name}", read.coder.levels, self.probabilities(read))
 
     def table(self, read: Reading) -> dict[str, Any]:
         """Values in the user's units, or levels, and those that are predicted."""
