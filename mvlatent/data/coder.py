@@ -11,7 +11,7 @@ import pandas as pd
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
-from mvlatent.specs.outcomes import ROLES, load
+from mvlatent.specs.outcomes import OUTCOME_ROLES, load
 
 __all__ = ["Coder", "coder_of", "fit_coders"]
 
@@ -19,7 +19,7 @@ __all__ = ["Coder", "coder_of", "fit_coders"]
 class Coder(Protocol):
     """An outcome as learnt on the training rows: it makes numbers of an outcome's columns.
 
-    A role's coder is named in `mvlatent.specs.outcomes.ROLES`. It holds no patient's row.
+    A role's coder is named in `mvlatent.specs.outcomes.OUTCOME_ROLES`. It holds no patient's row.
     """
 
     @classmethod
@@ -76,7 +76,7 @@ def coder_of(role: str) -> type[Coder]:
     >>> coder_of("labels").__name__
     'LabelCoder'
     """
-    kind: type[Coder] = load(ROLES[role].coder)
+    kind: type[Coder] = load(OUTCOME_ROLES[role].coder)
     return kind
 
 

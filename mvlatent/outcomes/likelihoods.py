@@ -13,7 +13,7 @@ from mvlatent.specs import OutcomeSpec
 from mvlatent.specs.outcomes import (
     KINDS_OF_SURVIVAL,
     KINDS_OF_TARGET,
-    ROLES,
+    OUTCOME_ROLES,
     SurvivalKind,
     TargetKind,
     load,
@@ -92,7 +92,7 @@ def baseline_of(kind: str) -> type[BaselineShape]:
     >>> baseline_of("cutpoints").__name__
     'Cutpoints'
     """
-    for role in ROLES.values():
+    for role in OUTCOME_ROLES.values():
         dict(load(role.role).likelihoods)  # a baseline is known once its likelihood is loaded
     for found in _below(BaselineShape):
         if vars(found).get("kind") == kind:

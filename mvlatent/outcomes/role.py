@@ -14,7 +14,7 @@ from torch import Tensor
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.posterior import Latents
-from mvlatent.specs.outcomes import ROLES, OutcomeSpec, load
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, load
 from mvlatent.vae.basis import Basis
 
 __all__ = ["Estimates", "OutcomeRole", "Reading", "ReportedHeads", "level_columns", "role_of"]
@@ -269,5 +269,5 @@ def role_of(spec: OutcomeSpec) -> OutcomeRole[Any, Any]:
     >>> type(role_of(Survival("months", "dead"))).__name__
     'SurvivalRole'
     """
-    role: type[OutcomeRole[Any, Any]] = load(ROLES[spec.role].role)
+    role: type[OutcomeRole[Any, Any]] = load(OUTCOME_ROLES[spec.role].role)
     return role(spec)

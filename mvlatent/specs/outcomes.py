@@ -1,6 +1,6 @@
 """What the user says about outcomes: what every specification has, and which there are.
 
-The two registries are here: a role is a line of `ROLES`, a survival kind one of
+The two registries are here: a role is a line of `OUTCOME_ROLES`, a survival kind one of
 `KINDS_OF_SURVIVAL`. A member says about itself what others need to know, so that nobody asks for
 it by name; what it names is loaded when it is first asked for, so that nothing here needs torch.
 """
@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Self
 __all__ = [
     "KINDS_OF_SURVIVAL",
     "KINDS_OF_TARGET",
-    "ROLES",
+    "OUTCOME_ROLES",
     "OneColumn",
     "OutcomeSpec",
-    "Role",
+    "RoleParts",
     "SurvivalKind",
     "TargetKind",
     "check_choice",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Role:
+class RoleParts:
     """Where the parts of an outcome role are, ``"module:name"`` each.
 
     Attributes
@@ -90,18 +90,18 @@ class TargetKind:
     ordered: bool = False
 
 
-ROLES: dict[str, Role] = {
-    "survival": Role(
+OUTCOME_ROLES: dict[str, RoleParts] = {
+    "survival": RoleParts(
         "mvlatent.specs.survival:Survival",
         "mvlatent.data.survival:SurvivalCoder",
         "mvlatent.outcomes.roles.survival:SurvivalRole",
     ),
-    "labels": Role(
+    "labels": RoleParts(
         "mvlatent.specs.labels:Labels",
         "mvlatent.data.labels:LabelCoder",
         "mvlatent.outcomes.roles.labels:LabelRole",
     ),
-    "target": Role(
+    "target": RoleParts(
         "mvlatent.specs.target:Target",
         "mvlatent.data.targets:TargetCoder",
         "mvlatent.outcomes.roles.target:TargetRole",
@@ -129,7 +129,7 @@ def load(place: str) -> Any:
 
     Examples
     --------
-    >>> load(ROLES["labels"].spec).role
+    >>> load(OUTCOME_ROLES["labels"].spec).role
     'labels'
     """
     module, _, name = place.partition(":")
@@ -163,7 +163,7 @@ class OutcomeSpec:
     weight
         Pull of the in-training head relative to the other outcomes'.
     role
-        Name of its role, a key of `ROLES`.
+        Name of its role, a key of `OUTCOME_ROLES`.
     phrase
         What a model without an outcome of the role is "fitted without".
     always_named
@@ -253,5 +253,5 @@ def outcome_from_dict(state: Mapping[str, Any]) -> OutcomeSpec:
     >>> outcome_from_dict(outcome_to_dict(Labels("subtype"))) == Labels("subtype")
     True
     """
-    kind: type[OutcomeSpec] = load(ROLES[state["role"]].spec)
+    kind: type[OutcomeSpec] = load(OUTCOME_ROLES[state["role"]].spec)
     return kind(**known_fields(kind, state))

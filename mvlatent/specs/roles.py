@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mvlatent.specs.outcomes import (
-    ROLES,
+    OUTCOME_ROLES,
     OutcomeSpec,
     check_name,
     load,
@@ -68,7 +68,7 @@ class Roles:
         named = named if isinstance(named, Mapping) else dict.fromkeys(named)
         views = {k: v if isinstance(v, View) else View(v) for k, v in named.items()}
         object.__setattr__(self, "views", views)
-        order = {role: place for place, role in enumerate(ROLES)}
+        order = {role: place for place, role in enumerate(OUTCOME_ROLES)}
         ordered = sorted(self.outcome_specs, key=lambda outcome: order[outcome.role])
         object.__setattr__(self, "outcome_specs", tuple(ordered))
         for key in self.columns:
@@ -148,7 +148,7 @@ class Roles:
         """
         found = {outcome.name: outcome for outcome in self.outcome_specs if outcome.role == role}
         if not found:
-            phrase = load(ROLES[role].spec).phrase
+            phrase = load(OUTCOME_ROLES[role].spec).phrase
             raise ValueError(f"the model was fitted without {phrase}.")
         if name is None:
             return next(iter(found.values()))

@@ -196,6 +196,7 @@ def _kinds(trait: str) -> tuple[str, ...]:
     return tuple(name for name, about in KINDS_OF_SURVIVAL.items() if getattr(about, trait))
 
 
+# those that come with the package; checks ask the registry, which may have grown
 SURVIVAL_KINDS = tuple(KINDS_OF_SURVIVAL)
 STRATIFIED_KINDS = _kinds("strata")
 CAUSE_HAZARDS = _kinds("cause")

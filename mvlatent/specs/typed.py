@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mvlatent.specs.outcomes import ROLES, OutcomeSpec, load
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, load
 
 __all__ = ["as_outcomes"]
 
@@ -41,7 +41,7 @@ def as_outcomes(
     found: list[OutcomeSpec] = []
     for role, typed in (("survival", survival), ("labels", labels), ("target", targets)):
         if typed is not None:
-            found += _read(load(ROLES[role].spec), typed)
+            found += _read(load(OUTCOME_ROLES[role].spec), typed)
     more = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
     for outcome in more:
         if not isinstance(outcome, OutcomeSpec):

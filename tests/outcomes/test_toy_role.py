@@ -14,7 +14,7 @@ from mvlatent.data.columns import as_numbers
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes import Continuous, OutcomeRole, role_of
 from mvlatent.reading.annotate import outcome_columns
-from mvlatent.specs.outcomes import ROLES, OneColumn, OutcomeSpec, Role, load
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OneColumn, OutcomeSpec, RoleParts, load
 
 # --- counts: what the user says of them -----------------------------------------------------------
 
@@ -104,7 +104,7 @@ class CountRole(OutcomeRole[Counts, TargetData]):
 def registered(monkeypatch):
     """The line of the registry, which is taken back after each test."""
     parts = (f"{__name__}:{name}" for name in ("Counts", "CountCoder", "CountRole"))
-    monkeypatch.setitem(ROLES, "counts", Role(*parts))
+    monkeypatch.setitem(OUTCOME_ROLES, "counts", RoleParts(*parts))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_role_out_of_fold_and_while_training(patients):
 
 
 def test_every_role_is_what_the_registry_says(registered):
-    for name, places in ROLES.items():
+    for name, places in OUTCOME_ROLES.items():
         spec, coder, role = (load(place) for place in (places.spec, places.coder, places.role))
         assert spec.role == name and issubclass(spec, OutcomeSpec) and spec.phrase
         assert all(hasattr(coder, part) for part in ("check", "fit", "data", "to_dict"))
