@@ -142,7 +142,7 @@ def cut(
     roles = Roles(
         {name: View("bernoulli" if name in BINARY else "normal") for name in chosen},
         clinical=(*CLINICAL, STAGE) if stage and STAGE in mdata.obs else CLINICAL,
-        survival=Survival(*SURVIVAL),
+        outcome_specs=(Survival(*SURVIVAL),),
     )
     left_out = (table["fold"] == number).to_numpy()
     with warnings.catch_warnings():
@@ -158,7 +158,7 @@ def cut(
         cohort,
         number,
         train,
-        replace(test, survival=None),
+        replace(test, outcomes={}),
         train_mdata,
         test_mdata,
         roles,

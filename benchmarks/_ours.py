@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -93,12 +94,16 @@ def _other_head(
     """Read another head on the same posterior, of blocks of these kinds."""
     from mvlatent.heads.blocks import head_blocks
     from mvlatent.heads.reported import fit_outcome
+    from mvlatent.outcomes.roles.survival import SurvivalRole
+    from mvlatent.reading.outcomes import reading_of
 
     trained = model.trained
     latents = model.latents(test)
     every = head_blocks(model.latents(), trained.bases)
     blocks = {name: x for name, x in every.items() if name != without}
-    reported = fit_outcome(blocks, model.cohort(), trained.roles.survival, kinds=kinds)
-    risk = reported.predict(latents, trained.bases)[:, 0]
-    curves = reported.curves(latents, trained.bases, times, level=None, n_samples=N_SAMPLES, seed=0)
+    spec = trained.roles.survival
+    reported = fit_outcome(blocks, model.cohort(), spec, kinds=kinds)
+    read = replace(reading_of(trained, latents, spec.name, n_samples=N_SAMPLES), heads=reported)
+    risk = read.predict()[:, 0]
+    curves = SurvivalRole(spec).curves(read, times)
     return Prediction(risk.numpy(), np.asarray(curves[0]))

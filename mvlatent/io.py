@@ -135,14 +135,9 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
     # folders from before factors could be switched off have them all on
     newer = {k: v for k, v in vae.state_dict().items() if k.endswith(("active", "spread"))}
     vae.load_state_dict({**newer, **weights})
-    named = preparation.roles.named
-    # heads were kept by role while there was at most one of each
-    older = {role: name for name, role in named.items()}
     outcomes = {
-        key if key in named else older[key]: Reported.from_state(
-            state, _under(arrays, f"head/{key}/")
-        )
-        for key, state in spec["heads"].items()
+        name: Reported.from_state(state, _under(arrays, f"head/{name}/"))
+        for name, state in spec["heads"].items()
     }
     return Trained(
         preparation,

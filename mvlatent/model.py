@@ -65,7 +65,7 @@ def _roles(
         batch=batch_key,
         technical=technical_keys,  # type: ignore[arg-type]
         clinical=clinical_keys,  # type: ignore[arg-type]
-        more=tuple(as_outcomes(outcomes=outcomes)),
+        outcome_specs=tuple(as_outcomes(outcomes=outcomes)),
     )
 
 

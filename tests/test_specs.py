@@ -71,20 +71,22 @@ def test_survival_options_that_do_not_go_together(options, message):
 
 def test_strata_may_be_a_covariate_and_entry_may_not():
     stratified = Survival("t", "e", strata="site", entry="start")
-    assert Roles(batch="site", survival=stratified).columns == ("site", "t", "e", "start")
-    assert Roles(survival=stratified).columns == ("t", "e", "start", "site")
+    assert Roles(batch="site", outcome_specs=[stratified]).columns == ("site", "t", "e", "start")
+    assert Roles(outcome_specs=[stratified]).columns == ("t", "e", "start", "site")
     with pytest.raises(ValueError, match="'start' has two roles"):
-        Roles(clinical=["start"], survival=stratified)
+        Roles(clinical=["start"], outcome_specs=[stratified])
 
 
 def test_survival_of_other_versions_is_read():
-    roles = Roles(survival=Survival("t", "e", kind="cox", ties="breslow", strata="s", entry="b"))
+    roles = Roles(
+        outcome_specs=[Survival("t", "e", kind="cox", ties="breslow", strata="s", entry="b")]
+    )
     state = json.loads(json.dumps(roles.to_dict()))
     assert Roles.from_dict(state) == roles
-    state["survival"]["frailty"] = "site"
+    state["outcomes"][0]["frailty"] = "site"
     assert Roles.from_dict(state) == roles
-    older = {"time": "t", "event": "e", "kind": "cox", "n_intervals": 5}
-    found = Roles.from_dict({**state, "survival": older}).survival
+    older = {"role": "survival", "time": "t", "event": "e", "kind": "cox", "n_intervals": 5}
+    found = Roles.from_dict({**state, "outcomes": [older]}).survival
     assert found == Survival("t", "e", kind="cox", n_intervals=5)
 
 
@@ -113,8 +115,7 @@ def test_roles_come_back_from_json():
         batch="site",
         technical=["purity"],
         clinical="age",
-        survival=Survival("t", "e", kind="cox", n_intervals=9),
-        labels=Labels("y"),
+        outcome_specs=[Survival("t", "e", kind="cox", n_intervals=9), Labels("y")],
     )
     assert Roles.from_dict(json.loads(json.dumps(roles.to_dict()))) == roles
     assert roles.columns == ("site", "purity", "age", "t", "e", "y")

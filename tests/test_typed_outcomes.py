@@ -137,14 +137,14 @@ def test_ordered_categories_survive_the_way(small_fit, patients):
 
 
 def test_roles_hold_outcomes_in_one_order():
-    """Survival first, then labels, then targets; what is alone of its kind is not in ``more``."""
+    """Survival first, then labels, then targets."""
     given = (mv.Target("p"), mv.Labels("y"), OS, mv.Labels("x"))
-    roles = Roles(more=given)
+    roles = Roles(outcome_specs=given)
     assert list(roles.named) == ["OS", "y", "x", "p"]
     assert roles.survival == OS and roles.labels == mv.Labels("y")
-    assert roles.more == (mv.Target("p"), mv.Labels("x"))
+    assert roles.outcome_specs == (OS, mv.Labels("y"), mv.Labels("x"), mv.Target("p"))
     assert Roles.from_dict(roles.to_dict()) == roles
-    assert roles == Roles(survival=OS, labels=mv.Labels("y"), more=roles.more)
+    assert roles == Roles(outcome_specs=roles.outcome_specs)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mvlatent.commands.files import check_target, check_writable, read_cohort
 from mvlatent.commands.transform import write_predictions
-from mvlatent.specs import LIKELIHOODS, Labels, OutcomeSpec, Target
+from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 
 __all__ = ["run_fit"]
 
@@ -107,30 +107,12 @@ def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any])
     """Lines of out-of-fold estimates."""
     if folds is None:
         return ["no out-of-fold estimate was made; add --folds 5 for one"]
+    from mvlatent.outcomes.role import role_of
     from mvlatent.study import out_of_fold
 
     found = out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
-    lines = [line for outcome in options["outcomes"] for line in _estimate(found, outcome)]
+    lines = [line for outcome in options["outcomes"] for line in role_of(outcome).estimates(found)]
     return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
-
-
-def _estimate(found: Any, outcome: OutcomeSpec) -> list[str]:
-    """Lines of one outcome."""
-    if isinstance(outcome, Labels):
-        return [f"accuracy of {outcome.name}: {found.accuracy(outcome.name):.3f}"]
-    if isinstance(outcome, Target) and outcome.kind == "ordinal":
-        return [f"accuracy of {outcome.name}: {found.accuracy(outcome.name):.3f}"]
-    if isinstance(outcome, Target):
-        return [f"R² of {outcome.name}: {found.r2(outcome.name):.3f}"]
-    first = found.first.get("survival") == outcome.name
-    of, lines = "" if first else f" of {outcome.name}", []
-    for column, name in (
-        ("risk", "all blocks"),
-        ("risk_shared", "z, clinical columns and site only"),
-    ):
-        c, lower, upper = found.concordance(column, outcome=outcome.name)
-        lines.append(f"Harrell's C{of}, {name}: {c:.3f} (95 % interval {lower:.3f}-{upper:.3f})")
-    return lines
 
 
 def _report(

@@ -129,7 +129,7 @@ def code_survival(
     [True, False]
     """
     time = as_numbers(obs[spec.time], f"survival time {spec.time!r}")
-    cause = _causes(obs[spec.event], spec) if spec.kind == "competing" else None
+    cause = _causes(obs[spec.event], spec) if spec.competing else None
     event = (
         as_binary(obs[spec.event], f"survival event {spec.event!r}")
         if cause is None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,9 +27,7 @@ __all__ = [
     "ViewRows",
 ]
 
-Held = TypeVar("Held", SurvivalData, LabelData, TargetData)
-
-_KEPT: Any = object()  # of `Cohort`: the outcomes are those of ``outcomes``
+Held = TypeVar("Held")
 
 CHUNK_ELEMENTS = 10_000_000  # of the rows of a sparse view that are made dense at a time
 
@@ -157,7 +155,7 @@ class Group:
     levels: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """N patients as aligned tensors.
 
@@ -187,61 +185,22 @@ class Cohort:
     technical_groups: tuple[Group, ...]
     clinical: Tensor
     clinical_names: tuple[str, ...]
-    outcomes: dict[str, OutcomeData]
+    outcomes: dict[str, OutcomeData] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        obs_names: tuple[str, ...],
-        views: Mapping[str, ViewRows],
-        technical: Tensor,
-        technical_groups: tuple[Group, ...],
-        clinical: Tensor,
-        clinical_names: tuple[str, ...],
-        survival: SurvivalData | None = _KEPT,
-        labels: LabelData | None = _KEPT,
-        *,
-        outcomes: dict[str, OutcomeData] | None = None,
-        lacking: tuple[str, ...] = (),
-    ) -> None:
-        """Hold the tensors; ``survival`` and ``labels`` put one outcome in place of their kind."""
-        found = dict(outcomes or {})
-        given: tuple[tuple[str, type, OutcomeData | None], ...] = (
-            ("survival", SurvivalData, survival),
-            ("labels", LabelData, labels),
-        )
-        for name, kind, data in given:
-            if data is _KEPT:
-                continue
-            own = [k for k, v in found.items() if isinstance(v, kind)]
-            found = {k: v for k, v in found.items() if k not in own}
-            if data is not None:
-                found[own[0] if own else name] = data
-        vars(self).update(
-            obs_names=obs_names,
-            views=views,
-            technical=technical,
-            technical_groups=technical_groups,
-            clinical=clinical,
-            clinical_names=clinical_names,
-            outcomes=found,
-            lacking=lacking,
-        )
 
     @property
     def survival(self) -> SurvivalData | None:
         """The first survival outcome that the patients have, ``None`` without."""
-        return self.outcome(SurvivalData)
+        return self.first(SurvivalData)
 
     @property
     def labels(self) -> LabelData | None:
         """The first classes that the patients have, ``None`` without."""
-        return self.outcome(LabelData)
+        return self.first(LabelData)
 
-    def outcome(self, kind: type[Held], name: str | None = None) -> Held | None:
-        """Return the outcome of a name, or the first of its kind; ``None`` if there is none."""
-        found = {k: v for k, v in self.outcomes.items() if isinstance(v, kind)}
-        return next(iter(found.values()), None) if name is None else found.get(name)
+    def first(self, record: type[Held]) -> Held | None:
+        """Return the first outcome of a record, ``None`` if there is none."""
+        return next((v for v in self.outcomes.values() if isinstance(v, record)), None)
 
     def __len__(self) -> int:
         """Return the number of patients."""

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["OUTCOME_DATA", "LabelData", "OutcomeData", "SurvivalData", "TargetData"]
+__all__ = ["LabelData", "OutcomeData", "SurvivalData", "TargetData"]
 
 _ALL: Any = None  # in place of a mask: every outcome is known
+
+
+class OutcomeData(Protocol):
+    """Outcomes of N patients, of any role."""
+
+    @property
+    def observed(self) -> Tensor:
+        """Whether the outcome is known, (N,) bool."""
+        ...
+
+    def subset(self, rows: Tensor) -> Self:
+        """Return the outcomes of the rows given by integer index (or bool mask)."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the outcomes on another device."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +154,3 @@ class TargetData:
     def to(self, device: torch.device | str) -> TargetData:
         """Return the values on another device."""
         return TargetData(self.value.to(device), self.observed.to(device), self.levels)
-
-
-OutcomeData = SurvivalData | LabelData | TargetData
-OUTCOME_DATA: dict[str, type[Any]] = {
-    "survival": SurvivalData,
-    "labels": LabelData,
-    "target": TargetData,
-}

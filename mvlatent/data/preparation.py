@@ -12,15 +12,10 @@ from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.data.assemble import check_cohort, mudata_from_anndata
+from mvlatent.data.coder import Coder, coder_of, fit_coders
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import quote
-from mvlatent.data.prepared_outcomes import (
-    OUTCOMES,
-    PreparedLabels,
-    PreparedOutcome,
-    fit_outcomes,
-)
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -54,7 +49,7 @@ class Preparation:
     technical: tuple[Encoder, ...] = ()
     clinical: tuple[Encoder, ...] = ()
     notes: list[str] = field(default_factory=list)
-    outcomes: dict[str, PreparedOutcome] = field(default_factory=dict)
+    outcomes: dict[str, Coder] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -108,7 +103,7 @@ class Preparation:
         technical, more = fit_encoders(train.obs, keys)
         clinical, last = fit_encoders(train.obs, [(k, "clinical") for k in roles.clinical])
         said += more + last
-        outcomes, notes_of_outcomes = fit_outcomes(roles, train.obs)
+        outcomes, notes_of_outcomes = fit_coders(roles, train.obs)
         return cls(roles, views, technical, clinical, said + notes_of_outcomes, outcomes)
 
     def transform(self, tables: Tables) -> Cohort:
@@ -173,12 +168,6 @@ class Preparation:
         """Names of the columns of the clinical matrix."""
         return tuple(c for e in self.clinical for c in e.columns)
 
-    @property
-    def categories(self) -> tuple[str, ...] | None:
-        """Sorted classes of the first labels; ``None`` without labels."""
-        labels = (x for x in self.outcomes.values() if isinstance(x, PreparedLabels))
-        return next((x.categories for x in labels), None)
-
     def features(self, view: str) -> list[str]:
         """Return the kept features of a view."""
         return list(self._view(view).features)
@@ -200,8 +189,7 @@ class Preparation:
         """Outcomes of the patients by name, without those whose columns are not there."""
         found = {}
         for spec in self.roles.outcome_specs:
-            prepared: Any = self.outcomes[spec.name]
-            data = prepared.data(spec, tables)
+            data = self.outcomes[spec.name].data(spec, tables)
             if data is not None:
                 found[spec.name] = data
         return found
@@ -246,12 +234,12 @@ class Preparation:
         views = {}
         for k, v in state["views"].items():
             views[k] = PreparedView.from_state(v, arrays, k)
-        roles, outcomes = Roles.from_dict(state["roles"]), {}
+        roles = Roles.from_dict(state["roles"])
+        outcomes: dict[str, Coder] = {}
         for k, role in roles.named.items():
             prefix = f"outcome:{k}/"
             held = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-            # a model had at most one outcome of each role before, and its state lay beside
-            outcomes[k] = OUTCOMES[role].from_dict(state.get("outcomes", {k: state})[k], held)
+            outcomes[k] = coder_of(role).from_dict(state["outcomes"][k], held)
         return cls(
             roles=roles,
             views=views,

@@ -18,16 +18,14 @@ from scvi.data._manager import AnnDataManagerValidationCheck
 from scvi.data.fields import BaseAnnDataField, MuDataCategoricalObsField, MuDataLayerField
 
 from mvlatent.data.assemble import PATIENTS, assemble, check_cohort, mudata_from_anndata
-from mvlatent.data.coding import code_survival, count_causes, label_categories
+from mvlatent.data.coder import coder_of
 from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.matrix import Matrix
 from mvlatent.data.names import check_names
 from mvlatent.data.obs_columns import as_text, find_column
 from mvlatent.data.registered import CohortManager, forget, remember
-from mvlatent.data.strata import fit_strata
 from mvlatent.data.tables import RawView, Tables, check_view, read_matrix, role_columns
-from mvlatent.data.targets import PreparedTarget
-from mvlatent.specs import Labels, OutcomeSpec, Roles, Target, View
+from mvlatent.specs import OutcomeSpec, Roles, View
 
 __all__ = ["guess_views", "register_cohort", "register_mudata"]
 
@@ -126,26 +124,14 @@ def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
         if not any(t is not None for t in as_text(column)):
             raise ValueError(f"covariate {key!r} has no value in any row.")
     for outcome in roles.outcome_specs:
-        _check_outcome(mdata, outcome, roles.shares_time(outcome))
+        _check_outcome(mdata, outcome, roles.shared_parts(outcome))
 
 
-def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared_time: bool) -> None:
+def _check_outcome(mdata: MuData, spec: OutcomeSpec, shared: frozenset[str]) -> None:
     """Raise if an outcome's columns are not what its role needs."""
-    if isinstance(spec, Labels):
-        label_categories(find_column(mdata, spec.column, "labels"), spec)
-        return
-    if isinstance(spec, Target):
-        column = find_column(mdata, spec.column, "target")
-        PreparedTarget.fit(spec, pd.DataFrame({spec.column: column}), f"target {spec.name}")
-        return
-    found = {k: find_column(mdata, k, "survival column").array for k in spec.outcome_columns}
+    found = {k: find_column(mdata, k, what).array for what, keys in spec.groups for k in keys}
     obs = pd.DataFrame(found, index=mdata.obs_names)
-    values = code_survival(obs, spec, others=mdata.obs, shared_time=shared_time)
-    if not np.nansum(values.event):
-        raise ValueError(f"survival event {spec.event!r} has no events at all.")
-    count_causes(values, spec)
-    if spec.strata is not None:
-        fit_strata(find_column(mdata, spec.strata, "strata"), values)
+    coder_of(spec.role).check(spec, obs, others=mdata.obs, shared=shared)
 
 
 def register_cohort(data: MuData | AnnData, roles: Roles) -> CohortManager:

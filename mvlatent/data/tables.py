@@ -14,7 +14,7 @@ from mvlatent.data.assemble import PATIENTS
 from mvlatent.data.matrix import Matrix, dense, has_value, normalise, place_rows
 from mvlatent.data.names import check_names, quote
 from mvlatent.data.obs_columns import find_column
-from mvlatent.specs import Roles, Survival, View
+from mvlatent.specs import Roles, View
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -142,15 +142,7 @@ def role_columns(mdata: MuData, roles: Roles, transfer: bool = False) -> pd.Data
     for outcome in roles.outcome_specs:
         for key in outcome.parts.values():
             uses[key] = uses.get(key, 0) + 1
-        if isinstance(outcome, Survival):
-            groups.append(("survival column", (outcome.time, outcome.event), transfer))
-            groups += [
-                (what, (key,), transfer)
-                for what, key in (("survival entry", outcome.entry), ("strata", outcome.strata))
-                if key is not None
-            ]
-        else:
-            groups.append((outcome.role, outcome.outcome_columns, transfer))
+        groups += [(what, keys, transfer) for what, keys in outcome.groups]
     data: dict[str, pd.Series] = {}
     for what, keys, optional in groups:
         found: dict[str, pd.Series] = {}

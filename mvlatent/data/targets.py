@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Target
 
-__all__ = ["PreparedTarget", "target_levels", "target_values"]
+__all__ = ["TargetCoder", "target_levels", "target_values"]
 
 
 def target_values(column: pd.Series, spec: Target) -> np.ndarray:
@@ -75,7 +75,7 @@ def target_levels(column: pd.Series, spec: Target) -> tuple[tuple[str, ...], str
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedTarget:
+class TargetCoder:
     """What a target was taken as.
 
     Attributes
@@ -86,12 +86,20 @@ class PreparedTarget:
         Scaling of a continuous target.
     """
 
-    role: ClassVar[str] = "target"
     levels: tuple[str, ...] = ()
     scaler: Scaler | None = None
 
     @classmethod
-    def fit(cls, spec: Target, obs: pd.DataFrame, what: str) -> tuple[PreparedTarget, list[str]]:
+    def check(
+        cls, spec: Target, obs: pd.DataFrame, *, others: pd.DataFrame, shared: frozenset[str]
+    ) -> None:
+        """Raise ValueError if the column is not what its kind needs."""
+        cls.fit(spec, obs, f"target {spec.name}", shared=shared)
+
+    @classmethod
+    def fit(
+        cls, spec: Target, obs: pd.DataFrame, what: str, *, shared: frozenset[str]
+    ) -> tuple[TargetCoder, list[str]]:
         """Learn from training rows; also notes on what was guessed.
 
         Raises
@@ -100,7 +108,7 @@ class PreparedTarget:
             If the column is not what its kind needs.
         """
         column = obs[spec.column]
-        if spec.kind == "ordinal":
+        if spec.ordered:
             levels, order = target_levels(column, spec)
             missing = sum(t is None for t in as_text(column))
             notes = [f"{what}: {' < '.join(levels)}, the order {order}"]
@@ -145,9 +153,7 @@ class PreparedTarget:
         return {"levels": [], "scaler": self.scaler.name}, self.scaler.state()
 
     @classmethod
-    def from_dict(
-        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-    ) -> PreparedTarget:
+    def from_dict(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TargetCoder:
         """Inverse of `to_dict`."""
         kind = SCALERS.get(state.get("scaler", ""))
         return cls(tuple(state["levels"]), None if kind is None else kind.from_state(dict(arrays)))

@@ -16,7 +16,7 @@ from mvlatent.heads.sds import sd_points, sd_scales
 from mvlatent.heads.search import Search
 from mvlatent.heads.state import HeadState
 from mvlatent.outcomes.bound import BaselineShape, BoundLikelihood
-from mvlatent.outcomes.survival import survival_curves
+from mvlatent.outcomes.curves import survival_curves
 
 __all__ = ["BlockHead"]
 
@@ -133,6 +133,11 @@ class BlockHead(HeadState):
                 points, space, target, torch.cat(x, 1), scaling, head.baseline
             )
         return cls.from_state(*head.state())  # the saved form is the one that is used
+
+    @property
+    def parts(self) -> list[BlockHead]:
+        """The block heads that the head is made of: itself; competing causes have one each."""
+        return [self]
 
     @property
     def posterior(self) -> HeadPosterior:

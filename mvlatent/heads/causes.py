@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.block_head import BlockHead
-from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
-from mvlatent.outcomes.competing import CompetingTarget, cumulative_incidence
-from mvlatent.outcomes.survival import by_patient_stratum
+from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline, SeveralTargets, targets_of
+from mvlatent.outcomes.competing import cumulative_incidence
+from mvlatent.outcomes.curves import by_patient_stratum
 
 __all__ = ["CauseHeads", "Head", "fit_head", "head_from_state"]
 
@@ -46,6 +46,11 @@ class CauseHeads:
     """
 
     heads: list[BlockHead]
+
+    @property
+    def parts(self) -> list[BlockHead]:
+        """The block heads that the head is made of."""
+        return self.heads
 
     @property
     def tau(self) -> dict[str, float]:
@@ -201,23 +206,26 @@ Head = BlockHead | CauseHeads
 
 def fit_head(
     blocks: Mapping[str, Tensor],
-    target: BoundLikelihood | CompetingTarget,
+    target: BoundLikelihood | SeveralTargets,
+    *,
+    fit: Callable[..., BlockHead] = BlockHead.fit,
     **options: Any,
 ) -> Head:
-    """Fit the reported head of a target: a block head, or one a competing cause.
+    """Fit the reported head of a target: a block head, or one for each of its parts.
 
     Parameters
     ----------
     blocks
         Features of all patients by block, (N, p_b).
     target
-        ``likelihood.target(...)`` of a survival or label likelihood.
+        ``likelihood.target(...)`` of a likelihood of any role.
+    fit
+        How the block head of one part is fitted, called as `BlockHead.fit` is.
     **options
-        Options of `BlockHead.fit`, the same for every cause.
+        Options of it, the same for every part.
     """
-    if isinstance(target, CompetingTarget):
-        return CauseHeads([BlockHead.fit(blocks, cause, **options) for cause in target.causes])
-    return BlockHead.fit(blocks, target, **options)
+    heads = [fit(blocks, part, **options) for part in targets_of(target)]
+    return CauseHeads(heads) if isinstance(target, SeveralTargets) else heads[0]
 
 
 def head_from_state(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Head:

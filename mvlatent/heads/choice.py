@@ -47,7 +47,7 @@ def judge_blocks(
 ) -> InnerFolds | None:
     """Predict every patient from heads that were fitted without them, by candidate set of blocks.
 
-    Survival is scored by Harrell's C, labels by their log-likelihood a patient.
+    The outcome's role says what they are scored by.
 
     A class (cause) with fewer patients than there are folds cannot be in each of them: its
     patients train the head of every fold, as they train the reported one, and are not scored.
@@ -74,11 +74,11 @@ def judge_blocks(
     from sklearn.model_selection import StratifiedKFold
 
     candidates = tuple(dict.fromkeys(candidates))  # the user may ask for what is always fitted
-    strata, folds = outcome.strata(), outcome.n_folds
+    strata, folds = outcome.strata(), outcome.role.n_folds
     common = np.bincount(strata[strata >= 0], minlength=1) >= folds
     scored = (strata >= 0) & common[strata]
     rows, rare = np.flatnonzero(scored), np.flatnonzero((strata >= 0) & ~scored)
-    if outcome.n_telling(strata[rows]) < folds * MIN_A_FOLD:
+    if outcome.role.n_telling(strata[rows]) < folds * MIN_A_FOLD:
         return None
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     scores = dict.fromkeys(candidates, 0.0)

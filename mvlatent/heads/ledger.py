@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mvlatent.data.cohort import Cohort, SurvivalData
+from mvlatent.data.cohort import Cohort
 from mvlatent.heads.causes import Head, fit_head
 from mvlatent.outcomes.likelihoods import outcome_target
 from mvlatent.specs import Survival
@@ -51,10 +51,9 @@ def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival) ->
     ValueError
         If the patients have no survival outcome.
     """
-    data = cohort.outcome(SurvivalData, spec.name)
-    if data is None:
+    if spec.name not in cohort.outcomes:
         raise ValueError("the patients have no survival outcome to learn a ledger from.")
-    target = outcome_target(data, spec)
+    target = outcome_target(cohort.outcomes[spec.name], spec)
     return fit_head(blocks, target, n_sds=N_SDS, off=OFF)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import trim
-from mvlatent.heads.causes import CauseHeads, Head, fit_head
-from mvlatent.heads.held_out import HELD_OUT
+from mvlatent.heads.causes import Head, fit_head
+from mvlatent.heads.held_out import Outcome
 from mvlatent.heads.nuts import sample_head
 from mvlatent.heads.reported import Reported, learnt_slopes
+from mvlatent.outcomes.bound import BoundLikelihood
 from mvlatent.specs import OutcomeSpec
 
 __all__ = ["METHODS", "refit"]
@@ -55,19 +55,19 @@ def refit(
     ValueError
         If the patients have no such outcome.
     """
-    outcome = HELD_OUT[spec.role](cohort, spec)
+    outcome = Outcome(cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
-    sampled = partial(sample_head, num_samples=num_samples, warmup=warmup, seed=seed)
+
+    def sampled(features: dict[str, Tensor], target: BoundLikelihood) -> BlockHead:
+        head = BlockHead.fit(features, target)
+        return sample_head(
+            head, features, target, num_samples=num_samples, warmup=warmup, seed=seed
+        )
 
     def again(features: dict[str, Tensor], off: float) -> Head:
-        target = outcome.target()
         if method == "laplace":
-            return fit_head(features, target, off=off)
-        head = fit_head(features, target)
-        if isinstance(head, CauseHeads):
-            pairs = zip(head.heads, target.causes, strict=True)
-            return CauseHeads([sampled(h, features, cause) for h, cause in pairs])
-        return sampled(head, features, target)
+            return fit_head(features, outcome.target(), off=off)
+        return fit_head(features, outcome.target(), fit=sampled)
 
     same = list(full) == list(alone)
     reported.shared_only = again(alone, 0.0)

@@ -14,17 +14,10 @@ from mvlatent.heads.factors import Shrinkage
 from mvlatent.heads.mixture import HeadPosterior, LaplaceMixture, SampledPosterior
 from mvlatent.heads.scaling import BlockScaling
 from mvlatent.outcomes.bound import Baseline, BaselineShape
-from mvlatent.outcomes.continuous import NormalNoise
-from mvlatent.outcomes.labels import Intercepts
-from mvlatent.outcomes.ordinal import Cutpoints
-from mvlatent.outcomes.survival import BASELINES
+from mvlatent.outcomes.likelihoods import baseline_of
 
 __all__ = ["HeadState"]
 
-BASELINE_KINDS: dict[str, type[BaselineShape]] = {
-    **BASELINES,
-    **{cls.kind: cls for cls in (Intercepts, NormalNoise, Cutpoints)},
-}
 POSTERIORS: dict[str, type[LaplaceMixture] | type[SampledPosterior]] = {
     "laplace": LaplaceMixture,
     "sampled": SampledPosterior,
@@ -95,7 +88,7 @@ class HeadState:
             BlockScaling(tuple(json["tau"]), sizes, tensors["mean"], tensors["scale"]),
             tensors["mode"],
             [Shrinkage(tensors[f"q.{c}"], tensors[f"rest.{c}"]) for c in of_outputs],
-            BASELINE_KINDS[json["baseline"]].from_state(_part(tensors, "profile.")),
+            baseline_of(json["baseline"]).from_state(_part(tensors, "profile.")),
             Baseline(**_part(tensors, "joint.")),
             None if kind is None else POSTERIORS[kind].from_state(_part(arrays, "posterior.")),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,12 @@ from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.heads.reported import Reported
-from mvlatent.reading.impute import through
+from mvlatent.outcomes.role import Reading
+from mvlatent.outcomes.roles.labels import LabelRole
+from mvlatent.outcomes.roles.survival import SurvivalRole
+from mvlatent.outcomes.roles.target import TargetRole
+from mvlatent.reading.outcomes import reading_of
+from mvlatent.specs import Labels, Survival, Target
 
 if TYPE_CHECKING:
     from mvlatent.fitting.trained import Trained
@@ -201,12 +206,11 @@ class OutcomeReader:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
         if isinstance(times, MuData | AnnData) or not isinstance(mdata, MuData | AnnData | None):
             mdata, times = times, mdata
-        reported = self._survival(outcome)
-        grid = reported.times(N_TIMES) if times is None else _checked_times(times)
+        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
+        grid = self._survival(spec.name).times(N_TIMES) if times is None else _checked_times(times)
         latents = self.latents(mdata, given=given)
-        curves = reported.curves(
-            latents, self.trained.bases, grid, level=interval, cause=cause, **options
-        )
+        read = reading_of(self.trained, latents, spec.name, **options)
+        curves = SurvivalRole(spec).curves(read, grid, level=interval, cause=cause)
         columns = list(latents.cohort.obs_names)
         index = pd.Index(grid, name="time")
         frames = [pd.DataFrame(x, index, columns) for x in curves]
@@ -234,11 +238,11 @@ class OutcomeReader:
         KeyError
             If there are none of that name.
         """
-        spec = self.trained.roles.outcome("labels", outcome)
-        classes = self._prepared(spec.name).categories
+        spec = cast(Labels, self.trained.roles.outcome("labels", outcome))
         latents = self.latents(mdata, given=given)
         options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
-        frame = self._probabilities(latents, spec.name, classes, options)
+        read = reading_of(self.trained, latents, spec.name, **options)
+        frame = _probabilities(LabelRole(spec), read, read.coder.categories)
         return frame if proba else frame.idxmax(axis=1).rename("label")
 
     def predict_target(
@@ -281,21 +285,21 @@ class OutcomeReader:
         KeyError
             If there is no target of that name.
         """
-        name = self.trained.roles.outcome("target", outcome).name
-        prepared = self._prepared(name)
+        spec = cast(Target, self.trained.roles.outcome("target", outcome))
+        name, ordered = spec.name, spec.ordered
         if interval is not None and not 0 < interval < 1:
             raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
-        if prepared.levels and interval is not None:
+        if ordered and interval is not None:
             raise ValueError(f"target {name!r} is ordinal: take proba=True, not an interval.")
-        if not prepared.levels and proba:
+        if not ordered and proba:
             raise ValueError(f"target {name!r} is continuous: take interval=0.9, not proba.")
         latents = self.latents(mdata, given=given)
         options: dict[str, Any] = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
-        if prepared.levels:
-            frame = self._probabilities(latents, name, prepared.levels, options)
+        read = reading_of(self.trained, latents, name, **options)
+        if ordered:
+            frame = _probabilities(TargetRole(spec), read, read.coder.levels)
             return frame if proba else frame.idxmax(axis=1).rename(name)
-        values = self.trained.outcomes[name].values(latents, self.trained.bases, **options)
-        found = through(*values, prepared.inverse, interval)
+        found = TargetRole(spec).values(read, interval)
         columns = [
             pd.Series(x, list(latents.cohort.obs_names), name=name)
             for x in (found.mean, found.sd, found.lower, found.upper)
@@ -303,20 +307,16 @@ class OutcomeReader:
         ]
         return columns[0] if interval is None else TargetPrediction(*columns)
 
-    def _probabilities(
-        self, latents: Latents, name: str, levels: Sequence[str], options: dict[str, Any]
-    ) -> pd.DataFrame:
-        """Mean probabilities, patients × classes (or ordered levels)."""
-        reported = self.trained.outcomes[name]
-        probabilities = reported.probabilities(latents, self.trained.bases, **options)
-        return pd.DataFrame(probabilities, list(latents.cohort.obs_names), list(levels))
-
-    def _prepared(self, name: str) -> Any:
-        """Classes, levels or scaling of an outcome, as learnt on the training rows."""
-        return self.trained.preparation.outcomes[name]
-
     def _survival(self, outcome: str | None = None) -> Reported:
         return self.trained.outcomes[self.trained.roles.outcome("survival", outcome).name]
+
+
+def _probabilities(
+    role: LabelRole | TargetRole, read: Reading, levels: Sequence[str]
+) -> pd.DataFrame:
+    """Mean probabilities, patients × classes (or ordered levels)."""
+    index = list(read.latents.cohort.obs_names)
+    return pd.DataFrame(role.probabilities(read), index, list(levels))
 
 
 def _checked_times(times: Any) -> np.ndarray:

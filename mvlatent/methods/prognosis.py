@@ -12,7 +12,7 @@ from mudata import MuData
 from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, trim
-from mvlatent.heads.causes import CauseHeads, Head
+from mvlatent.heads.causes import Head
 from mvlatent.heads.ledger import ledger_head, residual_scores
 from mvlatent.heads.refit import METHODS, refit
 from mvlatent.methods.summaries import Predictions, check_horizon
@@ -294,7 +294,7 @@ class Prognosis(Predictions):
         reported = self._survival(outcome)
         head = reported.head(blocks)
         if horizon is not None:
-            if isinstance(head, CauseHeads):
+            if len(head.parts) > 1:
                 raise ValueError("with competing causes value_of knows the log hazard only.")
             check_horizon(horizon, reported)
         cohort = self.cohort(mdata)
@@ -322,8 +322,7 @@ class Prognosis(Predictions):
 
 
 def _of_cause(head: Head, cause: int) -> BlockHead:
-    heads = head.heads if isinstance(head, CauseHeads) else [head]
-    if cause not in range(1, len(heads) + 1):
-        choices = ", ".join(map(str, range(1, len(heads) + 1)))
-        raise ValueError(f"cause {cause!r} is not one of {choices}.")
-    return heads[cause - 1]
+    causes = range(1, len(head.parts) + 1)
+    if cause not in causes:
+        raise ValueError(f"cause {cause!r} is not one of {', '.join(map(str, causes))}.")
+    return head.parts[cause - 1]

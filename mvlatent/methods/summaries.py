@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.heads.reported import Reported
-from mvlatent.reading.summaries import SUMMARIES
+from mvlatent.outcomes.roles.survival import SurvivalRole
+from mvlatent.outcomes.summaries import SUMMARIES
+from mvlatent.reading.outcomes import reading_of
+from mvlatent.specs import Survival
 
 if TYPE_CHECKING:
     from mvlatent.data.cohort import Cohort
@@ -162,7 +165,8 @@ class Predictions:
         options: dict[str, Any],
     ) -> pd.Series | pd.DataFrame:
         """One of `SUMMARIES` a patient, up to a horizon or the last training event."""
-        reported = self._survival(outcome)
+        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
+        reported = self._survival(spec.name)
         if horizon is not None:
             check_horizon(horizon, reported)
         if interval is not None and not 0 < interval < 1:
@@ -170,14 +174,9 @@ class Predictions:
         end = float(reported.horizon if horizon is None else horizon)
         value, times = SUMMARIES[name]
         latents = self.latents(mdata, given=given)
-        found = reported.curves(
-            latents,
-            self.trained.bases,
-            times(reported.head(options["blocks"]), end),
-            level=interval,
-            summary=value,
-            **options,
-        )
+        read = reading_of(self.trained, latents, spec.name, **options)
+        grid = times(reported.head(options["blocks"]), end)
+        found = SurvivalRole(spec).curves(read, grid, level=interval, summary=value)
         index = list(latents.cohort.obs_names)
         if interval is None:
             return pd.Series(found[0], index, name=name)

@@ -4,18 +4,18 @@ from mvlatent.outcomes.bound import BoundLikelihood, Curvature
 from mvlatent.outcomes.competing import Competing, CompetingTarget, cumulative_incidence
 from mvlatent.outcomes.continuous import Continuous
 from mvlatent.outcomes.cox import Cox
+from mvlatent.outcomes.curves import survival_curves
 from mvlatent.outcomes.discrete import DiscreteHazard
 from mvlatent.outcomes.labels import LABELS, Categorical
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.likelihoods import LIKELIHOODS, TARGETS, outcome_likelihood, outcome_target
+from mvlatent.outcomes.likelihoods import SURVIVAL, TARGETS, outcome_likelihood, outcome_target
 from mvlatent.outcomes.ordinal import Ordinal
 from mvlatent.outcomes.piecewise import PiecewiseExponential
-from mvlatent.outcomes.survival import SURVIVAL, survival_curves
+from mvlatent.outcomes.role import OutcomeRole, Reading, role_of
 from mvlatent.outcomes.weibull import Weibull
 
 __all__ = [
     "LABELS",
-    "LIKELIHOODS",
     "SURVIVAL",
     "TARGETS",
     "BoundLikelihood",
@@ -28,10 +28,13 @@ __all__ = [
     "DiscreteHazard",
     "Likelihood",
     "Ordinal",
+    "OutcomeRole",
     "PiecewiseExponential",
+    "Reading",
     "Weibull",
     "cumulative_incidence",
     "outcome_likelihood",
     "outcome_target",
+    "role_of",
     "survival_curves",
 ]

@@ -21,6 +21,8 @@ __all__ = [
     "NoisyLikelihood",
     "PlacedBaseline",
     "ProfiledBaseline",
+    "SeveralTargets",
+    "targets_of",
 ]
 
 
@@ -130,6 +132,18 @@ class NoisyLikelihood(Protocol):
         ...
 
 
+@runtime_checkable
+class SeveralTargets(Protocol):
+    """A likelihood that is a product, each part with a head of its own: one a competing cause."""
+
+    causes: tuple[BoundLikelihood, ...]
+
+
+def targets_of(target: BoundLikelihood | SeveralTargets) -> tuple[BoundLikelihood, ...]:
+    """Return the targets that a head each is fitted to."""
+    return target.causes if isinstance(target, SeveralTargets) else (target,)
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Gaussian posterior of the baseline's log-scale coordinates, given the coefficients.
@@ -190,6 +204,10 @@ class BaselineShape(ABC):
         ``draw`` holds deviations of the coordinates from the mode, (..., K); None is the mode.
         """
         return None
+
+    def jump_times(self) -> Tensor:
+        """Times at which the hazard is a point, (J,); a hazard with a density has none."""
+        return torch.zeros(0, dtype=torch.float64)
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that rebuild the baseline."""
@@ -254,6 +272,9 @@ class LinearBaseline(BaselineShape):
     @abstractmethod
     def knots(self, stratum: int = 0) -> Tensor:
         """Times at which the hazard jumps, or changes its level, (J,)."""
+
+    def jump_times(self) -> Tensor:
+        return self.knots() if self.jumps else super().jump_times()
 
     def cumulative_hazard(
         self, times: Tensor, eta: Tensor, draw: Tensor | None = None, stratum: int = 0

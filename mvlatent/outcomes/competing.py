@@ -11,17 +11,11 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
-from mvlatent.outcomes.cox import Cox
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.piecewise import PiecewiseExponential
 from mvlatent.specs import Survival
+from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, load
 
-__all__ = ["HAZARDS", "Competing", "CompetingTarget", "cumulative_incidence"]
-
-HAZARDS: dict[str, type[PiecewiseExponential] | type[Cox]] = {
-    "piecewise": PiecewiseExponential,
-    "cox": Cox,
-}
+__all__ = ["Competing", "CompetingTarget", "cumulative_incidence"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Competing(Likelihood[SurvivalData]):
     Parameters
     ----------
     causes
-        Likelihood of each cause, one of `HAZARDS`.
+        Likelihood of each cause.
 
     References
     ----------
@@ -68,19 +62,19 @@ class Competing(Likelihood[SurvivalData]):
 
     several: ClassVar[bool] = True
 
-    def __init__(self, causes: Sequence[PiecewiseExponential | Cox]) -> None:
+    def __init__(self, causes: Sequence[Likelihood[SurvivalData]]) -> None:
         super().__init__()
         self.causes = nn.ModuleList(causes)
         self.n_outputs = len(causes)
         self.factorises = all(cause.factorises for cause in causes)
 
-    def _likelihoods(self) -> list[PiecewiseExponential | Cox]:
-        return cast("list[PiecewiseExponential | Cox]", list(self.causes))
+    def _likelihoods(self) -> list[Likelihood[SurvivalData]]:
+        return cast("list[Likelihood[SurvivalData]]", list(self.causes))
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start each cause as if it were alone; ValueError if one has no event."""
-        kind = HAZARDS[spec.hazard or "piecewise"]
+        kind = load(KINDS_OF_SURVIVAL[str(spec.hazard)].likelihood)
         last = int(data.known().outcome.max())
         causes = []
         for cause in range(1, max(1, last) + 1):

@@ -6,18 +6,18 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from torch import Tensor, nn
 
-from mvlatent.data.outcome_data import LabelData, SurvivalData, TargetData
+from mvlatent.data.outcome_data import OutcomeData
 
 __all__ = ["Likelihood"]
 
-Data = TypeVar("Data", SurvivalData, LabelData, TargetData)
+Data = TypeVar("Data", bound=OutcomeData)
 
 
 class Likelihood(nn.Module, Generic[Data]):
     """A likelihood of one kind of outcome, with the parameters that are not coefficients.
 
-    Its data are a record of N patients: `mvlatent.data.cohort.SurvivalData`, ``LabelData`` or
-    ``TargetData``. Patients whose outcome is not observed never count.
+    Its data are a record of N patients, such as `mvlatent.data.cohort.SurvivalData`. Patients whose
+    outcome is not observed never count.
 
     Attributes
     ----------

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mvlatent.data.outcome_data import OutcomeData, TargetData
-from mvlatent.outcomes.continuous import Continuous
-from mvlatent.outcomes.labels import LABELS
+from mvlatent.data.outcome_data import OutcomeData
+from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.ordinal import Ordinal
-from mvlatent.outcomes.survival import SURVIVAL
-from mvlatent.specs import Labels, OutcomeSpec
+from mvlatent.outcomes.role import role_of
+from mvlatent.specs import OutcomeSpec
+from mvlatent.specs.outcomes import (
+    KINDS_OF_SURVIVAL,
+    KINDS_OF_TARGET,
+    OUTCOME_ROLES,
+    SurvivalKind,
+    TargetKind,
+    load,
+)
 
-__all__ = ["LIKELIHOODS", "TARGETS", "outcome_likelihood", "outcome_target"]
+__all__ = ["SURVIVAL", "TARGETS", "Loaded", "baseline_of", "outcome_likelihood", "outcome_target"]
 
-TARGETS: dict[str, type[Likelihood[TargetData]]] = {"continuous": Continuous, "ordinal": Ordinal}
-LIKELIHOODS: dict[str, type[Likelihood[Any]]] = {**SURVIVAL, **LABELS, **TARGETS}
+
+class Loaded(Mapping[str, type[Likelihood[Any]]]):
+    """Likelihoods of a registry by kind, each loaded when it is asked for.
+
+    Parameters
+    ----------
+    registry
+        What the kinds say about themselves.
+
+    Examples
+    --------
+    >>> Loaded(KINDS_OF_SURVIVAL)["weibull"].__name__
+    'Weibull'
+    """
+
+    def __init__(self, registry: Mapping[str, SurvivalKind] | Mapping[str, TargetKind]) -> None:
+        self._registry = registry
+
+    def __getitem__(self, kind: str) -> type[Likelihood[Any]]:
+        found: type[Likelihood[Any]] = load(self._registry[kind].likelihood)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry)
+
+    def __len__(self) -> int:
+        return len(self._registry)
+
+
+SURVIVAL = Loaded(KINDS_OF_SURVIVAL)
+TARGETS = Loaded(KINDS_OF_TARGET)
 
 
 def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
@@ -35,10 +71,37 @@ def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
     >>> type(outcome_likelihood(data, Survival("t", "e", kind="weibull"))).__name__
     'Weibull'
     """
-    kind = "categorical" if isinstance(spec, Labels) else spec.kind
-    return LIKELIHOODS[kind].from_data(data, spec)
+    return role_of(spec).likelihood(data)
 
 
 def outcome_target(data: OutcomeData, spec: OutcomeSpec) -> Any:
     """Likelihood bound to the patients' outcomes, for `mvlatent.outcomes.fit_head`."""
     return outcome_likelihood(data, spec).target(data)
+
+
+def baseline_of(kind: str) -> type[BaselineShape]:
+    """Return the class of a baseline, of any role's likelihood, that a saved head names.
+
+    Raises
+    ------
+    ValueError
+        If no likelihood that is registered has such a baseline.
+
+    Examples
+    --------
+    >>> baseline_of("cutpoints").__name__
+    'Cutpoints'
+    """
+    for role in OUTCOME_ROLES.values():
+        dict(load(role.role).likelihoods)  # a baseline is known once its likelihood is loaded
+    for found in _below(BaselineShape):  # type: ignore[type-abstract]
+        if vars(found).get("kind") == kind:
+            return found
+    raise ValueError(f"no likelihood has a baseline {kind!r}; register the kind that it is of.")
+
+
+def _below(base: type[BaselineShape]) -> Iterator[type[BaselineShape]]:
+    """Every class that is made of another, the latest first."""
+    for kind in reversed(base.__subclasses__()):
+        yield kind
+        yield from _below(kind)

@@ -8,7 +8,6 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
-from mvlatent.data.outcome_data import OUTCOME_DATA
 from mvlatent.outcomes.likelihoods import outcome_likelihood
 from mvlatent.specs import OutcomeSpec, Roles
 
@@ -29,11 +28,8 @@ class TrainingHead(nn.Module):
     spec
         The outcome. Its weight is kept as ``importance``: what the outcome's pull on z is to be,
         relative to that of other outcomes.
-    name
-        Name of the outcome in the cohort; ``None`` is the first of its kind.
     site
-        Name of the site; ``None`` is ``"outcome:survival"``, ``"outcome:labels"`` or
-        ``"outcome:target"``.
+        Name of the site; ``None`` is ``"outcome:"`` and the role.
 
     Attributes
     ----------
@@ -55,15 +51,14 @@ class TrainingHead(nn.Module):
         cohort: Cohort,
         spec: OutcomeSpec,
         *,
-        name: str | None = None,
         site: str | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.kind = name, OUTCOME_DATA[spec.role]
+        self.name = spec.name
         self.site, self.importance = site or f"outcome:{spec.role}", spec.weight
-        data = cohort.outcome(self.kind, name)
-        if data is None:
-            raise ValueError(f"the cohort has no outcome of kind {spec.role}.")
+        if self.name not in cohort.outcomes:
+            raise ValueError(f"the cohort has no outcome {self.name!r}.")
+        data = cohort.outcomes[self.name]
         likelihood = outcome_likelihood(data, spec)
         self.shared = nn.Parameter(torch.zeros(n_shared, likelihood.n_outputs))
         n_clinical = cohort.clinical.shape[1]
@@ -74,7 +69,7 @@ class TrainingHead(nn.Module):
 
     def forward(self, z: Tensor, cohort: Cohort, n_total: int) -> None:
         """Score the outcomes of the patients of a batch."""
-        data = cohort.outcome(self.kind, self.name)
+        data = cohort.outcomes.get(self.name)
         if data is None:
             return
         eta = self.predictor(z, cohort)
@@ -99,13 +94,13 @@ class TrainingHead(nn.Module):
 def training_heads(n_shared: int, cohort: Cohort, roles: Roles) -> list[TrainingHead]:
     """In-training heads of every outcome whose weight is not 0.
 
-    Their terms are ``"outcome:survival"``, ``"outcome:labels"`` and ``"outcome:target"``, those of
-    further outcomes of a kind ``"outcome:survival:<name>"`` and so on.
+    Their terms are ``"outcome:survival"`` and so on by role, those of further outcomes of a role
+    ``"outcome:survival:<name>"``.
     """
     heads = []
     for spec in roles.outcome_specs:
         if spec.weight:
             more = f":{spec.name}" if roles.suffix(spec.name) else ""
             site = f"outcome:{spec.role}{more}"
-            heads.append(TrainingHead(n_shared, cohort, spec, name=spec.name, site=site))
+            heads.append(TrainingHead(n_shared, cohort, spec, site=site))
     return heads

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.outcomes.role import role_of
 from mvlatent.posterior import Latents
-from mvlatent.reading.impute import through
+from mvlatent.reading.outcomes import reading_of
 
 if TYPE_CHECKING:
     from mvlatent.fitting.trained import Trained
@@ -62,28 +63,7 @@ def outcome_columns(
     always have: ``mvlatent_target_purity``. ``outcomes`` names those to predict, all by default.
     """
     columns: dict[str, Any] = {}
-    for name, reported in trained.outcomes.items():
-        if outcomes is not None and name not in outcomes:
-            continue
-        role, end = trained.roles.named[name], trained.roles.suffix(name)
-        prepared: Any = trained.preparation.outcomes[name]
-        options: Any = {"n_samples": 200, "seed": seed, "blocks": "full"}
-        if role == "survival":
-            risk = reported.predict(latents, trained.bases)
-            for k, column in enumerate(risk.T, 1):
-                cause = "" if k == 1 else f"_{k}"
-                columns[f"mvlatent_risk{end}{cause}"] = column.numpy()
-            continue
-        levels = prepared.categories if role == "labels" else prepared.levels
-        what = f"mvlatent_label{end}" if role == "labels" else f"mvlatent_target_{name}"
-        if not levels:
-            mean, sd = reported.values(latents, trained.bases, **options)
-            columns[what] = through(mean, sd, prepared.inverse).mean
-            continue
-        probabilities = reported.probabilities(latents, trained.bases, **options)
-        columns[what] = [levels[i] for i in probabilities.argmax(1)]
-        if role == "target":
-            end = f"_{name}"
-        for level, column in zip(levels, probabilities.T, strict=True):
-            columns[f"mvlatent_probability{end}_{level}"] = column
+    for spec in trained.roles.outcome_specs:
+        if outcomes is None or spec.name in outcomes:
+            columns |= role_of(spec).columns(reading_of(trained, latents, spec.name, seed=seed))
     return pd.DataFrame(columns, index=list(latents.cohort.obs_names))

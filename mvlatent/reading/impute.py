@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
-from scipy.stats import norm
 from torch import Tensor
 
+from mvlatent.data.units import Prediction, through
 from mvlatent.heads.view_head import ViewHeads
 from mvlatent.posterior import Latents
 from mvlatent.reading.by_head import by_head
@@ -18,20 +17,9 @@ from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.moments import joint_covariance
 
-__all__ = ["Prediction", "predict_view", "through"]
+__all__ = ["Prediction", "predict_view"]
 
-HERMITE_NODES = 9
 MAX_ELEMENTS = 6_000_000  # of a chunk of drawn views: larger ones wait for fresh memory
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """Predicted entries of a view, (n, p) arrays; ``lower`` and ``upper`` only where asked for."""
-
-    mean: np.ndarray
-    sd: np.ndarray
-    lower: np.ndarray | None = None
-    upper: np.ndarray | None = None
 
 
 def predict_view(
@@ -152,28 +140,6 @@ def _quadratic(covariance: Tensor, loadings: Tensor) -> Tensor:
     for i, c in enumerate(covariance):
         out[i] = ((c @ loadings) * loadings).sum(0)
     return out.clamp_min(0.0)
-
-
-def through(
-    mean: np.ndarray,
-    sd: np.ndarray,
-    inverse: Callable[[np.ndarray], np.ndarray],
-    level: float | None = None,
-) -> Prediction:
-    """Gaussian predictions taken through an inverse transform: moments, and with a level bounds."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
-    weights = weights / weights.sum()
-    first = np.zeros_like(mean, dtype=np.float64)
-    second = np.zeros_like(first)
-    for node, weight in zip(nodes, weights, strict=True):
-        value = inverse(mean + node * sd).astype(np.float64)
-        first += weight * value
-        second += weight * value**2
-    spread = np.sqrt(np.maximum(second - first**2, 0.0))
-    if level is None:
-        return Prediction(first, spread)
-    width = norm.ppf(0.5 + level / 2) * sd
-    return Prediction(first, spread, inverse(mean - width), inverse(mean + width))
 
 
 def _gathered(parts: Iterator[tuple[np.ndarray | None, ...]], n: int) -> Any:

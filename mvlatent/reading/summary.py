@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mvlatent.outcomes.role import role_of
 from mvlatent.reading.loadings import active_factors
-from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival
+from mvlatent.specs import OutcomeSpec, Roles
 
 if TYPE_CHECKING:
     from mvlatent.fitting.options import Options
@@ -41,7 +42,7 @@ def summarise(
     if options.objectives:
         beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
         lines.append(f"  beside the ELBO: {beside}")
-    lines += [f"  {_titled(roles, o):<10} {_columns(o)}" for o in roles.outcome_specs]
+    lines += [f"  {_titled(roles, o):<10} {o.said}" for o in roles.outcome_specs]
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
     return "\n".join([*lines, *_noted(trained.preparation.notes), *_fit(trained)])
@@ -51,17 +52,6 @@ def _titled(roles: Roles, spec: OutcomeSpec) -> str:
     """``survival:``, and with its name where it differs from the column or there are several."""
     plain = roles.title(spec) == spec.role and spec.name in spec.outcome_columns
     return f"{spec.role}:" if plain else f"{spec.role} {spec.name}:"
-
-
-def _columns(spec: OutcomeSpec) -> str:
-    """Columns and kind of an outcome."""
-    if isinstance(spec, Survival):
-        more = [("strata", spec.strata), ("entry", spec.entry)]
-        said = "".join(f", {what} {column}" for what, column in more if column is not None)
-        return f"{spec.time}, {spec.event} ({spec.kind}){said}"
-    if isinstance(spec, Labels):
-        return spec.column
-    return f"{spec.column} ({spec.kind})"
 
 
 def _technical(roles: Roles) -> list[str]:
@@ -126,14 +116,7 @@ def _fit(trained: Trained) -> Iterator[str]:
     for spec in roles.outcome_specs:
         reported, what = trained.outcomes[spec.name], roles.title(spec)
         yield from _head(reported, what)
-        if scores := reported.inner_scores:
-            yield (
-                f"  Harrell's C in inner folds: {scores['full']:.3f}; without "
-                f"{', '.join(_technical(roles))} {scores['no technical']:.3f}; "
-                f"of z, clinical and technical columns alone {scores['shared']:.3f}"
-            )
-        if reported.slopes["full"] != 1:
-            yield f"  logits times {reported.slopes['full']:.2f}, as inner folds ask for"
+        yield from role_of(spec).remarks(reported, _technical(roles))
 
 
 def _head(reported: Reported, what: str) -> Iterator[str]:

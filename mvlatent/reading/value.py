@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws, trim
 from mvlatent.outcomes.bound import BaselineShape
-from mvlatent.outcomes.survival import survival_curves
+from mvlatent.outcomes.curves import survival_curves
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
@@ -31,7 +32,7 @@ def expected_reduction(
     horizon: float | None,
     n_samples: int,
     seed: int,
-    outcome: str | None = None,
+    outcome: str,
 ) -> np.ndarray:
     """Expected reduction of a patient's posterior variance once a missing view is measured, (n,).
 
@@ -56,7 +57,7 @@ def expected_reduction(
     n_samples, seed
         Draws of the view.
     outcome
-        Name of the outcome, whose strata the baseline has; ``None`` is the first.
+        Name of the outcome, whose strata the baseline has.
     """
     means = []
     with torch.random.fork_rng():
@@ -68,7 +69,7 @@ def expected_reduction(
     if horizon is None:
         return mean.var(0).numpy()
     left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
-    data = latents.cohort.outcome(SurvivalData, outcome)
+    data = cast(SurvivalData | None, latents.cohort.outcomes.get(outcome))
     stratum = None if data is None else data.stratum
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
 

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mvlatent.specs.outcomes import (
-    Labels,
+    OUTCOME_ROLES,
     OutcomeSpec,
-    Survival,
-    Target,
     check_name,
+    load,
     outcome_from_dict,
     outcome_to_dict,
 )
@@ -35,10 +34,9 @@ class Roles:
         More technical columns: they enter the decoders and are kept out of the latents.
     clinical
         Columns that enter the outcome heads only.
-    survival, labels
-        The first outcome of each of these kinds.
-    more
-        Further outcomes, and targets.
+    outcome_specs
+        Outcomes: they are kept by role, survival outcomes first, then labels, then targets, and
+        within a role as given.
 
     Raises
     ------
@@ -50,7 +48,8 @@ class Roles:
     --------
     >>> Roles({"rna": View()}, batch="site").columns
     ('site',)
-    >>> Roles(survival=Survival("t", "dead", name="OS"), more=(Target("purity"),)).named
+    >>> from mvlatent.specs import Survival, Target
+    >>> Roles(outcome_specs=(Target("purity"), Survival("t", "dead", name="OS"))).named
     {'OS': 'survival', 'purity': 'target'}
     """
 
@@ -58,9 +57,7 @@ class Roles:
     batch: str | None = None
     technical: tuple[str, ...] = ()
     clinical: tuple[str, ...] = ()
-    survival: Survival | None = None
-    labels: Labels | None = None
-    more: tuple[OutcomeSpec, ...] = ()
+    outcome_specs: tuple[OutcomeSpec, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the names and that no column has two roles."""
@@ -71,13 +68,9 @@ class Roles:
         named = named if isinstance(named, Mapping) else dict.fromkeys(named)
         views = {k: v if isinstance(v, View) else View(v) for k, v in named.items()}
         object.__setattr__(self, "views", views)
-        more = list(self.more)
-        for first, kind in (("survival", Survival), ("labels", Labels)):
-            others = [outcome for outcome in more if isinstance(outcome, kind)]
-            if getattr(self, first) is None and others:
-                object.__setattr__(self, first, others[0])
-                more.remove(others[0])
-        object.__setattr__(self, "more", tuple(more))
+        order = {role: place for place, role in enumerate(OUTCOME_ROLES)}
+        ordered = sorted(self.outcome_specs, key=lambda outcome: order[outcome.role])
+        object.__setattr__(self, "outcome_specs", tuple(ordered))
         for key in self.columns:
             check_name("a role", key)
         self._check_columns()
@@ -93,8 +86,8 @@ class Roles:
         for outcome in self.outcome_specs:
             for what, key in outcome.parts.items():
                 part = f"{outcome.role} {what}"
-                shared = outcome.role == "survival" and seen.get(key, part) == part
-                if what == "strata":
+                shared = outcome.sharing and seen.get(key, part) == part
+                if what in outcome.free_parts:
                     shared |= seen.get(key) == "covariate"
                 if key in seen and not shared:
                     raise ValueError(f"column {key!r} has two roles; give it one.")
@@ -118,15 +111,22 @@ class Roles:
         return (*batch, *self.technical, *self.clinical)
 
     @property
-    def outcome_specs(self) -> tuple[OutcomeSpec, ...]:
-        """Every outcome: survival outcomes first, then labels, then targets, each as given."""
-        firsts = [outcome for outcome in (self.survival, self.labels) if outcome is not None]
-        order = {kind: place for place, kind in enumerate((Survival, Labels, Target))}
-        return tuple(sorted((*firsts, *self.more), key=lambda outcome: order[type(outcome)]))
+    def survival(self) -> OutcomeSpec | None:
+        """The first survival outcome, ``None`` without."""
+        return self.first("survival")
+
+    @property
+    def labels(self) -> OutcomeSpec | None:
+        """The first labels, ``None`` without."""
+        return self.first("labels")
+
+    def first(self, role: str) -> OutcomeSpec | None:
+        """Return the first outcome of a role, ``None`` without."""
+        return next((o for o in self.outcome_specs if o.role == role), None)
 
     @property
     def named(self) -> dict[str, str]:
-        """Role of each outcome, ``"survival"``, ``"labels"`` or ``"target"``, by its name."""
+        """Role of each outcome, such as ``"survival"``, by its name."""
         return {outcome.name: outcome.role for outcome in self.outcome_specs}
 
     def outcome(self, role: str, name: str | None = None) -> OutcomeSpec:
@@ -141,13 +141,15 @@ class Roles:
 
         Examples
         --------
-        >>> Roles(more=(Labels("grade"), Labels("subtype"))).outcome("labels", "subtype").column
+        >>> from mvlatent.specs import Labels
+        >>> roles = Roles(outcome_specs=(Labels("grade"), Labels("subtype")))
+        >>> roles.outcome("labels", "subtype").column
         'subtype'
         """
         found = {outcome.name: outcome for outcome in self.outcome_specs if outcome.role == role}
         if not found:
-            what = {"survival": "a survival outcome", "target": "a target"}.get(role, role)
-            raise ValueError(f"the model was fitted without {what}.")
+            phrase = load(OUTCOME_ROLES[role].spec).phrase
+            raise ValueError(f"the model was fitted without {phrase}.")
         if name is None:
             return next(iter(found.values()))
         if name not in found:
@@ -158,20 +160,22 @@ class Roles:
 
     def title(self, spec: OutcomeSpec) -> str:
         """Return what to call an outcome: its role, and its name where that does not say it all."""
-        alone = list(self.named.values()).count(spec.role) == 1
-        return spec.role if alone and spec.role != "target" else f"{spec.role} {spec.name}"
+        alone = list(self.named.values()).count(spec.role) == 1 and not spec.always_named
+        return spec.role if alone else f"{spec.role} {spec.name}"
 
-    def shares_time(self, spec: OutcomeSpec) -> bool:
-        """Whether a survival outcome has its time column in common with another."""
-        times = [o.time for o in self.outcome_specs if isinstance(o, Survival)]
-        return isinstance(spec, Survival) and times.count(spec.time) > 1
+    def shared_parts(self, spec: OutcomeSpec) -> frozenset[str]:
+        """Parts of an outcome whose column another outcome of its role has in the same part."""
+        others = [o.parts for o in self.outcome_specs if o.role == spec.role and o is not spec]
+        pairs = {pair for parts in others for pair in parts.items()}
+        return frozenset(part for part, column in spec.parts.items() if (part, column) in pairs)
 
     def suffix(self, name: str) -> str:
         """What tells an outcome's columns from those of the first of its role, which has ``""``.
 
         Examples
         --------
-        >>> roles = Roles(more=(Labels("subtype"), Labels("grade")))
+        >>> from mvlatent.specs import Labels
+        >>> roles = Roles(outcome_specs=(Labels("subtype"), Labels("grade")))
         >>> roles.suffix("subtype"), roles.suffix("grade")
         ('', '_grade')
         """
@@ -186,31 +190,26 @@ class Roles:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that has a role, once; strata may be a covariate as well."""
-        strata = [o.strata for o in self.outcome_specs if isinstance(o, Survival) and o.strata]
-        return tuple(dict.fromkeys((*self.covariates, *self.outcomes, *strata)))
+        parts = [column for o in self.outcome_specs for column in o.parts.values()]
+        return tuple(dict.fromkeys((*self.covariates, *self.outcomes, *parts)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
-        out = asdict(self)
         return {
-            **out,
+            "views": {name: asdict(view) for name, view in self.views.items()},
+            "batch": self.batch,
             "technical": list(self.technical),
             "clinical": list(self.clinical),
-            "survival": None if self.survival is None else outcome_to_dict(self.survival),
-            "labels": None if self.labels is None else outcome_to_dict(self.labels),
-            "more": [outcome_to_dict(outcome) for outcome in self.more],
+            "outcomes": [outcome_to_dict(outcome) for outcome in self.outcome_specs],
         }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Roles:
         """Build the roles from what `to_dict` returned."""
-        survival, labels = state.get("survival"), state.get("labels")
         return cls(
             views={k: View(**v) for k, v in state["views"].items()},
-            batch=state.get("batch"),
-            technical=tuple(state.get("technical") or ()),
-            clinical=tuple(state.get("clinical") or ()),
-            survival=None if survival is None else outcome_from_dict(survival, "survival"),
-            labels=None if labels is None else outcome_from_dict(labels, "labels"),
-            more=tuple(outcome_from_dict(outcome) for outcome in state.get("more") or ()),
+            batch=state["batch"],
+            technical=tuple(state["technical"]),
+            clinical=tuple(state["clinical"]),
+            outcome_specs=tuple(outcome_from_dict(outcome) for outcome in state["outcomes"]),
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from mvlatent.specs.outcomes import Labels, OutcomeSpec, Survival, Target
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, load
 
 __all__ = ["as_outcomes"]
 
@@ -40,52 +39,23 @@ def as_outcomes(
     ['OS', 'subtype', 'stage']
     """
     found: list[OutcomeSpec] = []
-    for typed, read in ((survival, _survival), (labels, _labels), (targets, _target)):
-        if typed is None:
-            continue
-        if isinstance(typed, Mapping):
-            found += [read(each, str(name)) for name, each in typed.items()]
-        else:
-            one = read is _survival and _is_pair(typed)
-            several = isinstance(typed, Sequence) and not isinstance(typed, str) and not one
-            if several and read is _survival and all(isinstance(each, str) for each in typed):
-                read(typed)  # says what a survival is: a tuple of columns is no list of outcomes
-            found += [read(each) for each in (typed if several else [typed])]
-    outcomes = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
-    for outcome in outcomes:
+    for role, typed in (("survival", survival), ("labels", labels), ("target", targets)):
+        if typed is not None:
+            found += _read(load(OUTCOME_ROLES[role].spec), typed)
+    more = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
+    for outcome in more:
         if not isinstance(outcome, OutcomeSpec):
             raise ValueError(
                 "an outcome is mv.Survival(...), mv.Labels(...) or mv.Target(...), "
                 f"not {outcome!r}."
             )
-    return [*found, *outcomes]
+    return found + more
 
 
-def _is_pair(typed: Any) -> bool:
-    """Whether something typed is time and event; the time may be wrong, `Survival` will say so."""
-    several = isinstance(typed, Sequence) and not isinstance(typed, str)
-    return several and len(typed) == 2 and isinstance(typed[1], str)
-
-
-def _survival(typed: Any, name: str = "") -> OutcomeSpec:
-    if isinstance(typed, Survival):
-        return replace(typed, name=name) if name else typed
-    if _is_pair(typed):
-        return Survival(*typed, name=name)
-    raise ValueError(f"survival is (time, event) or mv.Survival(time, event), not {typed!r}.")
-
-
-def _labels(typed: Any, name: str = "") -> OutcomeSpec:
-    if isinstance(typed, Labels):
-        return replace(typed, name=name) if name else typed
-    if isinstance(typed, str):
-        return Labels(typed, name=name)
-    raise ValueError(f"labels are a column or mv.Labels(column), not {typed!r}.")
-
-
-def _target(typed: Any, name: str = "") -> OutcomeSpec:
-    if isinstance(typed, Target):
-        return replace(typed, name=name) if name else typed
-    if isinstance(typed, str):
-        return Target(name, kind=typed) if name else Target(typed)
-    raise ValueError(f"a target is a column or mv.Target(column, kind=...), not {typed!r}.")
+def _read(kind: type[OutcomeSpec], typed: Any) -> list[OutcomeSpec]:
+    """Outcomes of one role: one, several, or several by name."""
+    if isinstance(typed, Mapping):
+        return [kind.typed(each, str(name)) for name, each in typed.items()]
+    sequence = isinstance(typed, Sequence) and not isinstance(typed, str)
+    several = sequence and not kind.is_one(typed)
+    return [kind.typed(each) for each in (typed if several else [typed])]

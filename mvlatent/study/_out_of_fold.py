@@ -42,11 +42,10 @@ class OutOfFold:
     table: pd.DataFrame
     first: dict[str, str] = field(default_factory=dict)
 
-    def _end(self, role: str, outcome: str | None) -> str:
-        """What the columns of an outcome end in."""
+    def _end(self, role: str, column: str, outcome: str | None) -> str:
+        """What the columns of an outcome, one of which is ``column``, end in."""
         if outcome is None or outcome == self.first.get(role):
             return ""
-        column = {"survival": "risk", "labels": "label"}[role]
         if f"{column}_{outcome}" not in self.table or outcome == "shared":
             raise KeyError(f"no {role} outcome {outcome!r} in the table: {[*self.table]}.")
         return f"_{outcome}"
@@ -73,7 +72,7 @@ class OutOfFold:
         KeyError
             If there is no such outcome.
         """
-        end = self._end("survival", outcome)
+        end = self._end("survival", "risk", outcome)
         score = column if column not in ("risk", "risk_shared") else f"{column}{end}"
         used = {"time": f"time{end}", "event": f"event{end}", "risk": score}
         more = {"entry": f"entry{end}", "within": f"stratum{end}"}
@@ -93,7 +92,7 @@ class OutOfFold:
         """Share of the patients with a class (or level of an ordinal target) that is predicted."""
         column = f"target_{outcome}"
         if column not in self.table:
-            column = f"label{self._end('labels', outcome)}"
+            column = f"label{self._end('labels', 'label', outcome)}"
         seen = self.table.dropna(subset=[column])
         return float((seen[column] == seen[f"predicted_{column}"]).mean())
 
@@ -184,16 +183,15 @@ def out_of_fold(
         options.get("targets"),
         options.get("outcomes", ()),
     )
-    first = {outcome.role: outcome for outcome in reversed(typed)}
-    fold = read_folds(mdata, folds, seed, first.get("survival"))
+    fold = read_folds(mdata, folds, seed, next((o for o in typed if o.balanced_part), None))
     jobs = [
         delayed(_one_fold)(mdata, fold, k, {**options, "seed": seed})
         for k in np.unique(fold[fold >= 0])
     ]
     parts = Parallel(n_jobs=n_jobs)(jobs)
     table = pd.concat(parts).reindex(mdata.obs_names)
-    names = {role: outcome.name for role, outcome in first.items() if role != "target"}
-    return OutOfFold(table, names)
+    first = {o.role: o.name for o in reversed(typed) if not o.always_named}
+    return OutOfFold(table, first)
 
 
 def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) -> pd.DataFrame:
@@ -210,45 +208,13 @@ def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) 
 
 
 def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:
+    from mvlatent.outcomes.role import role_of
+    from mvlatent.reading.outcomes import reading_of
+
     table = pd.DataFrame({"fold": k}, index=held_out.obs_names)
-    cohort, roles = model.cohort(held_out), model.trained.roles
-    for name, data in cohort.outcomes.items():
-        role, end = roles.named[name], roles.suffix(name)
-        prepared = model.trained.preparation.outcomes[name]
-        if role == "survival":
-            if bool(data.observed.any()):
-                _add_survival(table, model, held_out, name, data, prepared.strata)
-        elif role == "labels":
-            classes = np.array([*data.categories, None], dtype=object)
-            table[f"label{end}"] = classes[data.codes.numpy()]
-            table[f"predicted_label{end}"] = model.predict_labels(held_out, outcome=name)
-        else:
-            table[f"target_{name}"] = _known(data, prepared)
-            table[f"predicted_target_{name}"] = model.predict_target(held_out, outcome=name)
+    trained, latents = model.trained, model.latents(held_out)
+    for name in latents.cohort.outcomes:
+        spec = trained.roles.outcome(trained.roles.named[name], name)
+        found = role_of(spec).table(reading_of(trained, latents, name))
+        table = table.assign(**found)
     return table
-
-
-def _add_survival(
-    table: pd.DataFrame, model: Any, held_out: MuData, name: str, data: Any, strata: Any
-) -> None:
-    """Columns of a survival outcome."""
-    seen, end = data.observed.numpy(), model.trained.roles.suffix(name)
-    table[f"time{end}"] = np.where(seen, data.time.numpy(), np.nan)
-    # of competing causes the first, whose risk it is
-    event = (data.outcome == 1).float().numpy()
-    table[f"event{end}"] = np.where(seen, event, np.nan)
-    if data.entry is not None:
-        table[f"entry{end}"] = data.entry.numpy()
-    if data.stratum is not None:
-        table[f"stratum{end}"] = np.asarray(strata.names, dtype=object)[data.stratum.numpy()]
-    table[f"risk{end}"] = model.predict_risk(held_out, outcome=name)
-    table[f"risk_shared{end}"] = model.predict_risk(held_out, outcome=name, blocks="shared")
-
-
-def _known(data: Any, prepared: Any) -> np.ndarray:
-    """Values of a target in the user's units, or its levels; missing where unknown."""
-    value, seen = data.value.numpy(), data.observed.numpy()
-    if prepared.levels:
-        levels = np.array([*prepared.levels, None], dtype=object)
-        return levels[np.where(seen, value, -1).astype(int)]
-    return np.where(seen, prepared.inverse(value), np.nan)

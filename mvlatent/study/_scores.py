@@ -72,13 +72,12 @@ def _cross_view(model: Any, held_out: MuData, seed: int) -> dict[str, float]:
 
 
 def _concordance(model: Any, held_out: MuData, outcome: str | None) -> float:
-    from mvlatent.data.cohort import SurvivalData
     from mvlatent.tl import concordance
 
     if model.roles.survival is None:
         return np.nan
     name = model.roles.outcome("survival", outcome).name
-    survival = model.cohort(held_out).outcome(SurvivalData, name)
+    survival = model.cohort(held_out).outcomes.get(name)
     if survival is None:
         return np.nan
     seen = survival.observed.numpy()

@@ -65,6 +65,5 @@ def roles() -> Roles:
         batch="site",
         technical=("purity",),
         clinical=("age", "is_female", "stage"),
-        survival=Survival("months", "event"),
-        labels=Labels("subtype"),
+        outcome_specs=(Survival("months", "event"), Labels("subtype")),
     )

@@ -25,10 +25,12 @@ def cohort(n=6):
         technical_groups=(Group("site", slice(0, 1), "categorical", ("A",)),),
         clinical=torch.zeros(n, 0),
         clinical_names=(),
-        survival=SurvivalData(
-            rows + 1, rows % 2, present, entry=rows / 2, stratum=rows.long(), cause=rows.long()
-        ),
-        labels=LabelData(rows.long(), tuple("uvwxyz")),
+        outcomes={
+            "e": SurvivalData(
+                rows + 1, rows % 2, present, entry=rows / 2, stratum=rows.long(), cause=rows.long()
+            ),
+            "y": LabelData(rows.long(), tuple("uvwxyz")),
+        },
     )
 
 

@@ -6,8 +6,11 @@ import importlib
 import pytest
 
 MODULES = (
-    *(f"specs.{m}" for m in ("views", "outcomes", "roles", "typed")),
-    *(f"data.{m}" for m in ("assemble", "outcome_data", "targets")),
+    *(
+        f"specs.{m}"
+        for m in ("views", "outcomes", "survival", "labels", "target", "roles", "typed")
+    ),
+    *(f"data.{m}" for m in ("assemble", "outcome_data", "targets", "coder")),
     *(
         f"data.{m}"
         for m in (

@@ -20,17 +20,16 @@ COHORTS = {
             batch="site",
             technical=("purity_cpe",),
             clinical=("age", "is_female"),
-            survival=MONTHS,
-            labels=Labels("mol_subtype"),
+            outcome_specs=(MONTHS, Labels("mol_subtype")),
         ),
         {"patients": 453, "events": 158, "sites": 33, "labelled": 197, "img": 422, "ddr": 417},
     ),
     "tcga_blca": (
-        Roles(batch="site", clinical=("age", "stage", "grade"), survival=MONTHS),
+        Roles(batch="site", clinical=("age", "stage", "grade"), outcome_specs=(MONTHS,)),
         {"patients": 373, "events": 169, "sites": 33},
     ),
     "tcga_brca": (
-        Roles(batch="site", clinical=("age",), survival=MONTHS, labels=Labels("mol_subtype")),
+        Roles(batch="site", clinical=("age",), outcome_specs=(MONTHS, Labels("mol_subtype"))),
         {
             "patients": 956,
             "events": 130,
@@ -42,11 +41,11 @@ COHORTS = {
         },
     ),
     "tcga_gbmlgg": (
-        Roles(batch="site", clinical=("age",), survival=MONTHS, labels=Labels("mol_subtype")),
+        Roles(batch="site", clinical=("age",), outcome_specs=(MONTHS, Labels("mol_subtype"))),
         {"patients": 569, "events": 187, "sites": 35, "labelled": 539},
     ),
     "cll": (
-        Roles(survival=Survival("T6", "died"), labels=Labels("IGHV")),
+        Roles(outcome_specs=(Survival("T6", "died"), Labels("IGHV"))),
         {"patients": 200, "drugs": 184},
     ),
 }
@@ -93,12 +92,14 @@ def test_cohort_loads_with_its_oddities(data_dir, name):
 
 def test_blca_subtype_is_all_missing(data_dir):
     with pytest.raises(ValueError, match="'mol_subtype' have no value in any row"):
-        register_mudata(read(data_dir, "tcga_blca"), Roles(labels=Labels("mol_subtype")))
+        register_mudata(read(data_dir, "tcga_blca"), Roles(outcome_specs=(Labels("mol_subtype"),)))
 
 
 def test_cll_names_the_patients_with_half_an_outcome(data_dir):
     with pytest.raises(ValueError, match=r"'T5' is missing but 'treatedAfter' is not for 'H040'"):
-        register_mudata(read(data_dir, "cll"), Roles(survival=Survival("T5", "treatedAfter")))
+        register_mudata(
+            read(data_dir, "cll"), Roles(outcome_specs=(Survival("T5", "treatedAfter"),))
+        )
 
 
 def test_scaled_values_come_back_in_luads_units(data_dir):
@@ -115,16 +116,16 @@ def test_scaled_values_come_back_in_luads_units(data_dir):
 def test_miniacc_tells_how_to_join_the_two_time_columns(data_dir):
     mdata = read(data_dir, "acc_miniacc")
     roles = Roles(
-        survival=Survival("days_to_death", "vital_status"),
         clinical=("pathologic_stage",),
-        labels=Labels("COC"),
+        outcome_specs=(Survival("days_to_death", "vital_status"), Labels("COC")),
     )
     with pytest.raises(ValueError, match="two columns") as error:
         register_mudata(mdata, roles)
     line = str(error.value).split("make one first: ")[1]
     assert "days_to_last_followup" in line
     exec(line, {"mdata": mdata})
-    roles = Roles(**{**vars(roles), "survival": Survival("time", "vital_status")})
+    given = (Survival("time", "vital_status"), Labels("COC"))
+    roles = Roles(**{**vars(roles), "outcome_specs": given})
     with pytest.warns(UserWarning, match="time is 0"):
         preparation, tables = prepare(mdata, roles)
     cohort = preparation.transform(tables)
@@ -138,7 +139,7 @@ def test_miniacc_tells_how_to_join_the_two_time_columns(data_dir):
 
 
 def test_breast_test_set_lacks_the_protein_view(data_dir):
-    roles = Roles(labels=Labels("subtype"))
+    roles = Roles(outcome_specs=(Labels("subtype"),))
     preparation, tables = prepare(read(data_dir, "breast_mixomics_train"), roles)
     assert preparation.transform(tables).presence.all()
     test = read(data_dir, "breast_mixomics_test")

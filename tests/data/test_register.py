@@ -104,23 +104,38 @@ def test_a_manager_is_found_by_its_object_and_not_kept_alive(mdata, roles):
     assert gone() is None
 
 
+OF = "outcome_specs"
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
         ({"batch": "sites"}, KeyError, r"'sites'.*did you mean 'site'.*'age'"),
         ({"clinical": ("weight",)}, KeyError, r"'weight' is not in mdata.obs.*'site'"),
-        ({"survival": Survival("days", "event")}, KeyError, r"survival column 'days'"),
-        ({"labels": Labels("subtyp")}, KeyError, r"labels 'subtyp'.*'subtype'"),
+        ({OF: [Survival("days", "event")]}, KeyError, r"survival column 'days'"),
+        ({OF: [Labels("subtyp")]}, KeyError, r"labels 'subtyp'.*'subtype'"),
         ({"batch": "plate"}, KeyError, r"write 'rna:plate'"),
         ({"views": {"cnv": View()}}, KeyError, r"no view 'cnv'.*'mut', 'rna', 'img'"),
         ({"views": {"rna": View(layer="tpm")}}, KeyError, r"'rna' has no layer 'tpm'"),
-        ({"survival": Survival("months", "arm")}, ValueError, r"must be 0/1.*'x', 'y'"),
-        ({"survival": Survival("arm", "event")}, ValueError, r"time 'arm' holds 'x'"),
-        ({"survival": Survival("purity_less", "event")}, ValueError, r"negative for 'p00'"),
-        ({"survival": Survival("months", "gaps")}, ValueError, r"'gaps' is missing.*'p02'"),
-        ({"survival": Survival("months", "never")}, ValueError, r"'never' has no events at all"),
-        ({"survival": Survival("to_death", "event")}, ValueError, r'\["to_death", "to_last"\]'),
-        ({"labels": Labels("empty")}, ValueError, r"labels 'empty' have no value in any row"),
+        ({OF: [Survival("months", "arm")]}, ValueError, r"must be 0/1.*'x', 'y'"),
+        ({OF: [Survival("arm", "event")]}, ValueError, r"time 'arm' holds 'x'"),
+        ({OF: [Survival("purity_less", "event")]}, ValueError, r"negative for 'p00'"),
+        ({OF: [Survival("months", "gaps")]}, ValueError, r"'gaps' is missing.*'p02'"),
+        (
+            {OF: [Survival("months", "never")]},
+            ValueError,
+            r"'never' has no events at all",
+        ),
+        (
+            {OF: [Survival("to_death", "event")]},
+            ValueError,
+            r'\["to_death", "to_last"\]',
+        ),
+        (
+            {OF: [Labels("empty")]},
+            ValueError,
+            r"labels 'empty' have no value in any row",
+        ),
         ({"clinical": ("empty",)}, ValueError, r"'empty' has no value in any row"),
     ],
 )

@@ -7,8 +7,9 @@ import torch
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData
 from mvlatent.heads import fit_head
 from mvlatent.heads.choice import EVERY, SHARED_ONLY, judge_blocks
-from mvlatent.heads.held_out import LabelOutcome, SurvivalOutcome, concordance_at_risk
+from mvlatent.heads.held_out import Outcome
 from mvlatent.heads.reported import fit_outcome
+from mvlatent.outcomes.roles.survival import concordance_at_risk
 from mvlatent.specs import Labels, Survival
 
 N = 200
@@ -24,7 +25,7 @@ def cohort(risk: torch.Tensor, *, events: int = N) -> Cohort:
     labels = LabelData((risk > 0).long(), ("low", "high"))
     names = tuple(map(str, range(N)))
     empty = torch.zeros(N, 0)
-    return Cohort(names, {}, empty, (), empty, (), survival, labels)
+    return Cohort(names, {}, empty, (), empty, (), {"survival": survival, "labels": labels})
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def blocks() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("where", ["shared", "scores:a"])
 def test_the_block_that_predicts_is_seen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
-    outcome = LabelOutcome(seen, CLASSES) if kind == "labels" else SurvivalOutcome(seen, DEATH)
+    outcome = Outcome(seen, CLASSES if kind == "labels" else DEATH)
     found = judge_blocks(blocks, outcome)
     alone, everything = (found.scores[kinds] for kinds in (SHARED_ONLY, EVERY))
     if where == "shared":
@@ -51,23 +52,23 @@ def test_the_block_that_predicts_is_seen(blocks, where, kind):
 
 
 def test_too_few_events_for_folds_say_nothing(blocks):
-    outcome = SurvivalOutcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
+    outcome = Outcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
     assert judge_blocks(blocks, outcome) is None
 
 
-def of_classes(codes: torch.Tensor) -> LabelOutcome:
+def of_classes(codes: torch.Tensor) -> Outcome:
     names = tuple(f"c{k}" for k in range(int(codes.max()) + 1))
     empty = torch.zeros(N, 0)
     patients = tuple(map(str, range(N)))
-    return LabelOutcome(
-        Cohort(patients, {}, empty, (), empty, (), labels=LabelData(codes, names)), CLASSES
+    return Outcome(
+        Cohort(patients, {}, empty, (), empty, (), {"labels": LabelData(codes, names)}), CLASSES
     )
 
 
-class Watched(LabelOutcome):
+class Watched(Outcome):
     """Labels that remember which rows each fold trained on and scored."""
 
-    def __init__(self, of: LabelOutcome) -> None:
+    def __init__(self, of: Outcome) -> None:
         vars(self).update(vars(of))
         self.trained, self.scored = [], []
 
@@ -120,14 +121,14 @@ def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
     empty = torch.zeros(4000, 0)
     labels = LabelData(codes, ("a", "b", "c"))
     names = tuple(map(str, range(4000)))
-    outcome = LabelOutcome(Cohort(names, {}, empty, (), empty, (), labels=labels), CLASSES)
+    outcome = Outcome(Cohort(names, {}, empty, (), empty, (), {"labels": labels}), CLASSES)
     shy = (logits / 2.5).expand(4, -1, -1)
     assert outcome.slope(shy, np.arange(4000)) == pytest.approx(2.5, rel=0.06)
-    assert SurvivalOutcome(cohort(blocks["shared"][:, 0]), DEATH).slope(shy, []) == 1.0
+    assert Outcome(cohort(blocks["shared"][:, 0]), DEATH).slope(shy, []) == 1.0
 
 
 def test_a_set_of_blocks_that_is_named_twice_is_judged_once(blocks):
-    outcome = LabelOutcome(cohort(blocks["shared"][:, 0]), CLASSES)
+    outcome = Outcome(cohort(blocks["shared"][:, 0]), CLASSES)
     once, twice = (judge_blocks(blocks, outcome, (SHARED_ONLY,) * k) for k in (1, 2))
     assert twice == once
 
@@ -147,7 +148,7 @@ def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
 @pytest.mark.parametrize("kind", ["survival", "labels"])
 def test_a_known_head_as_a_start_changes_no_score(blocks, kind):
     seen = cohort(blocks["scores:a"][:, 0])
-    outcome = LabelOutcome(seen, CLASSES) if kind == "labels" else SurvivalOutcome(seen, DEATH)
+    outcome = Outcome(seen, CLASSES if kind == "labels" else DEATH)
     start = {EVERY: fit_head(blocks, outcome.target(), n_sds=0)}
     cold, warm = (judge_blocks(blocks, outcome, (EVERY,), start=s) for s in (None, start))
     assert warm.scores[EVERY] == pytest.approx(cold.scores[EVERY], abs=0.01)

@@ -13,10 +13,10 @@ from mvlatent.heads import BlockHead
 from mvlatent.heads.blocks import head_blocks, head_draws
 from mvlatent.heads.ledger import residual_scores
 from mvlatent.outcomes import Cox
+from mvlatent.outcomes.summaries import median_time, restricted_mean
 from mvlatent.posterior import Latents
 from mvlatent.reading.hazard_ratios import block_hazard_ratios, column_hazard_ratios, column_names
 from mvlatent.reading.ledger import ledger, variance_shares
-from mvlatent.reading.summaries import median_time, restricted_mean
 from mvlatent.reading.value import expected_reduction, with_drawn_view
 
 

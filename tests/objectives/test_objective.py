@@ -21,8 +21,10 @@ def outcomes(make_cohort):
     codes = torch.randint(-1, 3, (40,), generator=generator)
     return replace(
         cohort,
-        survival=SurvivalData(time, event.float(), observed),
-        labels=LabelData(codes, ("u", "v", "w")),
+        outcomes={
+            "e": SurvivalData(time, event.float(), observed),
+            "y": LabelData(codes, ("u", "v", "w")),
+        },
         clinical=torch.randn(40, 2, generator=generator),
         clinical_names=("age", "sex"),
     )

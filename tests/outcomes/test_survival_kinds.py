@@ -210,7 +210,7 @@ def test_a_saved_head_is_the_same(spec):
 
 def patients(x, data):
     n, empty = len(x), torch.zeros(len(x), 0)
-    return Cohort(tuple(map(str, range(n))), {}, empty, (), x[:, :1].float(), ("a",), data)
+    return Cohort(tuple(map(str, range(n))), {}, empty, (), x[:, :1].float(), ("a",), {"e": data})
 
 
 @pytest.mark.parametrize("spec", KINDS, ids=name)

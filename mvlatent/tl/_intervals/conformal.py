@@ -1,7 +1,7 @@
 """Conformal correction of a fitted model on patients it has not seen."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 __all__ = ["conformalize"]
-
-OUTCOMES = ("survival", "labels")
 
 
 def conformalize(
@@ -100,40 +98,63 @@ def conformalize(
         )
     _warn_of_fitted(model, cohort.obs_names)
     group = None if by is None else mdata.obs[by].to_numpy(dtype=object)
-    if role == "labels":
-        names = np.array([*held.categories, None], dtype=object)
-        probabilities = model.predict_labels(mdata, outcome=name, proba=True, given=given)
-        return conformal_labels(
-            names[held.codes.numpy()], probabilities, level=level, group=group, **options
-        )
+    reading: dict[str, Any] = {"outcome": name, "given": given}
+    if times is not None:
+        reading["times"] = times
+    return CALIBRATIONS[role](model, mdata, held, reading, group, level=level, **options)
+
+
+def _classes(
+    model: Any, mdata: "MuData", held: Any, reading: dict[str, Any], group: Any, **options: Any
+) -> ConformalLabels:
+    """Sets of classes."""
+    reading.pop("times", None)
+    names = np.array([*held.categories, None], dtype=object)
+    probabilities = model.predict_labels(mdata, proba=True, **reading)
+    return conformal_labels(names[held.codes.numpy()], probabilities, group=group, **options)
+
+
+def _times(
+    model: Any, mdata: "MuData", held: Any, reading: dict[str, Any], group: Any, **options: Any
+) -> ConformalSurvival:
+    """Bounds of survival times."""
     seen = held.observed.numpy()
     if not seen.any():
         raise ValueError(
             "no patient of the calibration cohort has a known time and event; give some who have."
         )
-    if getattr(held, "entry", None) is not None:
+    if held.entry is not None:
         raise ValueError(
             "patients enter late: the bounds count from time 0 and need everybody from there "
             "on; leave out who comes later."
         )
-    curves = model.predict_survival(mdata, times, outcome=name, given=given).loc[:, seen]
+    curves = model.predict_survival(mdata, **reading).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
     inside = None if group is None else group[seen]
-    return conformal_survival(time, event, curves, level=level, group=inside, **options)
+    return conformal_survival(time, event, curves, group=inside, **options)
+
+
+CALIBRATIONS: dict[str, Callable[..., ConformalSurvival | ConformalLabels]] = {
+    "survival": _times,
+    "labels": _classes,
+}
+"""How the outcomes of a role are calibrated, by role; others have no such correction."""
 
 
 def _named(model: Any, outcome: str) -> tuple[str, str | None]:
     """Role and name of what ``outcome`` asks for; no name where the model has none of the role."""
-    named = {k: role for k, role in model.trained.roles.named.items() if role in OUTCOMES}
+    roles = model.trained.roles
+    named = {k: role for k, role in roles.named.items() if role in CALIBRATIONS}
     if outcome in named:
         return named[outcome], outcome
-    if outcome in model.trained.roles.named:
+    if outcome in roles.named:
+        spec = roles.outcome(roles.named[outcome], outcome)
         raise ValueError(
-            f"outcome {outcome!r} is a target; of an ordinal one take conformal_labels(levels, "
-            "model.predict_target(mdata, proba=True))."
+            f"outcome {outcome!r} is {spec.phrase}; of an ordinal one take "
+            "conformal_labels(levels, model.predict_target(mdata, proba=True))."
         )
-    if outcome not in OUTCOMES:
-        choices = ", ".join(dict.fromkeys((*OUTCOMES, *named)))
+    if outcome not in CALIBRATIONS:
+        choices = ", ".join(dict.fromkeys((*CALIBRATIONS, *named)))
         raise ValueError(f"unknown outcome {outcome!r}; choose from {choices}.")
     return outcome, next((k for k, role in named.items() if role == outcome), None)
 

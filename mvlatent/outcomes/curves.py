@@ -1,4 +1,4 @@
-"""Survival likelihoods and baselines by name, and curves from a baseline."""
+"""Survival curves from a baseline, whose strata patients are in."""
 
 from __future__ import annotations
 
@@ -7,33 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import BaselineShape
-from mvlatent.outcomes.breslow import BreslowBaseline
-from mvlatent.outcomes.competing import Competing
-from mvlatent.outcomes.cox import Cox
-from mvlatent.outcomes.discrete import DiscreteBaseline, DiscreteHazard
-from mvlatent.outcomes.likelihood import Likelihood
-from mvlatent.outcomes.piecewise import PiecewiseBaseline, PiecewiseExponential
-from mvlatent.outcomes.weibull import Weibull, WeibullBaseline
 
-__all__ = [
-    "BASELINES",
-    "SURVIVAL",
-    "by_patient_stratum",
-    "survival_curves",
-]
-
-SURVIVAL: dict[str, type[Likelihood[SurvivalData]]] = {
-    "piecewise": PiecewiseExponential,
-    "cox": Cox,
-    "discrete": DiscreteHazard,
-    "weibull": Weibull,
-    "competing": Competing,
-}
-BASELINES: dict[str, type[BaselineShape]] = {
-    cls.kind: cls for cls in (PiecewiseBaseline, BreslowBaseline, DiscreteBaseline, WeibullBaseline)
-}
+__all__ = ["by_patient_stratum", "survival_curves"]
 
 
 def by_patient_stratum(
@@ -42,8 +18,9 @@ def by_patient_stratum(
     """Curves (..., n) of all patients from a function of rows (m,) of one stratum."""
     if stratum is None:
         return curves(torch.arange(n), 0)
-    rows = [(stratum == s).nonzero()[:, 0] for s in stratum.unique()]
-    parts = [curves(r, int(s)) for r, s in zip(rows, stratum.unique(), strict=True)]
+    strata = sorted(set(stratum.tolist()))
+    rows = [(stratum == s).nonzero()[:, 0] for s in strata]
+    parts = [curves(r, s) for r, s in zip(rows, strata, strict=True)]
     return torch.cat(parts, -1)[..., torch.cat(rows).argsort()]
 
 

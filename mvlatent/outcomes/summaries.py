@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mvlatent.heads.causes import CauseHeads, Head
-from mvlatent.outcomes.bound import LinearBaseline
+from mvlatent.outcomes.bound import BaselineShape
 
 __all__ = [
     "SUMMARIES",
@@ -26,14 +25,26 @@ Summary = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From times (T,) and curves (..., T, n) to one number a patient, (..., n)."""
 
 
-def time_grid(head: Head, horizon: float) -> np.ndarray:
+class _Part(Protocol):
+    """A head of one cause."""
+
+    @property
+    def baseline(self) -> BaselineShape: ...
+
+
+class _Head(Protocol):
+    """A head of any number of causes."""
+
+    @property
+    def parts(self) -> Sequence[_Part]: ...
+
+
+def time_grid(head: _Head, horizon: float) -> np.ndarray:
     """Times from 0 to a horizon on which curves are summarised, with the jumps of the hazard."""
     times = np.linspace(0.0, horizon, N_TIMES + 1)
-    heads = head.heads if isinstance(head, CauseHeads) else [head]
-    for part in heads:
-        if isinstance(part.baseline, LinearBaseline) and part.baseline.jumps:
-            knots = part.baseline.knots().numpy()
-            times = np.union1d(times, knots[(knots > 0) & (knots < horizon)])
+    for part in head.parts:
+        jumps = part.baseline.jump_times().numpy()
+        times = np.union1d(times, jumps[(jumps > 0) & (jumps < horizon)])
     return times
 
 
@@ -86,7 +97,7 @@ class CurveSummary(NamedTuple):
     """A number that a survival curve comes to, and the times at which it is looked at for it."""
 
     value: Summary
-    times: Callable[[Head, float], np.ndarray]
+    times: Callable[[_Head, float], np.ndarray]
 
 
 SUMMARIES: dict[str, CurveSummary] = {

@@ -1,36 +1,33 @@
-"""Outcomes as learnt on the training rows: what a time of 0 becomes, strata, classes, scaling."""
+"""Survival outcomes as learnt on the training rows: what a time of 0 becomes, and the strata."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from mvlatent.data.coding import (
-    code_labels,
     code_survival,
     count_causes,
-    label_categories,
     positive_times,
     time_floor,
     warn_of_zero_times,
 )
-from mvlatent.data.outcome_data import LabelData, SurvivalData
+from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.data.strata import Strata, fit_strata
 from mvlatent.data.tables import Tables
-from mvlatent.data.targets import PreparedTarget
-from mvlatent.specs import Labels, Roles, Survival
+from mvlatent.specs import Survival
 
-__all__ = ["OUTCOMES", "PreparedLabels", "PreparedOutcome", "PreparedSurvival", "fit_outcomes"]
+__all__ = ["SurvivalCoder"]
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedSurvival:
-    """A survival outcome.
+class SurvivalCoder:
+    """A survival outcome as learnt on the training rows.
 
     Attributes
     ----------
@@ -42,15 +39,26 @@ class PreparedSurvival:
         Whether another outcome has the same time column.
     """
 
-    role: ClassVar[str] = "survival"
     floor: float
     strata: Strata | None = None
     shared_time: bool = False
 
     @classmethod
+    def check(
+        cls, spec: Survival, obs: pd.DataFrame, *, others: pd.DataFrame, shared: frozenset[str]
+    ) -> None:
+        """Raise ValueError if the outcome is not sound, as `mvlatent.data.coder.Coder` says."""
+        values = code_survival(obs, spec, others=others, shared_time="time" in shared)
+        if not np.nansum(values.event):
+            raise ValueError(f"survival event {spec.event!r} has no events at all.")
+        count_causes(values, spec)
+        if spec.strata is not None:
+            fit_strata(obs[spec.strata], values)
+
+    @classmethod
     def fit(
-        cls, spec: Survival, obs: pd.DataFrame, what: str, *, shared_time: bool = False
-    ) -> tuple[PreparedSurvival, list[str]]:
+        cls, spec: Survival, obs: pd.DataFrame, what: str, *, shared: frozenset[str]
+    ) -> tuple[SurvivalCoder, list[str]]:
         """Learn from training rows; also notes on what was pooled, moved or is missing.
 
         Raises
@@ -58,6 +66,7 @@ class PreparedSurvival:
         ValueError
             If the outcome is not sound.
         """
+        shared_time = "time" in shared
         values = code_survival(obs, spec, shared_time=shared_time)
         floor, strata = time_floor(values, spec), None
         notes: list[str] = []
@@ -100,67 +109,8 @@ class PreparedSurvival:
         return {"floor": self.floor, "strata": strata, "shared_time": self.shared_time}, {}
 
     @classmethod
-    def from_dict(
-        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-    ) -> PreparedSurvival:
+    def from_dict(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SurvivalCoder:
         """Inverse of `to_dict`."""
-        strata = state.get("strata")
+        strata = state["strata"]
         known = None if strata is None else Strata.from_dict(strata)
-        return cls(state["floor"], known, bool(state.get("shared_time")))
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedLabels:
-    """Classes of a label column: the sorted ``categories`` of the training rows."""
-
-    role: ClassVar[str] = "labels"
-    categories: tuple[str, ...]
-
-    @classmethod
-    def fit(cls, spec: Labels, obs: pd.DataFrame, what: str) -> tuple[PreparedLabels, list[str]]:
-        """Learn the classes of training rows.
-
-        Raises
-        ------
-        ValueError
-            If no row has a label, or all have the same.
-        """
-        return cls(label_categories(obs[spec.column], spec)), []
-
-    def data(self, spec: Labels, tables: Tables) -> LabelData | None:
-        """Classes of the patients, ``None`` where they lack the column."""
-        if spec.column not in tables.obs:
-            return None
-        codes = code_labels(tables.obs[spec.column], self.categories, f"labels {spec.column!r}")
-        return LabelData(torch.from_numpy(codes), self.categories)
-
-    def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return a JSON-safe dictionary and (no) arrays."""
-        return {"categories": list(self.categories)}, {}
-
-    @classmethod
-    def from_dict(
-        cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-    ) -> PreparedLabels:
-        """Inverse of `to_dict`."""
-        return cls(tuple(state["categories"]))
-
-
-PreparedOutcome = PreparedSurvival | PreparedLabels | PreparedTarget
-OUTCOMES: dict[str, Any] = {c.role: c for c in (PreparedSurvival, PreparedLabels, PreparedTarget)}
-
-
-def fit_outcomes(roles: Roles, obs: pd.DataFrame) -> tuple[dict[str, PreparedOutcome], list[str]]:
-    """Learn every outcome from the training rows of the role columns; also notes.
-
-    Raises
-    ------
-    ValueError
-        If an outcome is not what its role needs.
-    """
-    prepared, notes = {}, []
-    for spec in roles.outcome_specs:
-        more = {"shared_time": True} if roles.shares_time(spec) else {}
-        prepared[spec.name], said = OUTCOMES[spec.role].fit(spec, obs, roles.title(spec), **more)
-        notes += said
-    return prepared, notes
+        return cls(state["floor"], known, state["shared_time"])
