@@ -206,7 +206,9 @@ class OutcomeRole(Generic[Spec, Data]):
         eta
             Their linear predictors, (n, C), or `n_draws` draws of them, (S, n, C).
         """
-        raise NotImplementedError(f"{self.spec.phrase} is not scored in inner folds")
+        raise NotImplementedError(
+            f"{self.spec.phrase} is not scored in inner folds; give its role a score."
+        )
 
     def slope(self, data: Data, eta: Tensor) -> float:
         """Factor of the predictors that held-out rows ask for; asked where `sloped`."""
@@ -216,11 +218,13 @@ class OutcomeRole(Generic[Spec, Data]):
 
     def columns(self, read: Reading) -> dict[str, Any]:
         """Predictions as columns for ``obs``, by name, one value a patient each."""
-        raise NotImplementedError(f"{self.spec.phrase} writes no columns")
+        raise NotImplementedError(f"{self.spec.phrase} writes no columns; give its role some.")
 
     def table(self, read: Reading) -> dict[str, Any]:
         """What held-out patients have and what is predicted of them, columns by name."""
-        raise NotImplementedError(f"{self.spec.phrase} is not predicted out of fold")
+        raise NotImplementedError(
+            f"{self.spec.phrase} is not predicted out of fold; give its role a table."
+        )
 
     # --- words ------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def expected_reduction(
     horizon: float | None,
     n_samples: int,
     seed: int,
-    outcome: str,
+    outcome: str | None = None,
 ) -> np.ndarray:
     """Expected reduction of a patient's posterior variance once a missing view is measured, (n,).
 
@@ -57,7 +57,7 @@ def expected_reduction(
     n_samples, seed
         Draws of the view.
     outcome
-        Name of the outcome, whose strata the baseline has.
+        Name of the outcome, whose strata the baseline has; ``None`` where it has none.
     """
     means = []
     with torch.random.fork_rng():
@@ -69,7 +69,7 @@ def expected_reduction(
     if horizon is None:
         return mean.var(0).numpy()
     left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
-    data = cast(SurvivalData | None, latents.cohort.outcomes.get(outcome))
+    data = cast(SurvivalData | None, latents.cohort.outcomes.get(outcome or ""))
     stratum = None if data is None else data.stratum
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
 

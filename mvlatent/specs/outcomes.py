@@ -188,7 +188,7 @@ class OutcomeSpec:
     @property
     def parts(self) -> dict[str, str]:
         """Column of each part that is given."""
-        raise NotImplementedError(f"{type(self).__name__} names no columns")
+        raise NotImplementedError(f"{type(self).__name__} names no columns; give it parts.")
 
     @property
     def outcome_columns(self) -> tuple[str, ...]:
@@ -208,7 +208,7 @@ class OutcomeSpec:
     @classmethod
     def typed(cls, typed: Any, name: str = "") -> Self:
         """Read a short form, as `mvlatent.fit` takes it; ValueError where it is none."""
-        raise NotImplementedError(f"{cls.__name__} has no short form")
+        raise NotImplementedError(f"{cls.__name__} has no short form; give it in full.")
 
     @classmethod
     def is_one(cls, typed: Any) -> bool:

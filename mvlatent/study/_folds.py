@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.columns import as_text, find_column, quote
+from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import as_text, find_column
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -193,7 +194,8 @@ def _column(mdata: MuData, column: Column, option: str) -> pd.Series:
     except KeyError as error:
         instead = "" if option == "folds" else f" Or pass {option}=None."
         choices = error.args[0].partition("; ")[2]
-        raise KeyError(f"{option}: no column {column!r} in mdata.obs; {choices}{instead}") from None
+        said = f"{option}: no column {column!r} in mdata.obs; {choices}{instead}"
+        raise KeyError(said) from None
 
 
 def _said(column: Column, option: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mvlatent.data.columns import as_numbers
+from mvlatent.data.obs_columns import as_numbers
 from torch import Tensor
 
 import mvlatent as mv

@@ -49,7 +49,7 @@ def draw_further(known: Known, n: int, seed: int) -> "tuple[MuData, Known]":
     """Draw further patients of a known world; see :meth:`mvlatent.sim.Truth.new_patients`."""
     _check_size(n)
     if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
+        raise ValueError(f"seed must not be negative, got {seed}.")
     streams = _Streams.of(np.random.SeedSequence(known.seed, spawn_key=(FURTHER, seed)))
     names = _names(f"T{seed}-", n)
     return _draw(type(known), known.spec, known.seed, names, streams, known)
@@ -57,7 +57,7 @@ def draw_further(known: Known, n: int, seed: int) -> "tuple[MuData, Known]":
 
 def _check_size(n: int) -> None:
     if n < 2:
-        raise ValueError(f"a cohort needs at least two patients, got n={n}")
+        raise ValueError(f"a cohort needs at least two patients, got n={n}.")
 
 
 def _names(prefix: str, n: int) -> list[str]:
