@@ -207,7 +207,7 @@ class OutcomeRole(Generic[Spec, Data]):
             Their linear predictors, (n, C), or `n_draws` draws of them, (S, n, C).
         """
         raise NotImplementedError(
-            f"{self.spec.phrase} is not scored in inner folds; give its role a score."
+            f"{self.spec.phrase} has no score in inner folds; give its role one."
         )
 
     def slope(self, data: Data, eta: Tensor) -> float:
@@ -223,7 +223,7 @@ class OutcomeRole(Generic[Spec, Data]):
     def table(self, read: Reading) -> dict[str, Any]:
         """What held-out patients have and what is predicted of them, columns by name."""
         raise NotImplementedError(
-            f"{self.spec.phrase} is not predicted out of fold; give its role a table."
+            f"{self.spec.phrase} has no out-of-fold table; give its role one."
         )
 
     # --- words ------------------------------------------------------------------------------------

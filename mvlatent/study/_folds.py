@@ -192,10 +192,9 @@ def _column(mdata: MuData, column: Column, option: str) -> pd.Series:
     try:
         return find_column(mdata, column, option)
     except KeyError as error:
-        instead = "" if option == "folds" else f" Or pass {option}=None."
-        choices = error.args[0].partition("; ")[2]
-        said = f"{option}: no column {column!r} in mdata.obs; {choices}{instead}"
-        raise KeyError(said) from None
+        choices = error.args[0].partition("; ")[2].removesuffix(".")
+        choices += "" if option == "folds" else f", or pass {option}=None"
+        raise KeyError(f"{option}: no column {column!r} in mdata.obs; {choices}.") from None
 
 
 def _said(column: Column, option: str) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mvlatent.data.obs_columns import as_numbers
 from torch import Tensor
 
 import mvlatent as mv
+from mvlatent.data.obs_columns import as_numbers
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes import Continuous, OutcomeRole, role_of
 from mvlatent.reading.annotate import outcome_columns
