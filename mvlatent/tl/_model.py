@@ -1,13 +1,10 @@
 """What the tools read from a fitted model: latents with gaps, and views in its own scaling."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from mvlatent.data.tables import Tables
 
 __all__ = ["latent_blocks", "scaled_views", "true_blocks"]
 
@@ -101,7 +98,7 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     >>> tl.scaled_views(model)["rna"]  # doctest: +SKIP
     """
     preparation = model.trained.preparation
-    cohort = preparation.transform(_tables(model, mdata))
+    cohort = preparation.transform(model.tables(mdata))
     views = {}
     for name, view in cohort.views.items():
         seen = view.present[:, None] if view.observed is None else view.observed
@@ -109,19 +106,3 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
         x = np.where(seen.numpy(), values.numpy(), np.nan)
         views[name] = pd.DataFrame(x, list(cohort.obs_names), list(view.features))
     return views
-
-
-def _tables(model: Any, mdata: Any) -> "Tables":
-    from anndata import AnnData
-
-    from mvlatent.data.register import mudata_from_anndata
-    from mvlatent.data.tables import Tables
-
-    if mdata is None:
-        mdata = model.adata
-        if mdata is None:
-            raise ValueError("this model was loaded without data; pass mdata.")
-    if isinstance(mdata, AnnData):
-        mdata = mudata_from_anndata(mdata, model.roles.views, allow_missing=True)
-    preparation = model.trained.preparation
-    return Tables.from_mudata(mdata, preparation.roles, reference=preparation)

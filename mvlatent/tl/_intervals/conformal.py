@@ -58,7 +58,7 @@ def conformalize(
     Returns
     -------
     ConformalSurvival or ConformalLabels
-        Use ``.lower(model.predict_survival(new))`` or
+        Use ``.lower(model.predict_survival(mdata=new))`` or
         ``.sets(model.predict_labels(new, proba=True))``, with the same ``outcome=`` where it is
         not the first of its kind.
 
@@ -79,7 +79,7 @@ def conformalize(
     --------
     >>> import mvlatent as mv
     >>> found = mv.tl.conformalize(model, calibration, by="site")  # doctest: +SKIP
-    >>> found.lower(model.predict_survival(new), group=new.obs["site"])  # doctest: +SKIP
+    >>> found.lower(model.predict_survival(mdata=new), group=new.obs["site"])  # doctest: +SKIP
     """
     role, name = _named(model, outcome)
     if by is not None and by not in mdata.obs:
@@ -103,7 +103,7 @@ def conformalize(
         raise ValueError(
             "patients enter late: the bounds count from time 0 and need everybody from there on"
         )
-    curves = model.predict_survival(mdata, times, outcome=name, given=given).loc[:, seen]
+    curves = model.predict_survival(times, mdata, outcome=name, given=given).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
     inside = None if group is None else group[seen]
     return conformal_survival(time, event, curves, level=level, group=inside, **options)
