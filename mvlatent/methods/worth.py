@@ -98,10 +98,10 @@ class WorthReader(HeadReader):
         check_whole("seed", seed, 0)
         check_cause(cause, n_causes(self._survival(outcome)))
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
+        patients = head_blocks(self.latents(mdata), self.trained.bases)
         fitted = self.cohort(mdata if self._cohort is None else None)
         training = training_blocks(self.trained, fitted)
         head = ledger_head(residual_scores(training), fitted, spec)
-        patients = head_blocks(self.latents(mdata), self.trained.bases)
         return ledger(
             of_cause(head, cause),
             residual_scores(patients, training),

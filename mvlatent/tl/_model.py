@@ -33,8 +33,8 @@ def latent_blocks(
 
     Examples
     --------
-    >>> tl.latent_blocks(model)["private:rna"].shape  # doctest: +SKIP
-    (500, 8)
+    >>> mv.tl.latent_blocks(model)["private:rna"].shape
+    (80, 2)
     """
     latents = model.latents(mdata, given=given)
     blocks = {"shared": latents.z.mean.numpy()}
@@ -95,7 +95,8 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
 
     Examples
     --------
-    >>> tl.scaled_views(model)["rna"]  # doctest: +SKIP
+    >>> mv.tl.scaled_views(model)["rna"].shape
+    (80, 300)
     """
     preparation = model.trained.preparation
     cohort = preparation.transform(model.tables(mdata))
