@@ -131,17 +131,10 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
     }
     vae = StructuredVAE(Design.from_dict(spec["design"]))
     weights = {k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()}
-    # folders from before factors could be switched off have them all on
-    newer = {k: v for k, v in vae.state_dict().items() if k.endswith(("active", "spread"))}
-    vae.load_state_dict({**newer, **weights})
-    named = preparation.roles.named
-    # heads were kept by role while there was at most one of each
-    older = {role: name for name, role in named.items()}
+    vae.load_state_dict(weights)
     outcomes = {
-        key if key in named else older[key]: Reported.from_state(
-            state, _under(arrays, f"head/{key}/")
-        )
-        for key, state in spec["heads"].items()
+        name: Reported.from_state(state, _under(arrays, f"head/{name}/"))
+        for name, state in spec["heads"].items()
     }
     return Trained(
         preparation,
@@ -152,7 +145,7 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
         Options(**spec["options"]),
         Plan(**spec["plan"]),
         ViewHeads.from_state(spec["view_heads"], _under(arrays, "view_head/"))
-        if spec.get("view_heads")
+        if spec["view_heads"]
         else None,
     )
 

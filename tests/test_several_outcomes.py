@@ -167,32 +167,6 @@ def test_round_trip(model, folder, patients):
     assert loaded.summary() == model.summary()
 
 
-def test_folders_of_one_outcome_a_kind_are_read(fitted, fitted_mdata, tmp_path):
-    """As they were written before outcomes had names."""
-    from safetensors.numpy import load_file, save_file
-
-    fitted.save(tmp_path / "m")
-    spec = json.loads((tmp_path / "m" / "spec.json").read_text())
-    prepared = spec["preparation"].pop("outcomes")
-    spec["preparation"] |= {**prepared["event"], **prepared["subtype"]}
-    roles = {"event": "survival", "subtype": "labels"}
-    spec["heads"] = {roles[name]: held for name, held in spec["heads"].items()}
-    for held in spec["heads"].values():
-        del held["name"]
-    spec["preparation"]["roles"].pop("more")
-    for role in ("survival", "labels"):
-        for new in ("role", "name", "weight"):
-            spec["preparation"]["roles"][role].pop(new)
-    arrays = load_file(tmp_path / "m" / "weights.safetensors")
-    for name, role in roles.items():
-        arrays = {k.replace(f"head/{name}/", f"head/{role}/"): v for k, v in arrays.items()}
-    save_file(arrays, tmp_path / "m" / "weights.safetensors")
-    (tmp_path / "m" / "spec.json").write_text(json.dumps(spec))
-    older = mv.MVLatent.load(tmp_path / "m", fitted_mdata)
-    np.testing.assert_allclose(older.predict_risk(), fitted.predict_risk(), atol=1e-5)
-    assert (older.predict_labels() == fitted.predict_labels()).all()
-
-
 def test_new_patients_may_lack_some_outcomes(model, patients):
     new = patients[patients.obs_names[:30]].copy()
     whole = {read: READS[read](model, new, outcome=name) for read, name in NAMES.items()}

@@ -154,7 +154,10 @@ def latent_calibration(
 
     Examples
     --------
-    >>> table = tl.latent_calibration(model.posterior(), truth.shared)  # doctest: +SKIP
+    >>> posterior = model.posterior()
+    >>> table = mv.tl.latent_calibration(posterior, posterior.sample(1)[0])
+    >>> table.columns.tolist()
+    ['coverage', 'lower', 'upper', 'width', 'n']
     """
     mean, true = np.asarray(posterior.mean, float), np.asarray(truth, float)
     true = true[:, None] if true.ndim == 1 else true
@@ -216,7 +219,9 @@ def imputation_calibration(
 
     Examples
     --------
-    >>> tl.imputation_calibration(model, "rna", test)["coverage"]  # doctest: +SKIP
+    >>> table = mv.tl.imputation_calibration(model, "rna", levels=(0.5, 0.9))
+    >>> table.columns.tolist()
+    ['coverage', 'lower', 'upper', 'width', 'n']
     """
     if view not in model.roles.views:
         raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")

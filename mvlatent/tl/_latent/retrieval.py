@@ -127,7 +127,8 @@ def view_retrieval(
 
     Examples
     --------
-    >>> tl.view_retrieval(model, test)["rna–img"].table  # doctest: +SKIP
+    >>> sorted(mv.tl.view_retrieval(model))
+    ['mut–img', 'rna–img', 'rna–mut']
     """
     latents = {}
     for view in model.roles.views:

@@ -62,8 +62,10 @@ def cross_view(
 
     Examples
     --------
-    >>> table = tl.cross_view(model, test)  # doctest: +SKIP
-    >>> table.pivot(index=["view", "given"], columns="method", values="r2")  # doctest: +SKIP
+    >>> table = mv.tl.cross_view(model, mdata[:40].copy(), baselines=("mean",), each=False)
+    >>> wide = table.pivot(index=["view", "given"], columns="method", values="r2")
+    >>> sorted(wide.columns), sorted(wide.index.get_level_values("view"))
+    (['mean', 'model'], ['img', 'mut', 'rna'])
     """
     unknown = sorted(set(baselines) - set(IMPUTERS))
     if unknown:

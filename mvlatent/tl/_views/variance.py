@@ -44,7 +44,9 @@ def variance_explained(
 
     Examples
     --------
-    >>> tl.variance_explained(model, share="unique")["rna"]  # doctest: +SKIP
+    >>> table = mv.tl.variance_explained(model, share="unique")
+    >>> table.columns.tolist()
+    ['rna', 'mut', 'img']
     """
     if share not in SHARES:
         raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}")
