@@ -16,7 +16,7 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Options, Trained
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.arguments import LOOP, SHAPE, check_options
+from mvlatent.methods.arguments import LOOP, SHAPE, check_options, check_whole, plain
 from mvlatent.methods.scvi import AsScvi
 from mvlatent.methods.setup import Views, check_names, register, roles_of
 from mvlatent.posterior import block_names
@@ -67,7 +67,9 @@ class MVLatent(AsScvi, BaseModelClass):
         self, mdata: MuData | AnnData, *, n_shared: int = 16, n_private: int = 8, **options: Any
     ) -> None:
         check_options(options, SHAPE)
-        shape = Options(n_shared=n_shared, n_private=n_private, **options)
+        check_whole("n_shared", n_shared, 1)
+        check_whole("n_private", n_private, 1)
+        shape = Options(**plain({"n_shared": n_shared, "n_private": n_private, **options}))
         manager = registered_manager(mdata)
         self._begin(registered_roles(manager), shape)
         check_names(self.roles, shape)
@@ -226,6 +228,8 @@ class MVLatent(AsScvi, BaseModelClass):
         True
         """
         check_options(plan, LOOP)
+        if warm_start is not None and not isinstance(warm_start, MVLatent):
+            raise TypeError(f"warm_start must be a fitted MVLatent, not {warm_start!r}.")
         if self._adata is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
         notes = registered_notes(self.adata_manager)
@@ -233,7 +237,7 @@ class MVLatent(AsScvi, BaseModelClass):
             self.tables(),
             self.roles,
             self.options,
-            Plan(**plan),
+            Plan(**plain(plan)),
             validation_size=validation_size,
             notes=notes,
             progress=progress,

@@ -156,6 +156,10 @@ class Latents:
                 prior: Any = vae.prior.distribution(len(cohort), cohort.technical)
                 self.z = PriorWhereUnseen(self.z, prior, unseen)
 
+    def subset(self, rows: slice) -> Latents:
+        """Posterior of some of the patients."""
+        return Latents(self.vae, self.cohort.subset(list(range(len(self.cohort))[rows])))
+
     def private_given(
         self, name: str, z: Tensor
     ) -> tuple[PrecisionNormal | StandardNormal, Tensor]:

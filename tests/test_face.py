@@ -194,6 +194,19 @@ def test_patients_are_not_times(example_model, example_mdata, name):
         getattr(example_model, name)(example_mdata)
 
 
+def test_sizes_are_integers(example_mdata):
+    mv.MVLatent.setup_mudata(example_mdata, views=["rna"])
+    for wrong in (True, 2.5, "3"):
+        with pytest.raises(TypeError, match="n_shared must be an integer"):
+            mv.MVLatent(example_mdata, n_shared=wrong)
+    with pytest.raises(ValueError, match="n_private must be 1 or more, not 0"):
+        mv.MVLatent(example_mdata, n_private=0)
+    model = mv.MVLatent(example_mdata, n_shared=np.int64(2))
+    assert type(model.options.n_shared) is int
+    with pytest.raises(TypeError, match="warm_start must be a fitted MVLatent"):
+        model.fit(warm_start="model", progress=False)
+
+
 def test_integers_of_numpy_are_integers(example_model):
     options = {"n_samples": np.int64(5), "seed": np.int32(1), "given": np.array(["rna"])}
     found = example_model.predict_labels(proba=True, **options)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from anndata import AnnData
@@ -29,6 +29,7 @@ __all__ = [
     "checked_draws",
     "checked_times",
     "given_views",
+    "plain",
 ]
 
 SHAPE = frozenset(Options.__dataclass_fields__)
@@ -60,6 +61,20 @@ def check_options(given: Iterable[str], known: Iterable[str]) -> None:
             close = get_close_matches(name, choices, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise TypeError(f"no option {name!r}; {hint}the options are {', '.join(choices)}.")
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with Python's numbers in place of numpy's, as a folder holds them.
+
+    Examples
+    --------
+    >>> plain({"seed": np.int64(3), "rank": "auto"})
+    {'seed': 3, 'rank': 'auto'}
+    """
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in options.items()
+    }
 
 
 def check_patients(mdata: object) -> None:
