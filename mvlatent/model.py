@@ -25,7 +25,7 @@ from mvlatent.specs import OutcomeSpec, Roles, View
 __all__ = ["MVLatent"]
 
 
-class MVLatent(AsScvi, BaseModelClass):
+class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     """Structured variational autoencoder of a multi-view cohort.
 
     A shared latent z and one private latent a view, a product-of-experts posterior for any subset

@@ -79,18 +79,18 @@ def loaded(example_model, example_mdata, tmp_path_factory):
     return mv.MVLatent.load(path, example_mdata)
 
 
-def same(found, known):
+def check_same(found, known):
     """Assert that two results hold the same, whatever they are made of."""
     assert type(found) is type(known)
     if is_dataclass(known):
         for field in fields(known):
-            same(getattr(found, field.name), getattr(known, field.name))
+            check_same(getattr(found, field.name), getattr(known, field.name))
     elif type(known).__module__.startswith("mvlatent"):
-        same(vars(found), vars(known))
+        check_same(vars(found), vars(known))
     elif isinstance(known, dict):
         assert list(found) == list(known)
         for key in known:
-            same(found[key], known[key])
+            check_same(found[key], known[key])
     elif isinstance(known, pd.DataFrame):
         pd.testing.assert_frame_equal(found, known, rtol=1e-5, atol=1e-5)
     elif isinstance(known, pd.Series):
@@ -105,13 +105,13 @@ def same(found, known):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_methods(example_model, loaded, name):
-    same(METHODS[name](loaded), METHODS[name](example_model))
+    check_same(METHODS[name](loaded), METHODS[name](example_model))
 
 
 @pytest.mark.filterwarnings("ignore:80 of 80 calibration patients")
 @pytest.mark.parametrize("name", TOOLS)
 def test_tools(example_model, loaded, example_mdata, name):
-    same(TOOLS[name](loaded, example_mdata), TOOLS[name](example_model, example_mdata))
+    check_same(TOOLS[name](loaded, example_mdata), TOOLS[name](example_model, example_mdata))
 
 
 def test_nothing_is_left_out():
@@ -143,12 +143,12 @@ def pair(small_cohort, small_fit, tmp_path_factory):
 def test_heads_are_refitted(pair):
     for model in pair:
         model.refit_head()
-    same(pair[1].predict_risk(), pair[0].predict_risk())
+    check_same(pair[1].predict_risk(), pair[0].predict_risk())
 
 
 def test_it_is_fitted_again(pair):
-    same(*(m.fit_transform(max_epochs=3, progress=False, seed=1) for m in reversed(pair)))
-    same(pair[1].history, pair[0].history)
+    check_same(*(m.fit_transform(max_epochs=3, progress=False, seed=1) for m in reversed(pair)))
+    check_same(pair[1].history, pair[0].history)
     assert pair[1].summary().splitlines()[:8] == pair[0].summary().splitlines()[:8]
 
 
@@ -159,7 +159,7 @@ def test_patients_without_outcomes_are_read_and_not_fitted_to(
     new = example_mdata[:20].copy()
     new.obs = new.obs[["site", "age", "is_female"]]
     loaded = mv.MVLatent.load(tmp_path / "model", new)
-    same(loaded.predict_risk(), example_model.predict_risk(new))
+    check_same(loaded.predict_risk(), example_model.predict_risk(new))
     assert mv.tl.scaled_views(loaded)["rna"].shape[0] == 20
     with pytest.raises(KeyError, match="survival_months"):
         loaded.fit(progress=False)
@@ -172,5 +172,5 @@ def test_an_anndata_is_loaded_as_well(example_mdata, tmp_path):
     model = mv.fit(adata, views={"rna": "normal"}, n_shared=2, max_epochs=2, progress=False)
     model.save(tmp_path / "model")
     loaded = mv.MVLatent.load(tmp_path / "model", adata)
-    same(loaded.transform(), model.transform())
-    same(mv.tl.scaled_views(loaded), mv.tl.scaled_views(model))
+    check_same(loaded.transform(), model.transform())
+    check_same(mv.tl.scaled_views(loaded), mv.tl.scaled_views(model))

@@ -118,6 +118,11 @@ class AsScvi(WorthReader):
         registry_key
             As in `data_registry`.
 
+        Returns
+        -------
+        dict
+            Names of the features of a view, or the sites and the column they stand in.
+
         Raises
         ------
         KeyError
@@ -139,6 +144,11 @@ class AsScvi(WorthReader):
         ----------
         setup_arg
             ``"roles"`` (views, columns and outcomes) or ``"notes"`` (what was guessed).
+
+        Returns
+        -------
+        dict or list
+            The roles in the form that a folder holds, or a sentence a guess.
 
         Raises
         ------
