@@ -38,7 +38,7 @@ def ours(
     options
         Options of `mvlatent.fit` that differ from its defaults.
     """
-    from mvlatent import model as api  # a slow import, which is not the fit's time
+    from mvlatent import _fit as api  # a slow import, which is not the fit's time
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sites of the test fold that training lacks

@@ -86,7 +86,7 @@ def arrays(truth: sim.Truth) -> dict[str, np.ndarray]:
 
 def fit_ours(mdata: MuData, seed: int, **options: Any) -> tuple[Any, float]:
     """Fit with default settings but the views' names and the site; the model and CPU seconds."""
-    from mvlatent import model as api
+    from mvlatent import _fit as api
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -33,7 +33,7 @@ class Guess(NamedTuple):
 
 
 def _fit(fold: HeldOut, **options: Any) -> Any:
-    from mvlatent import model as api
+    from mvlatent import _fit as api
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
