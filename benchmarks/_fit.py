@@ -28,7 +28,7 @@ def fit_ours(data: Any, *, seed: int = 0, **options: Any) -> Fit:
     **options
         Options of `mvlatent.fit` that differ from its defaults.
     """
-    from mvlatent import model as api  # a slow import, which is not the fit's time
+    from mvlatent import _fit as api  # a slow import, which is not the fit's time
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

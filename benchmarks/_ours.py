@@ -78,7 +78,7 @@ def _read(
     given: list[str] | None = None,
 ) -> Prediction:
     risk = model.predict_risk(test, blocks=blocks, given=given)
-    curves = model.predict_survival(test, times, blocks=blocks, given=given, n_samples=N_SAMPLES)
+    curves = model.predict_survival(times, test, blocks=blocks, given=given, n_samples=N_SAMPLES)
     return Prediction(risk.to_numpy(), curves.to_numpy())
 
 

@@ -86,7 +86,7 @@ def simulation(preset: str, seed: int) -> dict[str, float]:
     ours = concordance(known.time, known.event, risk)
     reference = concordance(known.time, known.event, best)
     times = np.quantile(truth.time[truth.event > 0], np.array(QUARTILES) / 100)
-    band = model.predict_survival(new, times=times, interval=LEVEL)
+    band = model.predict_survival(times, new, interval=LEVEL)
     curves = known.survival(times).to_numpy()
     inside = (curves >= band.lower.to_numpy()) & (curves <= band.upper.to_numpy())
     width = (band.upper - band.lower).to_numpy().mean(1)

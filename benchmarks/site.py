@@ -45,7 +45,7 @@ def audit(latent: np.ndarray, obs: pd.DataFrame) -> tuple[str, str]:
 
 def raw(model: Any, obs: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Yield the same for the leading components of each scaled view, where it is present."""
-    cohort = model.trained.preparation.transform(model._tables)
+    cohort = model.trained.preparation.transform(model.tables())
     for name, view in cohort.views.items():
         x, present = view.x.numpy(), view.present.numpy()
         n = min(N_COMPONENTS, *x[present].shape)

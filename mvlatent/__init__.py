@@ -16,11 +16,11 @@ _PLACES = {
     "Target": "mvlatent.specs",
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
-    "fit": "mvlatent.model",
-    "Imputation": "mvlatent.methods.views",
+    "fit": "mvlatent._fit",
+    "Imputation": "mvlatent.methods.results",
     "Posterior": "mvlatent.posterior",
-    "SurvivalCurves": "mvlatent.methods.views",
-    "TargetPrediction": "mvlatent.methods.views",
+    "SurvivalCurves": "mvlatent.methods.results",
+    "TargetPrediction": "mvlatent.methods.results",
 }
 _FOLDERS = ("datasets", "objectives", "pl", "sim", "study", "tl")
 
@@ -45,8 +45,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
-    from mvlatent.methods.views import Imputation, SurvivalCurves, TargetPrediction
-    from mvlatent.model import MVLatent, fit
+    from mvlatent._fit import fit
+    from mvlatent.methods.results import Imputation, SurvivalCurves, TargetPrediction
+    from mvlatent.model import MVLatent
     from mvlatent.posterior import Posterior
     from mvlatent.specs import Labels, Survival, Target, View
 

@@ -132,9 +132,7 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
     }
     vae = StructuredVAE(Design.from_dict(spec["design"]))
     weights = {k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()}
-    # folders from before factors could be switched off have them all on
-    newer = {k: v for k, v in vae.state_dict().items() if k.endswith(("active", "spread"))}
-    vae.load_state_dict({**newer, **weights})
+    vae.load_state_dict(weights)
     outcomes = {
         name: Reported.from_state(state, _under(arrays, f"head/{name}/"))
         for name, state in spec["heads"].items()
@@ -148,7 +146,7 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
         Options(**spec["options"]),
         Plan(**spec["plan"]),
         ViewHeads.from_state(spec["view_heads"], _under(arrays, "view_head/"))
-        if spec.get("view_heads")
+        if spec["view_heads"]
         else None,
     )
 

@@ -1,80 +1,33 @@
-"""`MVLatent`: set up, fit, save, load; what is read from it is in `mvlatent.methods.views`."""
+"""`MVLatent`: set up, fit, save, load; what is read from it is in `mvlatent.methods`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 from scvi.model.base import BaseModelClass
 
 from mvlatent.data.register import register_cohort
 from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
-from mvlatent.data.tables import Tables
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
-from mvlatent.heads.blocks import BLOCK_KINDS
-from mvlatent.heads.choice import AUTO
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.prognosis import Prognosis
-from mvlatent.methods.views import Reader
-from mvlatent.reading.summary import summarise
-from mvlatent.specs import Labels, OutcomeSpec, Roles, Survival, Target, View
-from mvlatent.specs.typed import as_outcomes
+from mvlatent.methods.arguments import LOOP, SHAPE, check_options, check_whole, plain
+from mvlatent.methods.scvi import AsScvi
+from mvlatent.methods.setup import Views, check_names, roles_of
+from mvlatent.posterior import block_names
+from mvlatent.specs import OutcomeSpec, Roles, View
 
-if TYPE_CHECKING:
-    from mvlatent.data.cohort import Cohort
-
-__all__ = ["MVLatent", "fit"]
-
-SHAPE = frozenset(Options.__dataclass_fields__)
-LOOP = frozenset({"validation_size", "progress", "warm_start", *Plan.__dataclass_fields__})
-
-Views = Mapping[str, View | str | None] | Sequence[str] | None
-AnySurvival = Survival | tuple[str, str]
-AnyLabels = Labels | str
+__all__ = ["MVLatent"]
 
 
-def _check_options(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise TypeError for an option that there is not, as Python does, with the choices."""
-    choices = sorted(known)
-    for name in given:
-        if name not in choices:
-            close = get_close_matches(name, choices, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise TypeError(f"no option {name!r}; {hint}the options are {', '.join(choices)}.")
-
-
-def _roles(
-    views: Views,
-    batch_key: str | None,
-    technical_keys: Sequence[str],
-    clinical_keys: Sequence[str],
-    outcomes: Sequence[OutcomeSpec],
-) -> Roles:
-    """Roles of what was typed."""
-    return Roles(
-        views,  # type: ignore[arg-type]
-        batch=batch_key,
-        technical=technical_keys,  # type: ignore[arg-type]
-        clinical=clinical_keys,  # type: ignore[arg-type]
-        outcome_specs=tuple(as_outcomes(outcomes=outcomes)),
-    )
-
-
-def _history(trained: Trained) -> pd.DataFrame:
-    """One row an epoch, one column a term."""
-    return pd.DataFrame(trained.fitted.history).set_index("epoch")
-
-
-class MVLatent(Prognosis, Reader, BaseModelClass):
+class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     """Structured variational autoencoder of a multi-view cohort.
 
     A shared latent z and one private latent a view, a product-of-experts posterior for any subset
@@ -102,49 +55,37 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
 
     Examples
     --------
+    The cohort here, and in the examples of all methods, is a simulated one.
+
     >>> import mvlatent as mv
-    >>> mdata = mv.datasets.demo()  # doctest: +SKIP
-    >>> mv.MVLatent.setup_mudata(mdata, batch_key="site")  # doctest: +SKIP
-    >>> model = mv.MVLatent(mdata, n_shared=8).fit()  # doctest: +SKIP
+    >>> mdata = mv.datasets.demo(80)
+    >>> mv.MVLatent.setup_mudata(mdata, batch_key="site", outcomes=[mv.Labels("subtype")])
+    >>> model = mv.MVLatent(mdata, n_shared=3, n_private=2).fit(max_epochs=2, progress=False)
+    >>> model.transform().shape
+    (80, 3)
     """
 
     def __init__(
         self, mdata: MuData | AnnData, *, n_shared: int = 16, n_private: int = 8, **options: Any
     ) -> None:
-        _check_options(options, SHAPE)
-        self.options = Options(n_shared=n_shared, n_private=n_private, **options)
+        check_options(options, SHAPE)
+        check_whole("n_shared", n_shared, 1)
+        check_whole("n_private", n_private, 1)
+        shape = Options(**plain({"n_shared": n_shared, "n_private": n_private, **options}))
         manager = registered_manager(mdata)
-        self.register_manager(manager)
-        super().__init__(manager.adata)
-        self.deregister_manager(manager.adata)  # lest the class keep every cohort alive
-        self.roles = registered_roles(manager)
-        self._check_names()
-        self._tables: Tables | None = manager.tables
-        self._trained: Trained | None = None
-        self._cohort: Cohort | None = None
-        self.init_params_ = self._get_init_params(locals())
+        self._begin(registered_roles(manager), shape)
+        check_names(self.roles, shape)
+        self._register(manager)
 
-    def _check_names(self) -> None:
-        for name in self.options.likelihood_power or {}:
-            if name not in self.roles.views:
-                views = ", ".join(self.roles.views)
-                raise KeyError(f"likelihood_power: no view {name!r}; the views are {views}.")
-        of_views = [f"{kind}:{v}" for kind in ("private", "scores") for v in self.roles.views]
-        known = (*BLOCK_KINDS, *of_views)
-        for name in () if self.options.head_blocks == AUTO else self.options.head_blocks:
-            if name not in known:
-                choices = ", ".join(known)
-                raise KeyError(f"head_blocks: no block {name!r}; the blocks are {choices}.")
-        columns = {
-            "clinical": self.roles.clinical,
-            "technical": self.roles.batch or self.roles.technical,
-        }
-        if not any(columns.get(name, True) for name in self.options.head_blocks):
-            asked = ", ".join(map(repr, self.options.head_blocks)) or "nothing"
-            raise ValueError(
-                f"head_blocks: the head has no block to take, as {asked} has no column; name its "
-                "columns, or add 'shared'."
-            )
+    def _begin(self, roles: Roles, options: Options) -> None:
+        """What the constructor and `load` have in common: a model without patients or weights."""
+        setup = {"setup_args": {"roles": roles.to_dict(), "notes": []}, "field_registries": {}}
+        BaseModelClass.__init__(self, registry=setup)
+        self.roles, self.options = roles, options
+
+    def _keep(self, trained: Trained) -> None:
+        """Take fitted parts as the model's own."""
+        self._trained, self.is_trained_ = trained, True
 
     # --- setting up ---------------------------------------------------------------------------
 
@@ -180,10 +121,23 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
 
         Raises
         ------
+        TypeError
+            If it is no MuData.
         KeyError, ValueError
             If a column, modality or value is not what its role needs.
+
+        Examples
+        --------
+        >>> mv.MVLatent.setup_mudata(
+        ...     mdata,
+        ...     views={"rna": "normal", "mut": None},
+        ...     batch_key="site",
+        ...     outcomes=[mv.Survival("survival_months", "event"), mv.Labels("subtype")],
+        ... )
+        >>> mv.MVLatent(mdata, n_shared=3).roles.views["mut"].likelihood
+        'bernoulli'
         """
-        register_cohort(mdata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
+        register_cohort(mdata, roles_of(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     @classmethod
     def setup_anndata(
@@ -196,8 +150,33 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
         clinical_keys: Sequence[str] = (),
         outcomes: Sequence[OutcomeSpec] = (),
     ) -> None:
-        """Register an AnnData: its first view is ``X`` (or a layer), the others are in ``obsm``."""
-        register_cohort(adata, _roles(views, batch_key, technical_keys, clinical_keys, outcomes))
+        """Register an AnnData; it is not changed.
+
+        Parameters
+        ----------
+        adata
+            Cohort, a row a patient.
+        views
+            Likelihood (or `View`) a view. The first is ``X`` (or the layer of its `View`), the
+            others are entries of ``obsm``; a patient whose row there is all NaN lacks the view.
+        batch_key, technical_keys, clinical_keys, outcomes
+            As in `setup_mudata`.
+
+        Raises
+        ------
+        TypeError
+            If it is no AnnData.
+        KeyError, ValueError
+            If a column, view or value is not what its role needs.
+
+        Examples
+        --------
+        >>> adata = mdata.mod["rna"].copy()
+        >>> mv.MVLatent.setup_anndata(adata, views={"rna": "normal"})
+        >>> mv.MVLatent(adata, n_shared=3).adata.n_obs == adata.n_obs
+        True
+        """
+        register_cohort(adata, roles_of(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     # --- fitting ------------------------------------------------------------------------------
 
@@ -242,132 +221,132 @@ class MVLatent(Prognosis, Reader, BaseModelClass):
             without data.
         FloatingPointError
             If the loss becomes non-finite; the message names the term and the view.
+
+        Examples
+        --------
+        >>> mv.MVLatent.setup_mudata(mdata, views=["rna", "img"], batch_key="site")
+        >>> fitted = mv.MVLatent(mdata, n_shared=3).fit(max_epochs=2, progress=False)
+        >>> fitted.history["elbo"].is_monotonic_increasing
+        True
         """
-        _check_options(plan, LOOP)
-        if self._tables is None:
+        check_options(plan, LOOP)
+        if warm_start is not None and not isinstance(warm_start, MVLatent):
+            raise TypeError(f"warm_start must be a fitted MVLatent, not {warm_start!r}.")
+        if self._adata is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
-        self._trained, self._cohort = train(
-            self._tables,
+        notes = registered_notes(self.adata_manager)
+        trained, self._cohort = train(
+            self.tables(),
             self.roles,
             self.options,
-            Plan(**plan),
+            Plan(**plain(plan)),
             validation_size=validation_size,
-            notes=registered_notes(self.adata_manager),
+            notes=notes,
             progress=progress,
             warm_start=None if warm_start is None else warm_start.trained,
         )
-        self.history_ = _history(self._trained)
-        self.is_trained_ = True
+        self._keep(trained)
         return self
 
     train = fit
 
     def fit_transform(self, *, block: str = "shared", **fit: Any) -> np.ndarray:
-        """Fit, then the posterior means of a block."""
-        return self.fit(**fit).transform(block=block)
+        """Fit, then the posterior means of a block.
 
-    @property
-    def history(self) -> pd.DataFrame | None:
-        """One row an epoch, one column a term of the objective (nats a patient)."""
-        return self.history_
+        Parameters
+        ----------
+        block
+            As in `transform`.
+        **fit
+            As in `fit`.
+
+        Returns
+        -------
+        array
+            Means, (patients, d).
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError, FloatingPointError
+            As in `fit` and `transform`.
+
+        Examples
+        --------
+        >>> mv.MVLatent.setup_mudata(mdata, views=["rna", "img"], batch_key="site")
+        >>> own = mv.MVLatent(mdata, n_shared=3)
+        >>> own.fit_transform(max_epochs=2, progress=False).shape
+        (80, 3)
+        """
+        block_names(block, self.roles.views)
+        return self.fit(**fit).transform(block=block)
 
     # --- keeping ------------------------------------------------------------------------------
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:  # type: ignore[override]
-        """Write ``spec.json`` and ``weights.safetensors``; no patient's values are in them."""
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the fitted model to a folder of two files, without a value of any patient.
+
+        Parameters
+        ----------
+        path
+            Folder, made if need be, for ``spec.json`` and ``weights.safetensors``.
+        overwrite
+            Replace the two files if they are there.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds a model and ``overwrite`` is off, or is a file.
+        ValueError
+            If the model is not fitted.
+
+        Examples
+        --------
+        >>> model.save(folder / "model")
+        >>> sorted(file.name for file in (folder / "model").iterdir())
+        ['spec.json', 'weights.safetensors']
+        """
         save_trained(self.trained, path, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | Path, mdata: MuData | AnnData | None = None) -> MVLatent:  # type: ignore[override]
-        """Read a folder that `save` wrote; ``mdata`` becomes the default of the reading methods."""
-        model = cls.__new__(cls)
+    def load(cls, path: str | Path, mdata: MuData | AnnData | None = None) -> MVLatent:
+        """Read a folder that `save` wrote; folders of unknown origin are safe to read.
+
+        Parameters
+        ----------
+        path
+            Folder.
+        mdata
+            Patients that become the model's own: what the reading methods take by default. With
+            the cohort of the fit the model does all that the fitted one did; others need no
+            outcome, unless it is to be fitted to them.
+
+        Returns
+        -------
+        MVLatent
+            The fitted model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If one of the two files is missing.
+        TypeError
+            If ``mdata`` is neither a MuData nor an AnnData.
+        KeyError
+            If the patients lack features that the model was fitted on.
+        ValueError
+            If the folder was written in a format that this version does not know.
+
+        Examples
+        --------
+        >>> model.save(folder / "model")
+        >>> again = mv.MVLatent.load(folder / "model", mdata)
+        >>> bool((again.transform() == model.transform()).all())
+        True
+        """
         trained = load_trained(path)
-        model.id = str(path)
-        model._adata, model._adata_manager = None, None
-        model.registry_ = {"setup_args": {"roles": trained.roles.to_dict(), "notes": []}}
-        model.options, model.roles, model._tables = trained.options, trained.roles, None
-        model._trained, model._cohort, model.is_trained_ = trained, None, True
-        model.history_ = _history(trained)
+        model = cls.__new__(cls)
+        model._begin(trained.roles, trained.options)
+        model._keep(trained)
         if mdata is not None:
-            model._cohort = model.cohort(mdata)
+            model._attach(mdata)
         return model
-
-    def summary(self) -> str:
-        """What was set up, what was guessed, what was dropped and how the fit went."""
-        notes = [] if self._adata_manager is None else registered_notes(self.adata_manager)
-        return summarise(self.roles, self.options, self._trained, notes)
-
-    def __repr__(self) -> str:
-        return self.summary()
-
-
-def fit(
-    mdata: MuData | AnnData,
-    *,
-    views: Views = None,
-    batch: str | None = None,
-    technical: Sequence[str] = (),
-    clinical: Sequence[str] = (),
-    survival: AnySurvival | Sequence[AnySurvival] | Mapping[str, AnySurvival] | None = None,
-    labels: AnyLabels | Sequence[AnyLabels] | Mapping[str, AnyLabels] | None = None,
-    targets: Target | str | Sequence[Target | str] | Mapping[str, Target | str] | None = None,
-    outcomes: Sequence[OutcomeSpec] = (),
-    n_shared: int = 16,
-    n_private: int = 8,
-    seed: int = 0,
-    **options: Any,
-) -> MVLatent:
-    """Set up, construct and fit in one call.
-
-    Parameters
-    ----------
-    mdata
-        Cohort; it is not changed.
-    views
-        Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
-        them all, ``None`` takes all modalities.
-    batch, technical, clinical
-        ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
-    survival
-        ``(time, event)`` columns or a `Survival`; several in a list, or by name in a dictionary:
-        ``{"OS": ("os_months", "os_event"), "PFI": ("pfi_months", "pfi_event")}``.
-    labels
-        Column of classes or a `Labels`, or several in a list or by name.
-    targets
-        Column of a continuous value or a `Target`, several in a list, or kinds by column:
-        ``{"purity": "continuous", "stage": "ordinal"}``.
-    outcomes
-        More outcomes of any kind, as in `MVLatent.setup_mudata`. Predictions take the first of a
-        kind unless ``outcome=`` names another.
-    n_shared, n_private
-        Most dimensions of z and of each private latent.
-    seed
-        Seed of everything.
-    **options
-        Options of `MVLatent` and of `MVLatent.fit`.
-
-    Returns
-    -------
-    MVLatent
-        Fitted model.
-
-    Raises
-    ------
-    TypeError
-        If there is no option of a name.
-    KeyError, ValueError
-        If a column, modality, value or option is not what it has to be, before any training.
-
-    Examples
-    --------
-    >>> import mvlatent as mv
-    >>> mdata = mv.datasets.demo()  # doctest: +SKIP
-    >>> model = mv.fit(mdata, batch="site", survival=("survival_months", "event"))  # doctest: +SKIP
-    """
-    _check_options(options, SHAPE | LOOP)
-    typed = as_outcomes(survival, labels, targets, outcomes)
-    roles = _roles(views, batch, technical, clinical, typed)
-    register_cohort(mdata, roles)
-    shape = {k: options.pop(k) for k in SHAPE if k in options}
-    model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
-    return model.fit(seed=seed, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,30 +20,54 @@ from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.unseen import PriorWhereUnseen
 
-__all__ = ["Latents", "Posterior"]
+__all__ = ["Latents", "Posterior", "block_names"]
 
 N_DRAWS = 256  # where a private marginal has no closed form
 
 
+def block_names(block: str, views: Iterable[str]) -> list[str]:
+    """Names of the latent blocks that ``block`` stands for.
+
+    Raises
+    ------
+    KeyError
+        If there is no such block.
+
+    Examples
+    --------
+    >>> block_names("all", ["rna", "img"])
+    ['shared', 'private:rna', 'private:img']
+    """
+    known = ["shared", *(f"private:{name}" for name in views)]
+    if block == "all":
+        return known
+    if block not in known:
+        raise KeyError(f"no block {block!r}; the blocks are {', '.join(known)} and all.")
+    return [block]
+
+
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Gaussian summary of a block of latents for n patients, and draws of it.
+    """Posterior of a block of latents for n patients, as `MVLatent.posterior` returns it.
 
     Attributes
     ----------
     mean, sd
-        Posterior means and standard deviations, (n, d).
+        Posterior means and standard deviations, (n, d), without units: a latent has mean 0 and
+        standard deviation 1 before anything is measured.
     obs_names
         The patients, in the order of the rows.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> zero, one = np.zeros((2, 1)), np.ones((2, 1))
-    >>> p = Posterior(zero, one, ("a", "b"), lambda n, seed: np.zeros((n, 2, 1)))
-    >>> low, high = p.interval(0.9)
-    >>> high.round(2).tolist()
-    [[1.64], [1.64]]
+    >>> found = model.posterior(block="private:rna")
+    >>> found.mean.shape
+    (80, 2)
+    >>> low, high = found.interval(0.9)
+    >>> bool((low < high).all())
+    True
+    >>> found.sample(5, seed=0).shape
+    (5, 80, 2)
     """
 
     mean: np.ndarray
@@ -52,16 +76,50 @@ class Posterior:
     _sampler: Callable[[int, int], np.ndarray]
 
     def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Draw ``n`` times from the posterior, (n, patients, d)."""
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        n
+            Number of draws.
+        seed
+            Same seed, same draws.
+
+        Returns
+        -------
+        array
+            Draws, (n, patients, d); a draw is one of all patients and factors jointly.
+
+        Examples
+        --------
+        >>> model.posterior().sample(5).shape
+        (5, 80, 3)
+        """
         return self._sampler(n, seed)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper end of the central credible interval, (patients, d) each.
+        """Ends of the central credible interval of every patient and factor.
+
+        Parameters
+        ----------
+        level
+            Probability of the interval, e.g. 0.9.
+
+        Returns
+        -------
+        tuple
+            Lower and upper ends, (patients, d) each.
 
         Raises
         ------
         ValueError
             If ``level`` is not strictly between 0 and 1.
+
+        Examples
+        --------
+        >>> low, high = model.posterior().interval(0.9)
+        >>> low.shape
+        (80, 3)
         """
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, not {level!r}.")
@@ -97,6 +155,10 @@ class Latents:
             if self.unseen_from_prior:
                 prior: Any = vae.prior.distribution(len(cohort), cohort.technical)
                 self.z = PriorWhereUnseen(self.z, prior, unseen)
+
+    def subset(self, rows: slice) -> Latents:
+        """Posterior of some of the patients."""
+        return Latents(self.vae, self.cohort.subset(list(range(len(self.cohort))[rows])))
 
     def private_given(
         self, name: str, z: Tensor
@@ -155,19 +217,8 @@ class Latents:
         return w[..., : self.vae.member(name).n_shown]
 
     def blocks(self, block: str) -> list[str]:
-        """Names of the latent blocks that ``block`` stands for.
-
-        Raises
-        ------
-        KeyError
-            If there is no such block.
-        """
-        known = ["shared", *(f"private:{name}" for name in self.vae.names)]
-        if block == "all":
-            return known
-        if block not in known:
-            raise KeyError(f"no block {block!r}; the blocks are {', '.join(known)} and all.")
-        return [block]
+        """Names of the latent blocks that ``block`` stands for."""
+        return block_names(block, self.vae.names)
 
     def posterior(self, block: str) -> Posterior:
         """Posterior of a block, or of all side by side."""

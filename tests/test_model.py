@@ -22,8 +22,8 @@ READS = {
     "impute_img": lambda m, d, **k: m.impute("img", d, interval=0.8, **k).lower,
     "risk": lambda m, d, **k: m.predict_risk(d, **k),
     "risk_shared": lambda m, d, **k: m.predict_risk(d, blocks="shared", **k),
-    "survival": lambda m, d, **k: m.predict_survival(d, times=TIMES, **k),
-    "survival_band": lambda m, d, **k: m.predict_survival(d, times=TIMES, interval=0.9, **k).upper,
+    "survival": lambda m, d, **k: m.predict_survival(TIMES, d, **k),
+    "survival_band": lambda m, d, **k: m.predict_survival(TIMES, d, interval=0.9, **k).upper,
     "labels": lambda m, d, **k: m.predict_labels(d, **k),
     "probabilities": lambda m, d, **k: m.predict_labels(d, proba=True, **k),
 }

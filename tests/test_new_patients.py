@@ -35,7 +35,7 @@ LATENT_READS = {
 HEAD_READS = {
     "risk": lambda m, d: m.predict_risk(d),
     "risk_shared": lambda m, d: m.predict_risk(d, blocks="shared"),
-    "survival": lambda m, d: m.predict_survival(d, times=[5.0]),
+    "survival": lambda m, d: m.predict_survival([5.0], d),
     "median": lambda m, d: m.predict_median(d),
     "labels": lambda m, d: m.predict_labels(d),
     "value_of": lambda m, d: m.value_of("img", d, n_samples=5),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mvlatent as mv
-from mvlatent import model as model_module
+from mvlatent import _fit as fit_module
 from mvlatent.study import Path, path
 from mvlatent.study._scores import METRICS, held_out_scores
 
@@ -25,7 +25,7 @@ def cohort(small_cohort):
 def calls(cohort, roles):
     """A path, and what was fitted on the way."""
     fitted = []
-    fit = model_module.fit
+    fit = fit_module.fit
 
     def spy(mdata, **options):
         model = fit(mdata, **options)
@@ -33,7 +33,7 @@ def calls(cohort, roles):
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_module, "fit", spy)
+        patch.setattr(fit_module, "fit", spy)
         patch.setattr("mvlatent.study._scores.N_PERMUTATIONS", 2)
         found = path(
             cohort,
@@ -102,9 +102,9 @@ def test_scores_are_those_of_the_held_out_patients(calls, cohort, monkeypatch):
 
 @pytest.mark.parametrize("typed", ["survival", "outcomes"])
 def test_the_outcome_that_is_asked_for_is_scored(many_outcomes, monkeypatch, typed):
-    mdata, models, fit = many_outcomes(n=90), [], model_module.fit
+    mdata, models, fit = many_outcomes(n=90), [], fit_module.fit
     monkeypatch.setattr(
-        model_module, "fit", lambda *a, **k: models.append(fit(*a, **k)) or models[-1]
+        fit_module, "fit", lambda *a, **k: models.append(fit(*a, **k)) or models[-1]
     )
     pairs = {"OS": ("survival_months", "event"), "PFI": ("pfi_months", "pfi_event")}
     specs = {"survival": pairs, "outcomes": [mv.Survival(*c, name=k) for k, c in pairs.items()]}
@@ -201,7 +201,7 @@ def test_what_cannot_be_chosen_by():
 def test_mistakes_are_named_before_anything_is_fitted(
     cohort, monkeypatch, objective, weights, options, error, message
 ):
-    monkeypatch.setattr(model_module, "fit", lambda *a, **k: pytest.fail("fitted"))
+    monkeypatch.setattr(fit_module, "fit", lambda *a, **k: pytest.fail("fitted"))
     with pytest.raises(error, match=message):
         path(cohort, objective, weights, **options)
 

@@ -38,7 +38,7 @@ def model(cohort):
 def test_summaries_are_those_of_the_curves(model, cohort):
     few = cohort[0][:20].copy()
     horizon = 0.8 * model.trained.survival.horizon
-    at = model.predict_survival(few, times=[horizon], interval=0.8)
+    at = model.predict_survival(mdata=few, times=[horizon], interval=0.8)
     risk = model.predict_risk_at(horizon, few, interval=0.8)
     assert list(risk.columns) == ["risk", "lower", "upper"]
     np.testing.assert_allclose(risk["risk"], 1 - at.mean.iloc[0], rtol=1e-9)
@@ -46,12 +46,13 @@ def test_summaries_are_those_of_the_curves(model, cohort):
     assert ((risk["lower"] <= risk["risk"]) & (risk["risk"] <= risk["upper"])).all()
     np.testing.assert_allclose(model.predict_risk_at(horizon, few), risk["risk"], rtol=1e-9)
     grid = np.linspace(0, horizon, 400)
-    curves = model.predict_survival(few, times=grid)
+    curves = model.predict_survival(mdata=few, times=grid)
     rmst = model.predict_rmst(horizon, few, interval=0.8)
     np.testing.assert_allclose(rmst["rmst"], np.trapezoid(curves, grid, axis=0), rtol=1e-3)
     assert ((rmst["lower"] < rmst["rmst"]) & (rmst["rmst"] < rmst["upper"])).all()
     median = model.predict_median(few, interval=0.8)
-    full = model.predict_survival(few, times=np.linspace(0, model.trained.survival.horizon, 2000))
+    fine = np.linspace(0, model.trained.survival.horizon, 2000)
+    full = model.predict_survival(fine, few)
     below = full.to_numpy() <= 0.5
     first = np.where(below.any(0), full.index.to_numpy()[below.argmax(0)], np.inf)
     np.testing.assert_allclose(median["median"], first, rtol=0.01, atol=0.1)

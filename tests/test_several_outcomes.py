@@ -42,9 +42,9 @@ def model(small_fit, patients):
 
 
 READS = {
-    "OS": lambda m, d=None, **o: m.predict_survival(d, TIMES, n_samples=20, **o),
+    "OS": lambda m, d=None, **o: m.predict_survival(TIMES, d, n_samples=20, **o),
     "risk of OS": lambda m, d=None, **o: m.predict_risk(d, **o),
-    "PFI": lambda m, d=None, **o: m.predict_survival(d, TIMES, n_samples=20, **o),
+    "PFI": lambda m, d=None, **o: m.predict_survival(TIMES, d, n_samples=20, **o),
     "risk of PFI": lambda m, d=None, **o: m.predict_risk(d, **o),
     "subtype": lambda m, d=None, **o: m.predict_labels(d, proba=True, n_samples=20, **o),
     "immune": lambda m, d=None, **o: m.predict_labels(d, proba=True, n_samples=20, **o),
@@ -209,9 +209,9 @@ def test_strata_of_one_outcome_are_not_those_of_another(small_fit, patients):
     for column in ("survival_months", "event", "pfi_months", "pfi_event"):
         del new.obs[column]
     options = {"n_samples": 20}
-    found = model.predict_survival(new, TIMES, outcome="pfi_event", **options)
-    np.testing.assert_allclose(found, alone.predict_survival(new, TIMES, **options), rtol=1e-5)
-    assert model.predict_survival(new, TIMES, **options).notna().all(None)
+    found = model.predict_survival(TIMES, new, outcome="pfi_event", **options)
+    np.testing.assert_allclose(found, alone.predict_survival(TIMES, new, **options), rtol=1e-5)
+    assert model.predict_survival(TIMES, new, **options).notna().all(None)
 
 
 @pytest.mark.parametrize("method", ["laplace", "nuts"])
@@ -423,7 +423,7 @@ def test_conformal_correction_of_a_named_outcome(model, many_outcomes):
     calibration = many_outcomes(n=90, seed=5)
     for data in (calibration, *calibration.mod.values()):
         data.obs_names = [f"{name}-new" for name in data.obs_names]
-    curves = model.predict_survival(calibration, outcome="PFI")
+    curves = model.predict_survival(mdata=calibration, outcome="PFI")
     named = tl.conformalize(model, calibration, outcome="PFI", level=0.8).lower(curves)
     held = model.cohort(calibration).outcomes["PFI"]
     seen = held.observed.numpy()

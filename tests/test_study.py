@@ -40,15 +40,15 @@ def test_folds_are_stratified_by_event(found):
 
 
 def test_held_out_patients_are_not_trained_on(found, cohort, roles, monkeypatch):
-    from mvlatent import model
+    from mvlatent import _fit
 
-    trained, fit = [], model.fit
+    trained, fit = [], _fit.fit
 
     def spy(mdata, **options):
         trained.append(set(mdata.obs_names))
         return fit(mdata, **options)
 
-    monkeypatch.setattr(model, "fit", spy)
+    monkeypatch.setattr(_fit, "fit", spy)
     again = out_of_fold(cohort, folds=2, **roles, **QUICK)
     for fold, names in enumerate(trained):
         held_out = set(again.table.index[again.table["fold"] == fold])

@@ -60,7 +60,7 @@ class TestKinds:
         models(kind).save(tmp_path / kind)
         again = mv.MVLatent.load(tmp_path / kind)
         one, two = (
-            m.predict_survival(patients, TIMES, n_samples=20) for m in (models(kind), again)
+            m.predict_survival(TIMES, patients, n_samples=20) for m in (models(kind), again)
         )
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
         assert again.roles.survival == models(kind).roles.survival
@@ -68,10 +68,10 @@ class TestKinds:
 
     def test_patients_without_outcome_are_predicted(self, models, patients, kind):
         new = patients[patients.obs_names[:30]].copy()
-        whole = models(kind).predict_survival(new, TIMES, n_samples=20)
+        whole = models(kind).predict_survival(TIMES, new, n_samples=20)
         for column in (MONTHS, "event", "cause", "start"):
             del new.obs[column]
-        bare = models(kind).predict_survival(new, TIMES, n_samples=20)
+        bare = models(kind).predict_survival(TIMES, new, n_samples=20)
         np.testing.assert_allclose(whole, bare, rtol=1e-6)
 
     def test_the_head_in_training(self, small_fit, patients, kind):
@@ -90,7 +90,7 @@ def test_incidences_add_up(models, patients):
     parts = [model.predict_cumulative_incidence(TIMES, cause=k, **options) for k in (1, 2)]
     free = model.predict_survival(TIMES, **options)
     np.testing.assert_allclose(parts[0] + parts[1] + free, 1.0, rtol=1e-9)
-    band = model.predict_cumulative_incidence(patients, TIMES, cause=2, interval=0.8, **options)
+    band = model.predict_cumulative_incidence(TIMES, patients, cause=2, interval=0.8, **options)
     assert (band.lower <= band.upper).all(None) and (band.upper.iloc[2] > band.lower.iloc[2]).all()
     risks = [model.predict_risk(cause=k) for k in (1, 2)]
     assert abs(risks[0].corr(risks[1])) < 0.999
@@ -105,18 +105,18 @@ def test_incidences_add_up(models, patients):
 
 def test_strata_are_looked_up_for_new_patients(models, patients):
     model, new = models("cox"), patients[patients.obs_names[:20]].copy()
-    own = model.predict_survival(new, TIMES, n_samples=20)
+    own = model.predict_survival(TIMES, new, n_samples=20)
     new.obs["arm"] = np.where(new.obs["arm"] == "x", "y", "x")
-    swapped = model.predict_survival(new, TIMES, n_samples=20)
+    swapped = model.predict_survival(TIMES, new, n_samples=20)
     assert not np.allclose(own, swapped)
     new.obs["arm"] = "z"
     with pytest.warns(UserWarning, match=r"strata 'arm' hold levels.*'z'"):
-        strange = model.predict_survival(new, TIMES, n_samples=20)
+        strange = model.predict_survival(TIMES, new, n_samples=20)
     same = np.isclose(strange, own).all(axis=0) | np.isclose(strange, swapped).all(axis=0)
     assert same.all()
     del new.obs["arm"]
     with pytest.warns(UserWarning, match="no value for 20 patients"):
-        np.testing.assert_allclose(model.predict_survival(new, TIMES, n_samples=20), strange)
+        np.testing.assert_allclose(model.predict_survival(TIMES, new, n_samples=20), strange)
 
 
 def test_the_site_has_its_share_of_the_concordance(small_fit, patients):

@@ -35,7 +35,7 @@ def main() -> None:
         (axes[0, 0], None, "a new patient, all views"),
         (axes[0, 1], ["mut"], "the same, mutations alone"),
     ):
-        curves = model.predict_survival(patient, interval=0.9, given=given)
+        curves = model.predict_survival(mdata=patient, interval=0.9, given=given)
         mv.pl.survival_curves(curves, ax=ax, unit="months", title=title)
     risk = model.predict_risk(test).to_numpy()
     known = (test.obs["survival_months"].to_numpy(), test.obs["event"].to_numpy())

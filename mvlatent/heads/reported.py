@@ -100,7 +100,7 @@ class Reported:
         n = len(latents.cohort)
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
-            chunk = Latents(latents.vae, latents.cohort.subset(list(range(rows.start, rows.stop))))
+            chunk = latents if step >= n else latents.subset(rows)
             drawn = head_draws(chunk, bases, head.coef, n_samples, seed + 7919 * start)
             generator = torch.Generator().manual_seed(seed)
             yield rows, head, trim(drawn, head.coef), generator

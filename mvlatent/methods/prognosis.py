@@ -1,9 +1,8 @@
-"""What a fitted model says of prognosis: hazard ratios, ledger, and what to measure next."""
+"""What a fitted model says of prognosis: refits of the reported heads, and hazard ratios."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
@@ -13,9 +12,15 @@ from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, trim
 from mvlatent.heads.causes import Head
-from mvlatent.heads.ledger import ledger_head, residual_scores
 from mvlatent.heads.refit import METHODS, refit
-from mvlatent.methods.summaries import Predictions, check_horizon
+from mvlatent.methods.arguments import (
+    check_cause,
+    check_level,
+    check_one_of,
+    check_whole,
+    checked_draws,
+)
+from mvlatent.methods.summaries import SummaryReader
 from mvlatent.reading.hazard_ratios import (
     block_hazard_ratios,
     column_hazard_ratios,
@@ -23,20 +28,16 @@ from mvlatent.reading.hazard_ratios import (
     column_sds,
     column_units,
 )
-from mvlatent.reading.ledger import ledger
-from mvlatent.reading.value import expected_reduction
-from mvlatent.specs import Survival
+from mvlatent.specs.outcomes import check_choice
 
-__all__ = ["Prognosis"]
+__all__ = ["HeadReader", "of_cause"]
 
 
-class Prognosis(Predictions):
-    """Readings of the survival head, for `mvlatent.MVLatent`.
+class HeadReader(SummaryReader):
+    """Refits and readings of the reported heads, for `mvlatent.MVLatent`.
 
-    ``outcome`` names one of several survival outcomes; by default it is the first.
+    ``outcome`` names one of several outcomes; by default it is the first survival outcome.
     """
-
-    # --- the head ---------------------------------------------------------------------------------
 
     def refit_head(
         self,
@@ -71,18 +72,23 @@ class Prognosis(Predictions):
 
         Raises
         ------
+        TypeError
+            If a number of draws or the seed is not an integer.
+        KeyError
+            If there is no outcome of that name.
         ValueError
             If the method is not known, there are too few draws, no outcome is named where there is
             no survival outcome, or the model was loaded without data.
-        KeyError
-            If there is no outcome of that name.
+
+        Examples
+        --------
+        >>> model.refit_head()
+        >>> model.refit_head(outcome="subtype")
         """
-        if method not in METHODS:
-            raise ValueError(f"method {method!r} is not one of {', '.join(map(repr, METHODS))}.")
-        if num_samples < 2 or warmup < 1:
-            raise ValueError(
-                f"num_samples must be 2 or more and warmup 1 or more, not {num_samples}, {warmup}."
-            )
+        check_choice("method", method, METHODS)
+        check_whole("num_samples", num_samples, 2)
+        check_whole("warmup", warmup, 1)
+        check_whole("seed", seed, 0)
         roles = self.trained.roles
         spec = roles.outcome(roles.named.get(outcome or "", "survival"), outcome)
         reported, cohort = self.trained.outcomes[spec.name], self.cohort()
@@ -138,13 +144,24 @@ class Prognosis(Predictions):
 
         Raises
         ------
+        TypeError
+            If an argument is of another kind than it has to be.
+        KeyError
+            If there is no survival outcome of that name.
         ValueError
-            If an option is not one of the choices, or sds are asked of one patient.
+            If an option is not one of the choices or out of its range, or sds are asked of one
+            patient.
+
+        Examples
+        --------
+        >>> model.hazard_ratios(per="unit").loc["clinical:age"].index.tolist()
+        ['hr', 'lower', 'upper']
         """
-        for what, value, choices in (("per", per, ("sd", "unit")), ("by", by, ("column", "block"))):
-            if value not in choices:
-                raise ValueError(f"{what} must be {choices[0]!r} or {choices[1]!r}, not {value!r}.")
-        head = _of_cause(self._survival(outcome).head(blocks), cause)
+        check_one_of("per", per, ("sd", "unit"))
+        check_one_of("by", by, ("column", "block"))
+        draws = checked_draws(n_samples, seed, blocks)
+        check_level("level", level)
+        head = of_cause(self._survival(outcome).head(draws["blocks"]), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
         if by == "block":
             features = head_blocks(self.latents(mdata), self.trained.bases, head.coef)
@@ -175,154 +192,14 @@ class Prognosis(Predictions):
             if is_on
         ]
 
-    def ledger(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        outcome: str | None = None,
-        level: float = 0.9,
-        cause: int = 1,
-        n_samples: int = 2000,
-        seed: int = 0,
-    ) -> pd.DataFrame:
-        """Where prognosis lives: share of the log hazard's variance that each block carries.
 
-        A head is refitted on the fitted patients with every block, each view's scores being what
-        they say beyond z and the view's own latent, so that shares are identified. Where blocks are
-        correlated nonetheless, their covariance is shared evenly: see
-        `mvlatent.reading.ledger.variance_shares`.
+def of_cause(head: Head, cause: int) -> BlockHead:
+    """The head of one cause, counted from 1.
 
-        Parameters
-        ----------
-        mdata
-            Patients over whom the variance is taken; the fitted ones by default.
-        outcome
-            Which outcome.
-        level
-            Level of the intervals: the shortest that hold this much of the posterior.
-        cause
-            Competing cause.
-        n_samples, seed
-            Posterior draws.
-
-        Returns
-        -------
-        DataFrame
-            One row a block, ``shared``, ``private:<view>``, ``scores:<view>``, ``clinical``,
-            ``technical``; columns ``share`` (they sum to 1), ``lower``, ``upper``. For
-            `mvlatent.pl.ledger`. They are shares of what variance there is:
-            ``attrs["constant"]`` is the posterior probability that there is none, because no block
-            says anything of prognosis. Where that is more likely than not, or the patients do not
-            differ, all three are NaN, with a warning.
-
-        Raises
-        ------
-        ValueError
-            If the model was loaded without data and none is given.
-
-        Notes
-        -----
-        A model that was loaded without its data refits the head on ``mdata``. The head takes the
-        posterior means of the latents: variance that a view would reveal is in no share.
-        """
-        spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
-        fitted = self.cohort(mdata if self._cohort is None else None)
-        same = mdata is None or self._cohort is None
-        cohort = fitted if same else self.cohort(mdata)
-        training = training_blocks(self.trained, fitted)
-        head = ledger_head(residual_scores(training), fitted, spec)
-        patients = head_blocks(self.trained.latents(cohort), self.trained.bases)
-        return ledger(
-            _of_cause(head, cause),
-            residual_scores(patients, training),
-            level=level,
-            n_samples=n_samples,
-            seed=seed,
-        )
-
-    # --- what to measure next ---------------------------------------------------------------------
-
-    def value_of(
-        self,
-        view: str,
-        mdata: MuData | AnnData | None = None,
-        *,
-        horizon: float | None = None,
-        n_samples: int = 200,
-        seed: int = 0,
-        blocks: str = "full",
-        cause: int = 1,
-        outcome: str | None = None,
-    ) -> pd.Series:
-        """How much a missing view is expected to narrow each patient's prognosis, largest first.
-
-        Parameters
-        ----------
-        view
-            View that may be ordered for the patients who lack it; others are left out.
-        mdata
-            Patients; the fitted ones by default.
-        horizon
-            ``None``: reduction of the posterior variance of the log hazard (squared log hazard
-            ratio). A time: of the variance of the probability of the event by then.
-        n_samples
-            Draws of what the view may turn out to be.
-        seed
-            Seed of the draws; the same for all patients.
-        blocks
-            ``"full"`` or ``"shared"``, as in `predict_risk`.
-        cause
-            Competing cause whose log hazard is meant.
-        outcome
-            Which outcome.
-
-        Returns
-        -------
-        Series
-            Expected reduction, sorted; empty, with a warning that names the view, if every patient
-            has it, so that a loop over views and cohorts can go on.
-
-        Raises
-        ------
-        KeyError
-            If there is no such view.
-        ValueError
-            If the horizon lies beyond the last training event, or is given for competing causes.
-        """
-        if view not in self.roles.views:
-            raise KeyError(f"no view {view!r}; the views are {', '.join(self.roles.views)}.")
-        reported = self._survival(outcome)
-        head = reported.head(blocks)
-        if horizon is not None:
-            if len(head.parts) > 1:
-                raise ValueError("with competing causes value_of knows the log hazard only.")
-            check_horizon(horizon, reported)
-        cohort = self.cohort(mdata)
-        lacking = cohort.subset(~cohort.views[view].present)
-        if not len(lacking):
-            warnings.warn(
-                f"all {len(cohort)} patients have view {view!r}: there is nobody to order it for, "
-                "so the ranking is empty.",
-                UserWarning,
-                stacklevel=2,
-            )
-            return pd.Series([], [], dtype=float, name=f"value of {view}")
-        found = expected_reduction(
-            _of_cause(head, cause),
-            self.trained.latents(lacking),
-            self.trained.bases,
-            view,
-            horizon=horizon,
-            n_samples=n_samples,
-            seed=seed,
-            outcome=reported.name,
-        )
-        series = pd.Series(found, list(lacking.obs_names), name=f"value of {view}")
-        return series.sort_values(ascending=False, kind="stable")
-
-
-def _of_cause(head: Head, cause: int) -> BlockHead:
-    causes = range(1, len(head.parts) + 1)
-    if cause not in causes:
-        raise ValueError(f"cause {cause!r} is not one of {', '.join(map(str, causes))}.")
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such cause.
+    """
+    check_cause(cause, len(head.parts))
     return head.parts[cause - 1]

@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.heads.reported import Reported
+from mvlatent.methods.arguments import Draws, check_horizon, check_level, checked_draws
+from mvlatent.methods.curves import CurveReader
 from mvlatent.outcomes.roles.survival import SurvivalRole
 from mvlatent.outcomes.summaries import SUMMARIES
-from mvlatent.reading.outcomes import reading_of
 from mvlatent.specs import Survival
 
-if TYPE_CHECKING:
-    from mvlatent.data.cohort import Cohort
-    from mvlatent.fitting.trained import Trained
-    from mvlatent.posterior import Latents
-    from mvlatent.specs import Roles
-
-__all__ = ["Predictions", "check_horizon"]
+__all__ = ["SummaryReader"]
 
 
-class Predictions:
+class SummaryReader(CurveReader):
     """Summaries of survival curves, for `mvlatent.MVLatent`.
 
     ``outcome`` names one of several survival outcomes; by default it is the first.
     """
-
-    if TYPE_CHECKING:
-        roles: Roles
-        _cohort: Cohort | None
-
-        @property
-        def trained(self) -> Trained:
-            """The fitted parts."""
-            ...
-
-        def cohort(self, mdata: Any = None) -> Cohort:
-            """Tensors of the patients."""
-            ...
-
-        def latents(self, mdata: Any = None, *, given: Any = None) -> Latents:
-            """Posterior of every latent."""
-            ...
-
-        def _survival(self, outcome: str | None = None) -> Reported: ...
 
     def predict_median(
         self,
@@ -81,8 +56,18 @@ class Predictions:
         Series or DataFrame
             In the unit of the training times; with ``interval`` columns ``median``, ``lower``,
             ``upper``.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError
+            As in `predict_survival`.
+
+        Examples
+        --------
+        >>> model.predict_median(interval=0.9).columns.tolist()
+        ['median', 'lower', 'upper']
         """
-        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        options = checked_draws(n_samples, seed, blocks)
         return self._summary("median", None, mdata, interval, given, outcome, options)
 
     def predict_rmst(
@@ -110,14 +95,24 @@ class Predictions:
         Returns
         -------
         Series or DataFrame
-            With ``interval`` columns ``rmst``, ``lower``, ``upper``.
+            In the unit of the training times; with ``interval`` columns ``rmst``, ``lower``,
+            ``upper``.
 
         Raises
         ------
+        TypeError, KeyError
+            As in `predict_survival`, or if the horizon is not a number.
         ValueError
-            If the horizon is not positive or lies beyond the last training event.
+            If the horizon is not positive or lies beyond the last training event, or another
+            argument is out of its range.
+
+        Examples
+        --------
+        >>> months = model.predict_rmst(24, given="rna")
+        >>> bool(months.between(0, 24).all())
+        True
         """
-        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        options = checked_draws(n_samples, seed, blocks)
         return self._summary("rmst", horizon, mdata, interval, given, outcome, options)
 
     def predict_risk_at(
@@ -144,14 +139,20 @@ class Predictions:
         Returns
         -------
         Series or DataFrame
-            With ``interval`` columns ``risk``, ``lower``, ``upper``.
+            Probabilities; with ``interval`` columns ``risk``, ``lower``, ``upper``.
 
         Raises
         ------
-        ValueError
-            If the horizon is not positive or lies beyond the last training event.
+        TypeError, KeyError, ValueError
+            As in `predict_rmst`.
+
+        Examples
+        --------
+        >>> risk = model.predict_risk_at(24)
+        >>> bool(risk.between(0, 1).all())
+        True
         """
-        options = {"n_samples": n_samples, "seed": seed, "blocks": blocks}
+        options = checked_draws(n_samples, seed, blocks)
         return self._summary("risk", horizon, mdata, interval, given, outcome, options)
 
     def _summary(
@@ -162,31 +163,21 @@ class Predictions:
         interval: float | None,
         given: Sequence[str] | str | None,
         outcome: str | None,
-        options: dict[str, Any],
+        options: Draws,
     ) -> pd.Series | pd.DataFrame:
         """One of `SUMMARIES` a patient, up to a horizon or the last training event."""
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         reported = self._survival(spec.name)
         if horizon is not None:
-            check_horizon(horizon, reported)
-        if interval is not None and not 0 < interval < 1:
-            raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
+            check_horizon(horizon, reported.horizon)
+        if interval is not None:
+            check_level("interval", interval)
         end = float(reported.horizon if horizon is None else horizon)
         value, times = SUMMARIES[name]
-        latents = self.latents(mdata, given=given)
-        read = reading_of(self.trained, latents, spec.name, **options)
+        read = self._reading(spec.name, mdata, given, options)
         grid = times(reported.head(options["blocks"]), end)
         found = SurvivalRole(spec).curves(read, grid, level=interval, summary=value)
-        index = list(latents.cohort.obs_names)
+        index = list(read.latents.cohort.obs_names)
         if interval is None:
             return pd.Series(found[0], index, name=name)
         return pd.DataFrame(np.stack(found, 1), index, [name, "lower", "upper"])
-
-
-def check_horizon(horizon: float, reported: Reported) -> None:
-    """Raise ValueError unless a horizon is positive and within the training events."""
-    if not 0 < horizon <= reported.horizon * (1 + 1e-6):
-        raise ValueError(
-            f"horizon must be positive and at most the last training event "
-            f"({reported.horizon:g}), not {horizon!r}."
-        )

@@ -1,116 +1,27 @@
-"""What a fitted model says of patients: every method is a few lines that call a stage."""
+"""What a fitted model says of views: entries that are missing, loadings, shares of variance."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.data.tables import Tables
-from mvlatent.methods.outcomes import OutcomeReader, SurvivalCurves, TargetPrediction
-from mvlatent.posterior import Latents, Posterior
-from mvlatent.reading.annotate import annotate
+from mvlatent.methods.arguments import check_level, check_one_of, check_view, check_whole
+from mvlatent.methods.latent import LatentReader
+from mvlatent.methods.results import Imputation
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
 from mvlatent.reading.loadings import Loadings, active_factors, credible_loadings
 from mvlatent.reading.variance import variance_explained
 
-if TYPE_CHECKING:
-    from mvlatent.data.cohort import Cohort
-    from mvlatent.fitting.trained import Trained
-    from mvlatent.specs import Roles
-
-__all__ = ["Imputation", "Loadings", "Reader", "SurvivalCurves", "TargetPrediction"]
+__all__ = ["ViewReader"]
 
 
-@dataclass(frozen=True, eq=False)
-class Imputation:
-    """Imputed entries of a view: DataFrames patients × features in the user's units."""
-
-    mean: pd.DataFrame
-    sd: pd.DataFrame
-    lower: pd.DataFrame
-    upper: pd.DataFrame
-
-
-class Reader(OutcomeReader):
-    """The reading half of `mvlatent.MVLatent`.
-
-    Every method takes ``mdata`` (the fitted patients by default, or new ones) and ``given``, the
-    views that may be looked at; rows come back in the order of ``mdata.obs_names``. New patients
-    need no outcome, and clinical columns only where a head takes them.
-    """
-
-    roles: Roles
-    _trained: Trained | None
-    _cohort: Cohort | None
-
-    @property
-    def trained(self) -> Trained:
-        """The fitted parts.
-
-        Raises
-        ------
-        ValueError
-            If the model is not fitted.
-        """
-        if self._trained is None:
-            raise ValueError("the model is not fitted yet; call fit() first.")
-        return self._trained
-
-    def cohort(self, mdata: MuData | AnnData | None = None) -> Cohort:
-        """Tensors of the patients (the fitted ones by default), as the model sees them.
-
-        Raises
-        ------
-        KeyError
-            If new patients lack features that the model was fitted on.
-        ValueError
-            If the model was loaded without data and none is given.
-        """
-        if mdata is None:
-            if self._cohort is None:
-                raise ValueError("this model was loaded without data; pass mdata.")
-            return self._cohort
-        return self.trained.cohort(self.trained.preparation.read(mdata))
-
-    def latents(
-        self, mdata: MuData | AnnData | None = None, *, given: Sequence[str] | str | None = None
-    ) -> Latents:
-        """Posterior of every latent, looking at the views ``given``."""
-        return self.trained.latents(self.cohort(mdata), given)
-
-    def posterior(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        block: str = "shared",
-        given: Sequence[str] | str | None = None,
-    ) -> Posterior:
-        """Posterior of a block of latents: ``"shared"``, ``"private:<view>"`` or ``"all"``."""
-        return self.latents(mdata, given=given).posterior(block)
-
-    def transform(
-        self,
-        mdata: MuData | AnnData | None = None,
-        *,
-        block: str = "shared",
-        given: Sequence[str] | str | None = None,
-    ) -> np.ndarray:
-        """Posterior means of a block, (patients, d)."""
-        return self.posterior(mdata, block=block, given=given).mean
-
-    get_latent_representation = transform
-
-    def annotate(self, mdata: MuData | AnnData) -> None:
-        """Write ``obsm["X_mvlatent"]``, its sd, the private latents and ``uns["mvlatent"]``."""
-        annotate(mdata, self.trained, self.latents(mdata))
+class ViewReader(LatentReader):
+    """Readings of the views, for `mvlatent.MVLatent`."""
 
     def impute(
         self,
@@ -149,27 +60,47 @@ class Reader(OutcomeReader):
         DataFrame or Imputation
             Means, patients × features; with ``interval`` also sd and bounds. Of a Bernoulli view
             they are those of the probability; the "mean" of a categorical one is its most probable
-            level. Bounds of counts and levels are counts and levels.
+            level. Bounds of counts and levels are counts and levels. Beyond the training range
+            values in the user's units saturate there.
+
+        Raises
+        ------
+        TypeError
+            If an argument is of another kind than it has to be.
+        KeyError
+            If there is no such view, or new patients lack features.
+        ValueError
+            If an argument is out of its range or not one of the choices, or the model has no
+            patients and none are given.
+
+        Examples
+        --------
+        >>> model.impute("rna", given="img").shape
+        (80, 300)
+        >>> found = model.impute("rna", mdata[:5].copy(), interval=0.9)
+        >>> found
+        Imputation of 5 patients × 300 features: .mean, .sd, .lower, .upper
+        >>> bool((found.lower <= found.upper).all(axis=None))
+        True
         """
-        self._view(view)
-        if units not in ("original", "scaled"):
-            raise ValueError(f"units must be 'original' or 'scaled', not {units!r}.")
-        if through not in ("all", "latent"):
-            raise ValueError(f"through must be 'all' or 'latent', not {through!r}.")
-        if interval is not None and not 0 < interval < 1:
-            raise ValueError(f"interval must be between 0 and 1, not {interval!r}.")
-        given = [name for name in self.roles.views if name != view] if given is None else given
-        latents = self.latents(mdata, given=given)
+        check_view(view, self.roles.views)
+        check_one_of("units", units, ("original", "scaled"))
+        check_one_of("through", through, ("all", "latent"))
+        if interval is not None:
+            check_level("interval", interval)
+        check_whole("n_samples", n_samples, 1)
+        check_whole("seed", seed, 0)
+        others = [name for name in self.roles.views if name != view]
+        latents = self.latents(mdata, given=others if given is None else given)
         preparation = self.trained.preparation
 
         def inverse(x: np.ndarray) -> np.ndarray:
             return preparation.inverse(view, x) if units == "original" else x
 
-        basis = self.trained.bases[view]
         found = predict_view(
             latents,
             view,
-            basis,
+            self.trained.bases[view],
             inverse,
             level=interval,
             n_samples=n_samples,
@@ -180,26 +111,58 @@ class Reader(OutcomeReader):
         coded = found.mean.shape[1] != len(preparation.features(view))  # a column a level
         columns = preparation.columns(view) if coded else preparation.features(view)
         frames = [
-            None if x is None else pd.DataFrame(x, list(latents.cohort.obs_names), columns)
+            pd.DataFrame(x, list(latents.cohort.obs_names), columns)
             for x in (found.mean, found.sd, found.lower, found.upper)
+            if x is not None
         ]
-        return frames[0] if interval is None else Imputation(*frames)  # type: ignore[return-value, arg-type]
+        return frames[0] if interval is None else Imputation(*frames)
 
     def loadings(
         self, view: str, *, block: str = "shared", interval: float | None = None
     ) -> pd.DataFrame | Loadings:
-        """Loadings of a view on a block, features × factors, in scaled units.
+        """Loadings of a view: what a step along each factor changes in each feature.
 
-        In units of the linear predictor for other likelihoods than normal and Student's t: log
-        rates of counts, logits of shares and of zeros and ones; a categorical feature has a row a
-        level. With ``interval``, their posterior: ``.mean``, ``.sd``, ``.lower`` and ``.upper``,
-        where the model was fitted with ``loadings="ard"`` or ``"horseshoe"``.
+        Parameters
+        ----------
+        view
+            View.
+        block
+            ``"shared"`` for the factors of z, ``"private"`` for those of the view alone.
+        interval
+            Level of credible intervals, where the model was fitted with ``loadings="ard"`` or
+            ``"horseshoe"``.
+
+        Returns
+        -------
+        DataFrame or Loadings
+            Features × factors in scaled units, exact for linear decoders and else the mean over
+            patients; with ``interval`` their posterior, ``.mean``, ``.sd``, ``.lower`` and
+            ``.upper``. For other likelihoods than normal and Student's t they are in units of the
+            linear predictor: log rates of counts, logits of shares and of zeros and ones; a
+            categorical feature has a row a level.
+
+        Raises
+        ------
+        TypeError
+            If ``interval`` is not a number.
+        KeyError
+            If there is no such view or block.
+        ValueError
+            If ``interval`` is not between 0 and 1, or the loadings are points.
+
+        Examples
+        --------
+        >>> model.loadings("rna").shape
+        (300, 3)
+        >>> model.loadings("img", block="private").columns.tolist()
+        ['private_0', 'private_1']
         """
-        self._view(view)
+        check_view(view, self.roles.views)
         if block not in ("shared", "private", f"private:{view}"):
             raise KeyError(f"no block {block!r} of view {view!r}; the blocks are shared, private.")
         block = block.partition(":")[0]
         if interval is not None:
+            check_level("interval", interval)
             return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
         values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
@@ -209,30 +172,62 @@ class Reader(OutcomeReader):
         return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
 
     def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
-        """Which factors are active in which view, factors × views: bools, or (``sd=True``) sizes.
+        """Which factors are active in which view, where loadings have a posterior.
 
-        A factor is active where the squared posterior means of its loadings outweigh their
-        variances; needs ``loadings="ard"`` or ``"horseshoe"``.
+        Parameters
+        ----------
+        sd
+            Sizes in place of bools: what the factor adds to the standard deviation of an average
+            feature of the view, in scaled units.
+
+        Returns
+        -------
+        DataFrame
+            Factors × views. A factor is active where the squared posterior means of its loadings
+            outweigh their variances.
+
+        Raises
+        ------
+        ValueError
+            If the model was not fitted with ``loadings="ard"`` or ``"horseshoe"``.
+
+        Examples
+        --------
+        >>> model.active_factors().index[:3].tolist()
+        ['shared_0', 'shared_1', 'shared_2']
         """
         return active_factors(self.trained, sd=sd)
-
-    def _prior_latents(self) -> Latents:
-        """Latents of one patient without a view: the prior."""
-        preparation = self.trained.preparation
-        nobody = Tables.empty(preparation.roles, preparation.kept)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nobody has no stratum either
-            return self.trained.latents(self.trained.cohort(nobody))
 
     def variance_explained(
         self, mdata: MuData | AnnData | None = None, *, by: str = "block"
     ) -> pd.DataFrame:
-        """Share of each view's variance, block × view or (``by="factor"``) factor × view."""
-        if by not in ("block", "factor"):
-            raise ValueError(f"by must be 'block' or 'factor', not {by!r}.")
+        """Share of each view's variance that the model explains, and through what.
+
+        Parameters
+        ----------
+        mdata
+            Patients; the fitted ones by default.
+        by
+            ``"block"``: rows ``shared``, ``private``, ``technical`` and ``all``; ``"factor"``: a
+            row a factor.
+
+        Returns
+        -------
+        DataFrame
+            Shares, rows × views; 1 is all of the view's variance in scaled units.
+
+        Raises
+        ------
+        TypeError, KeyError
+            As in `transform`.
+        ValueError
+            If ``by`` is not one of the choices.
+
+        Examples
+        --------
+        >>> model.variance_explained().index.tolist()
+        ['shared', 'private', 'technical', 'all']
+        """
+        check_one_of("by", by, ("block", "factor"))
         blocks, factors = variance_explained(self.latents(mdata))
         return blocks if by == "block" else factors
-
-    def _view(self, view: str) -> None:
-        if view not in self.roles.views:
-            raise KeyError(f"no view {view!r}; the views are {', '.join(self.roles.views)}.")

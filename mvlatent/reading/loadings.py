@@ -21,7 +21,21 @@ EVIDENCE = 0.1  # of a view on a factor, in units of its prior: less is the opti
 
 @dataclass(frozen=True, eq=False)
 class Loadings:
-    """Posterior of the loadings of a view: DataFrames features × factors, in scaled units."""
+    """Posterior of the loadings of a view, as `MVLatent.loadings` returns it with an interval.
+
+    Attributes
+    ----------
+    mean, sd
+        Posterior means and standard deviations, DataFrames features × factors in scaled units.
+    lower, upper
+        Ends of the central credible interval of each loading.
+
+    Examples
+    --------
+    >>> found = model.loadings("rna", interval=0.9)
+    >>> bool((found.lower <= found.upper).all(axis=None))
+    True
+    """
 
     mean: pd.DataFrame
     sd: pd.DataFrame

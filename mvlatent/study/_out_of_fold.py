@@ -198,7 +198,7 @@ def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) 
     """Fit without fold ``k`` and predict it."""
     import warnings
 
-    from mvlatent.model import fit
+    from mvlatent._fit import fit
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unseen sites of the held-out fold are expected

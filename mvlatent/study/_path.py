@@ -266,7 +266,7 @@ def _one_fold(
     options: dict[str, Any],
 ) -> list[dict[str, float]]:
     """Fit every weight without fold ``k``, each from the one before, and score it on the fold."""
-    from mvlatent.model import fit
+    from mvlatent._fit import fit
 
     rows, model = [], None
     with warnings.catch_warnings():

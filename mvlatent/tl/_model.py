@@ -111,10 +111,7 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     (100, 60)
     """
     preparation = model.trained.preparation
-    mdata = model.adata if mdata is None else mdata
-    if mdata is None:
-        raise ValueError("this model was loaded without data; pass mdata.")
-    cohort = preparation.transform(preparation.read(mdata))
+    cohort = preparation.transform(model.tables(mdata))
     views = {}
     for name, view in cohort.views.items():
         seen = view.present[:, None] if view.observed is None else view.observed

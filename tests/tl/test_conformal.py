@@ -262,7 +262,7 @@ def test_a_fitted_model_is_corrected_on_patients_it_has_not_seen(fitted, small_c
         for modality in data.mod.values():
             modality.obs_names = [f"{name}-new" for name in modality.obs_names]
     bounds = tl.conformalize(fitted, calibration, level=0.8)
-    lower = bounds.lower(fitted.predict_survival(new))
+    lower = bounds.lower(fitted.predict_survival(mdata=new))
     assert lower.index.equals(new.obs_names)
     assert ((lower >= 0) & (lower <= bounds.cutoff)).all()
     sets = tl.conformalize(fitted, calibration, outcome="labels", by="site", level=0.8).sets(

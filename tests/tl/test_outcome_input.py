@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mvlatent import tl
-from mvlatent.methods.outcomes import SurvivalCurves, TargetPrediction
+from mvlatent.methods.results import SurvivalCurves, TargetPrediction
 
 NAMES = [f"P{i}" for i in range(12)]
 TIME = pd.Series(np.arange(1.0, 13.0), NAMES)

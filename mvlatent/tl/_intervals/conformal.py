@@ -56,7 +56,7 @@ def conformalize(
     Returns
     -------
     ConformalSurvival or ConformalLabels
-        Use ``.lower(model.predict_survival(new))`` or
+        Use ``.lower(model.predict_survival(mdata=new))`` or
         ``.sets(model.predict_labels(new, proba=True))``, with the same ``outcome=`` where it is
         not the first of its kind.
 
@@ -82,7 +82,7 @@ def conformalize(
     >>> calibration, _ = truth.new_patients(80, seed=1)
     >>> new, _ = truth.new_patients(20, seed=2)
     >>> found = mv.tl.conformalize(model, calibration, level=0.8)
-    >>> months = found.lower(model.predict_survival(new))  # lived for by four in five
+    >>> months = found.lower(model.predict_survival(mdata=new))  # lived for by four in five
     >>> len(months), bool((months >= 0).all())
     (20, True)
     """
@@ -128,7 +128,7 @@ def _times(
             "patients enter late: the bounds count from time 0 and need everybody from there "
             "on; leave out who comes later."
         )
-    curves = model.predict_survival(mdata, **reading).loc[:, seen]
+    curves = model.predict_survival(mdata=mdata, **reading).loc[:, seen]
     time, event = held.time.numpy()[seen], held.event.numpy()[seen]
     inside = None if group is None else group[seen]
     return conformal_survival(time, event, curves, group=inside, **options)

@@ -1,0 +1,228 @@
+"""What the arguments of `mvlatent.MVLatent` have to be, asked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any, TypedDict
+
+import numpy as np
+from anndata import AnnData
+from mudata import MuData
+
+from mvlatent.fitting.options import Options
+from mvlatent.fitting.plan import Plan
+
+__all__ = [
+    "LOOP",
+    "SHAPE",
+    "Draws",
+    "check_cause",
+    "check_horizon",
+    "check_level",
+    "check_one_of",
+    "check_options",
+    "check_patients",
+    "check_view",
+    "check_whole",
+    "checked_draws",
+    "checked_times",
+    "given_views",
+    "plain",
+]
+
+SHAPE = frozenset(Options.__dataclass_fields__)
+LOOP = frozenset({"validation_size", "progress", "warm_start", *Plan.__dataclass_fields__})
+BLOCKS = ("full", "shared")
+
+
+class Draws(TypedDict):
+    """How an outcome is read from a head: draws, their seed, and which of the two heads."""
+
+    n_samples: int
+    seed: int
+    blocks: str
+
+
+def check_options(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError for an option that there is not, as Python does, with the choices.
+
+    Examples
+    --------
+    >>> check_options(["n_share"], ["n_shared", "n_private"])
+    Traceback (most recent call last):
+    ...
+    TypeError: no option 'n_share'; did you mean 'n_shared'? the options are n_private, n_shared.
+    """
+    choices = sorted(known)
+    for name in given:
+        if name not in choices:
+            close = get_close_matches(name, choices, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise TypeError(f"no option {name!r}; {hint}the options are {', '.join(choices)}.")
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with Python's numbers in place of numpy's, as a folder holds them.
+
+    Examples
+    --------
+    >>> plain({"seed": np.int64(3), "rank": "auto"})
+    {'seed': 3, 'rank': 'auto'}
+    """
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in options.items()
+    }
+
+
+def check_patients(mdata: object) -> None:
+    """Raise TypeError unless patients are a MuData or an AnnData."""
+    if not isinstance(mdata, MuData | AnnData):
+        raise TypeError(
+            f"mdata must be a MuData or an AnnData, not {_kind(mdata)}; read a file with "
+            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
+        )
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise unless an argument is an integer (also numpy's), and not below the least.
+
+    Examples
+    --------
+    >>> check_whole("n_samples", 0, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: n_samples must be 1 or more, not 0.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer, not {value!r}.")
+    if int(value) < least:
+        raise ValueError(f"{name} must be {least} or more, not {value!r}.")
+
+
+def check_level(name: str, value: object) -> None:
+    """Raise unless the level of an interval is a number strictly between 0 and 1."""
+    if not _is_number(value):
+        raise TypeError(f"{name} must be a number between 0 and 1, such as 0.9, not {value!r}.")
+    if not 0 < value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} must be between 0 and 1, not {value!r}.")
+
+
+def check_one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise ValueError unless an argument is one of the choices.
+
+    Examples
+    --------
+    >>> check_one_of("per", "year", ("sd", "unit"))
+    Traceback (most recent call last):
+    ...
+    ValueError: per must be 'sd' or 'unit', not 'year'.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
+
+
+def check_view(view: object, views: Iterable[str]) -> None:
+    """Raise KeyError unless there is a view of that name."""
+    if view not in tuple(views):
+        raise KeyError(f"no view {view!r}; the views are {', '.join(views)}.")
+
+
+def given_views(given: Sequence[str] | str | None, views: Iterable[str]) -> list[str] | None:
+    """Names of the views that may be looked at; ``None`` is all of them.
+
+    Raises
+    ------
+    TypeError
+        If ``given`` is not made of names.
+    KeyError
+        If a name is not a view.
+    """
+    if given is None:
+        return None
+    names = [given] if isinstance(given, str) else given
+    try:
+        wanted = list(names)
+    except TypeError:
+        wanted = [None]  # type: ignore[list-item]
+    if not all(isinstance(name, str) for name in wanted):
+        raise TypeError(
+            f"given must be names of views, not {given!r}; the views are {', '.join(views)}."
+        )
+    for name in wanted:
+        check_view(name, views)
+    return wanted
+
+
+def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:
+    """Options of a reading by draws, once they are sound.
+
+    Raises
+    ------
+    TypeError
+        If a number of draws or a seed is not an integer.
+    ValueError
+        If there is no draw, the seed is negative, or ``blocks`` is not one of the choices.
+    """
+    check_whole("n_samples", n_samples, 1)
+    check_whole("seed", seed, 0)
+    check_one_of("blocks", blocks, BLOCKS)
+    return {"n_samples": int(n_samples), "seed": int(seed), "blocks": blocks}
+
+
+def check_cause(cause: object, n_causes: int) -> None:
+    """Raise unless a cause is one of those that compete, counted from 1."""
+    if not isinstance(cause, Integral) or isinstance(cause, bool | np.bool_):
+        raise TypeError(f"cause must be an integer from 1, not {cause!r}.")
+    if not 1 <= int(cause) <= n_causes:
+        choices = ", ".join(map(str, range(1, n_causes + 1)))
+        raise ValueError(f"cause {cause!r} is not one of {choices}.")
+
+
+def check_horizon(horizon: object, last: float) -> None:
+    """Raise unless a horizon is a time after 0 and within the training events."""
+    if not _is_number(horizon):
+        raise TypeError(f"horizon must be a number, a time, not {horizon!r}.")
+    if not 0 < horizon <= last * (1 + 1e-6):  # type: ignore[operator]
+        raise ValueError(
+            f"horizon must be positive and at most the last training event ({last:g}), not "
+            f"{horizon!r}."
+        )
+
+
+def checked_times(times: object) -> np.ndarray:
+    """Times as floats, (T,); one number is one time.
+
+    Raises
+    ------
+    TypeError
+        If patients stand where times belong.
+    ValueError
+        If times are not finite numbers in one row.
+    """
+    if isinstance(times, MuData | AnnData):
+        raise TypeError(
+            f"times must be numbers, not {_kind(times)}; patients come after them or by name, as "
+            "in predict_survival([12, 24], mdata=new) or predict_survival(mdata=new)."
+        )
+    try:
+        raw = np.asarray(times)
+        grid = np.atleast_1d(raw.astype(float))
+    except (TypeError, ValueError):
+        raise ValueError(f"times must be numbers, not {times!r}.") from None
+    if raw.dtype == bool:
+        raise ValueError(f"times must be numbers, not {times!r}.")
+    if grid.ndim != 1 or not np.isfinite(grid).all():
+        raise ValueError(f"times must be finite and in one row, not {times!r}.")
+    return grid
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def _kind(value: object) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[:1] in "AEIOUaeiou" else f"a {name}"

@@ -1,0 +1,124 @@
+"""What a fitted model says of patients' latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from anndata import AnnData
+from mudata import MuData
+
+from mvlatent.methods.fitted import FittedModel
+from mvlatent.posterior import Posterior, block_names
+from mvlatent.reading.annotate import annotate
+
+__all__ = ["LatentReader"]
+
+
+class LatentReader(FittedModel):
+    """Readings of the latents, for `mvlatent.MVLatent`."""
+
+    def posterior(
+        self,
+        mdata: MuData | AnnData | None = None,
+        *,
+        block: str = "shared",
+        given: Sequence[str] | str | None = None,
+    ) -> Posterior:
+        """Posterior of a block of latents.
+
+        Parameters
+        ----------
+        mdata
+            Patients; the fitted ones by default.
+        block
+            ``"shared"`` (z), ``"private:<view>"``, or ``"all"`` for all of them side by side.
+        given
+            Views that may be looked at; all by default. ``given="img"`` is what histology alone
+            says, ``given=[]`` the prior.
+
+        Returns
+        -------
+        Posterior
+            Means and standard deviations, (patients, d) each, draws and intervals.
+
+        Raises
+        ------
+        TypeError
+            If ``mdata`` is no cohort, or ``given`` is not made of names.
+        KeyError
+            If there is no such block or view, or new patients lack features.
+        ValueError
+            If the model is not fitted, or was loaded without data and none is given.
+
+        Examples
+        --------
+        >>> found = model.posterior(given=["rna", "img"])
+        >>> found.mean.shape, found.sd.shape
+        ((80, 3), (80, 3))
+        >>> low, high = found.interval(0.9)
+        """
+        block_names(block, self.roles.views)
+        return self.latents(mdata, given=given).posterior(block)
+
+    def transform(
+        self,
+        mdata: MuData | AnnData | None = None,
+        *,
+        block: str = "shared",
+        given: Sequence[str] | str | None = None,
+    ) -> np.ndarray:
+        """Posterior means of a block of latents.
+
+        Parameters
+        ----------
+        mdata, block, given
+            As in `posterior`.
+
+        Returns
+        -------
+        array
+            Means, (patients, d), rows in the order of ``mdata.obs_names``.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError
+            As in `posterior`.
+
+        Examples
+        --------
+        >>> model.transform().shape
+        (80, 3)
+        >>> model.transform(mdata[:5].copy(), block="private:rna").shape
+        (5, 2)
+        """
+        return self.posterior(mdata, block=block, given=given).mean
+
+    get_latent_representation = transform
+
+    def annotate(self, mdata: MuData | AnnData | None = None) -> None:
+        """Write the latents into the slots that scanpy reads.
+
+        ``obsm["X_mvlatent"]`` and ``obsm["X_mvlatent_sd"]`` hold mean and sd of z, (patients, d),
+        ``obsm["X_mvlatent_private_<view>"]`` the means of a private latent, ``uns["mvlatent"]`` the
+        settings. Nothing else is touched.
+
+        Parameters
+        ----------
+        mdata
+            Patients to write into; ``None``: the model's own, `adata`.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError
+            As in `posterior`.
+
+        Examples
+        --------
+        >>> new = mdata.copy()
+        >>> model.annotate(new)
+        >>> new.obsm["X_mvlatent"].shape
+        (80, 3)
+        """
+        latents = self.latents(mdata)
+        annotate(self.adata if mdata is None else mdata, self.trained, latents)

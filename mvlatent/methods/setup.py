@@ -1,0 +1,56 @@
+"""Setting a cohort up: what was typed becomes roles, and options are held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mvlatent.fitting.options import Options
+from mvlatent.heads.blocks import BLOCK_KINDS
+from mvlatent.heads.choice import AUTO
+from mvlatent.specs import OutcomeSpec, Roles, View
+from mvlatent.specs.typed import as_outcomes
+
+__all__ = ["Views", "check_names", "roles_of"]
+
+Views = Mapping[str, View | str | None] | Sequence[str] | None
+
+
+def roles_of(
+    views: Views,
+    batch_key: str | None,
+    technical_keys: Sequence[str],
+    clinical_keys: Sequence[str],
+    outcomes: Sequence[OutcomeSpec],
+) -> Roles:
+    """Roles of what was typed."""
+    return Roles(
+        views,  # type: ignore[arg-type]
+        batch=batch_key,
+        technical=technical_keys,  # type: ignore[arg-type]
+        clinical=clinical_keys,  # type: ignore[arg-type]
+        outcome_specs=tuple(as_outcomes(outcomes=outcomes)),
+    )
+
+
+def check_names(roles: Roles, options: Options) -> None:
+    """Raise KeyError or ValueError if options name views or blocks that there are not."""
+    for name in options.likelihood_power or {}:
+        if name not in roles.views:
+            views = ", ".join(roles.views)
+            raise KeyError(f"likelihood_power: no view {name!r}; the views are {views}.")
+    of_views = [f"{kind}:{v}" for kind in ("private", "scores") for v in roles.views]
+    known = (*BLOCK_KINDS, *of_views)
+    for name in () if options.head_blocks == AUTO else options.head_blocks:
+        if name not in known:
+            choices = ", ".join(known)
+            raise KeyError(f"head_blocks: no block {name!r}; the blocks are {choices}.")
+    columns = {
+        "clinical": roles.clinical,
+        "technical": roles.batch or roles.technical,
+    }
+    if not any(columns.get(name, True) for name in options.head_blocks):
+        asked = ", ".join(map(repr, options.head_blocks)) or "nothing"
+        raise ValueError(
+            f"head_blocks: the head has no block to take, as {asked} has no column; name its "
+            "columns, or add 'shared'."
+        )
