@@ -18,7 +18,8 @@ from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-NAMESPACES = ("mvlatent", *(f"mvlatent.{n}" for n in "tl pl sim study datasets objectives".split()))
+FOLDERS = ("tl", "pl", "sim", "study", "datasets", "objectives")
+NAMESPACES = ("mvlatent", *(f"mvlatent.{name}" for name in FOLDERS))
 
 project = "mvlatent"
 author = copyright = "mvlatent developers"
@@ -98,7 +99,8 @@ def copied() -> None:
     """Copy tutorials and tables of results beside the pages, where they differ."""
     tables = {p.parent.name: p for p in ROOT.glob("benchmarks/results/*/table.md")}
     tables |= {p.stem: p for p in ROOT.glob("benchmarks/results/*.md")}
-    tables |= {"how_to": p for p in ROOT.glob("benchmarks/README.md")}
+    if (how := ROOT / "benchmarks" / "README.md").exists():
+        tables["how_to"] = how
     files = {HERE / "tutorials" / p.name: p.read_text("utf-8") for p in tutorials()}
     for name, path in tables.items():
         text = path.read_text("utf-8")
