@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from docutils import nodes
+from latex2mathml.converter import convert as latex_to_mathml
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxTranslator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -71,11 +75,13 @@ autosummary_filename_map = file_names()
 # --- looks ------------------------------------------------------------------------------------
 
 html_theme = "sphinx_book_theme"
+html_math_renderer = "mathml"
 html_title = "mvlatent"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 html_theme_options = {
     "home_page_in_toc": False,
     "show_navbar_depth": 1,
@@ -127,7 +133,18 @@ def redirect(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = re.sub(pattern, place, source[0])
 
 
+def formula(display: str) -> tuple[Callable[[SphinxTranslator, nodes.math], None], None]:
+    """Formulas as MathML, which browsers draw without a script from elsewhere."""
+
+    def visit(translator: SphinxTranslator, node: nodes.math) -> None:
+        translator.body.append(latex_to_mathml(node.astext(), display=display))
+        raise nodes.SkipNode
+
+    return visit, None
+
+
 def setup(app: Sphinx) -> None:
     """Copy before anything is read."""
     copied()
     app.connect("source-read", redirect)
+    app.add_html_math_renderer("mathml", formula("inline"), formula("block"))

@@ -17,7 +17,8 @@ import mvlatent as mv
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PLACES = ("mvlatent", *(f"mvlatent.{name}" for name in mv._FOLDERS))
-NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton")
+NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton", "latex2mathml")
+ELSEWHERE = re.compile(r"""<(script|img|iframe|link rel="stylesheet")[^>]*(src|href)="https?:""")
 NOTEBOOKS = sorted([*(DOCS / "start").glob("*.ipynb"), *(ROOT / "tutorials").glob("*.ipynb")])
 
 
@@ -100,6 +101,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "html").rglob("*.html"):
+        loaded = ELSEWHERE.search(page.read_text("utf-8"))
+        assert not loaded, f"{page.name} reads {loaded[0]} from elsewhere."
     pages = {path.name for path in (tmp_path / "html").rglob("*.html")}
     assert {"index.html", "pathologist.html", "separation.html", "glossary.html"} <= pages
     assert "mvlatent.MVLatent.impute.html" in pages
