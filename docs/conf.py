@@ -52,6 +52,7 @@ copybutton_prompt_is_regexp = True
 # --- reference --------------------------------------------------------------------------------
 
 default_role = "py:obj"
+suppress_warnings = ["ref.python"]  # a word such as `lower` is a field of several results
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
