@@ -173,7 +173,7 @@ def dci(latent: Any, factors: Any, *, regressor: str = "lasso", seed: int = 0) -
     latent, factors
         As in :func:`mig`.
     regressor
-        ``"lasso"``: importance is |coefficient|, informativeness that of a ridge probe.
+        ``"lasso"``: importance is ``|coefficient|``, informativeness that of a ridge probe.
         ``"boosting"``: importance is that of gradient-boosted trees, informativeness that of the
         kernel probe; for axes that code factors nonlinearly.
     seed

@@ -32,7 +32,7 @@ class HorizonCalibration:
         Predicted probability of each patient, (n,), and what the smooth curve says happens to
         patients with that prediction, (n,).
     ici, e50, e90, emax
-        Mean, median, 90 % quantile and maximum of |observed − predicted|.
+        Mean, median, 90 % quantile and maximum of ``|observed − predicted|``.
     groups
         Patients cut into equal groups by prediction, one row each: mean ``predicted``,
         Kaplan–Meier ``observed`` with its 95 % ``lower`` and ``upper`` (without an event: the exact

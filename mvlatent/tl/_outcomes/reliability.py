@@ -109,7 +109,7 @@ def expected_calibration_error(
     bins: int = 10,
     strategy: str = "uniform",
 ) -> float:
-    """Mean |observed − predicted| over the bins of :func:`reliability`, by their patients.
+    """Mean ``|observed − predicted|`` over the bins of :func:`reliability`, by their patients.
 
     With few patients a bin it is above 0 even for a perfect model: compare models, or bootstrap.
 
