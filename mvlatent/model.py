@@ -109,12 +109,8 @@ class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has 
         views
             Likelihood (or `View`) a modality, guessed from the values where it is ``None``; a plain
             sequence of names guesses them all, ``None`` takes all modalities. See `summary`.
-        batch_key
-            Column of the site.
-        technical_keys
-            More technical columns.
-        clinical_keys
-            Columns for the outcome heads.
+        batch_key, technical_keys, clinical_keys
+            Column of the site, more technical columns, and columns for the outcome heads.
         outcomes
             `Survival`, `Labels` and `Target`, any number of each; every one has a name, missing
             rows and a weight of its own.

@@ -12,6 +12,8 @@ import pytest
 import mvlatent as mv
 
 FOLDERS = ("tl", "pl", "sim", "study", "datasets", "objectives")
+SCVI = "mvlatent.methods.scvi"  # names of scvi-tools, most of them refused with a sentence
+ANSWERED = ("get_var_names", "data_registry", "get_state_registry", "get_setup_arg")
 PARSER = doctest.DocTestParser()
 
 
@@ -25,7 +27,8 @@ def public():
             if callable(found):  # constants are documented where they are defined
                 yield pytest.param(found, id=f"{folder}.{name}")
     for name, found in inspect.getmembers(mv.MVLatent, callable):
-        if not name.startswith("_") and found.__module__.startswith("mvlatent"):
+        own = not name.startswith("_") and found.__module__.startswith("mvlatent")
+        if (own and found.__module__ != SCVI) or name in ANSWERED:
             yield pytest.param(found, id=f"MVLatent.{name}")
 
 
@@ -48,7 +51,8 @@ def test_documented(found):
     else:
         takes = [name for name in inspect.signature(found).parameters if name != "self"]
         assert has(doc, "Parameters") or not takes, "what it takes"
-        assert has(doc, "Returns"), "what it returns"
+        nothing = inspect.signature(found).return_annotation in (None, "None")
+        assert has(doc, "Returns") or nothing, "what it returns"
         told = doc.split("Parameters\n---")[-1]
         unsaid = [name for name in takes if not re.search(rf"^.*\b{name}\b", told, re.MULTILINE)]
         assert not unsaid, f"parameters {unsaid}"

@@ -15,14 +15,14 @@ from mvlatent.methods.worth import WorthReader
 
 __all__ = ["AsScvi", "refused"]
 
-REGISTER = "MVLatent.setup_mudata(mdata, ...) registers a cohort, and leaves it as it is."
-MANAGER = "model.adata_manager is the manager of its patients, model.data_registry(name) its data."
-SUMMARY = "print(model.summary()) shows what was set up, guessed and dropped."
-FOLDER = "print(MVLatent.load(path).summary()) shows what a folder holds."
-READ = "give new patients to the reading methods as mdata=; nothing is written into them."
+REGISTER = "MVLatent.setup_mudata(mdata, ...) registers a cohort, and leaves it as it is"
+MANAGER = "model.adata_manager is the manager of its patients, model.data_registry(name) its data"
+SUMMARY = "print(model.summary()) shows what was set up, guessed and dropped"
+FOLDER = "print(MVLatent.load(path).summary()) shows what a folder holds"
+READ = "give new patients to the reading methods as mdata=; nothing is written into them"
 HELD_OUT = (
     "patients are set aside only by fit(validation_size=...), and then not listed; fit to "
-    "mdata[train] and read mdata[test] with mdata=, or see mvlatent.study."
+    "mdata[train] and read mdata[test] with mdata=, or see mvlatent.study"
 )
 
 
@@ -31,17 +31,19 @@ def refused(name: str, instead: str) -> Callable[..., NoReturn]:
 
     Examples
     --------
-    >>> refused("to_device", "models are read on the CPU.")()
+    >>> refused("to_device", "models are read on the CPU")()
     Traceback (most recent call last):
     ...
     AttributeError: MVLatent has no to_device: models are read on the CPU.
     """
 
     def refuse(*args: object, **kwargs: object) -> NoReturn:
-        raise AttributeError(f"MVLatent has no {name}: {instead}")
+        raise AttributeError(f"MVLatent has no {name}: {instead}.")
 
     refuse.__name__, refuse.__qualname__ = name, f"MVLatent.{name}"
-    refuse.__doc__ = f"Not for this model: {instead}\n\nRaises\n------\nAttributeError\n    Always."
+    refuse.__doc__ = (
+        f"Not for this model: {instead}.\n\nRaises\n------\nAttributeError\n    Always."
+    )
     return refuse
 
 
@@ -174,12 +176,12 @@ class AsScvi(WorthReader):
     # --- refused ----------------------------------------------------------------------------------
 
     to_device = refused(
-        "to_device", "a model is read on the CPU; fit(accelerator=..., devices=...) places the fit."
+        "to_device", "a model is read on the CPU; fit(accelerator=..., devices=...) places the fit"
     )
     register_manager = refused("register_manager", REGISTER)
     update_setup_method_args = refused("update_setup_method_args", REGISTER)
     deregister_manager = refused(
-        "deregister_manager", "a model alone holds its patients; del model sets them free."
+        "deregister_manager", "a model alone holds its patients; del model sets them free"
     )
     get_anndata_manager = refused("get_anndata_manager", MANAGER)
     get_from_registry = refused("get_from_registry", MANAGER)
@@ -190,16 +192,16 @@ class AsScvi(WorthReader):
     view_setup_args = refused("view_setup_args", FOLDER)
     load_registry = refused("load_registry", FOLDER)
     convert_legacy_save = refused(
-        "convert_legacy_save", "there is one format, which save(path) writes and load(path) reads."
+        "convert_legacy_save", "there is one format, which save(path) writes and load(path) reads"
     )
     get_normalized_expression = refused(
-        "get_normalized_expression", "impute(view, given=...) predicts a view in its own units."
+        "get_normalized_expression", "impute(view, given=...) predicts a view in its own units"
     )
     differential_abundance = refused(
-        "differential_abundance", "compare groups of patients in what transform() returns."
+        "differential_abundance", "compare groups of patients in what transform() returns"
     )
     get_normalized_function_name = _refused_property(
-        "get_normalized_function_name", "impute(view) is what predicts a view."
+        "get_normalized_function_name", "impute(view) is what predicts a view"
     )
     train_indices = _refused_property("train_indices", HELD_OUT)
     validation_indices = _refused_property("validation_indices", HELD_OUT)
