@@ -41,9 +41,8 @@ def refused(name: str, instead: str) -> Callable[..., NoReturn]:
         raise AttributeError(f"MVLatent has no {name}: {instead}.")
 
     refuse.__name__, refuse.__qualname__ = name, f"MVLatent.{name}"
-    refuse.__doc__ = (
-        f"Not for this model: {instead}.\n\nRaises\n------\nAttributeError\n    Always."
-    )
+    always = "Raises\n------\nAttributeError\n    Always."
+    refuse.__doc__ = f"Not for this model: {instead}.\n\n{always}"
     return refuse
 
 

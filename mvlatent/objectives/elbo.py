@@ -43,12 +43,12 @@ class TermsELBO(TraceMeanField_ELBO):
                 continue
             if site["is_observed"]:
                 log_prob = site["fn"].log_prob(site["value"])
-                scaled = scale_and_mask(log_prob, site["scale"], site["mask"])  # type: ignore[no-untyped-call]
+                scaled = scale_and_mask(log_prob, site["scale"], site["mask"])
                 terms[name] = scaled.sum()
             else:
                 q = guide_trace.nodes[name]
                 kl = _divergence(q["fn"], site["fn"], site["value"])
-                scaled = scale_and_mask(kl, q["scale"], q["mask"])  # type: ignore[no-untyped-call]
+                scaled = scale_and_mask(kl, q["scale"], q["mask"])
                 terms[f"kl:{name}"] = -scaled.sum()
         self.draw = {
             name: site["value"]

@@ -128,7 +128,7 @@ def _joint(latents: Latents, name: str, shared: Tensor, private: Tensor) -> tupl
     joint[:, :k, :k] = covariance_z
     joint[:, k:, k:] = torch.diag(latents.vae.part(name).private_sd.square())
     if bool(present.any()):
-        own: Tensor = given.covariance[present]  # type: ignore[union-attr]
+        own: Tensor = given.covariance[present]
         slope = latents.private_slope(name)[present]
         joint[present] = joint_covariance(covariance_z[present], own, slope)
     return torch.cat([shared, private]), joint

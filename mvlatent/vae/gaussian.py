@@ -167,12 +167,12 @@ class PrecisionNormal(Patients):
         return 0.5 * (self.log_det_precision - quadratic - k * math.log(2 * math.pi))
 
 
-@register_kl(StandardNormal, StandardNormal)
+@register_kl(StandardNormal, StandardNormal)  # type: ignore[untyped-decorator]
 def _kl_standard_standard(q: StandardNormal, p: StandardNormal) -> Tensor:
     return q._like.new_zeros(q.batch_shape)
 
 
-@register_kl(PrecisionNormal, PrecisionNormal)
+@register_kl(PrecisionNormal, PrecisionNormal)  # type: ignore[untyped-decorator]
 def _kl_precision_precision(q: PrecisionNormal, p: PrecisionNormal) -> Tensor:
     # Λp = LL': tr(Λp Σq) = ‖L'F‖², and the distance of the means is that of L'μ
     whitener = p._of_patient(p._cholesky).mT
@@ -185,7 +185,7 @@ def _kl_precision_precision(q: PrecisionNormal, p: PrecisionNormal) -> Tensor:
     return 0.5 * (trace + distance - k + q.log_det_precision - p.log_det_precision)
 
 
-@register_kl(PrecisionNormal, StandardNormal)
+@register_kl(PrecisionNormal, StandardNormal)  # type: ignore[untyped-decorator]
 def _kl_precision_standard(q: PrecisionNormal, p: StandardNormal) -> Tensor:
     trace = q._of_patient(q._factor.square().sum((-2, -1)))
     k = q.event_shape[0]

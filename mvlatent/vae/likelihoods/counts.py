@@ -120,7 +120,8 @@ class NegativeBinomial(Poisson):
         return self.log_dispersion.clamp(*LOG_DISPERSION).exp().expand(self.n_features)
 
     def varying(self, x: Tensor, eta: Tensor) -> Tensor:
-        return _NegativeBinomial.apply(x, eta, self.log_dispersion.clamp(*LOG_DISPERSION))
+        dispersion = self.log_dispersion.clamp(*LOG_DISPERSION)
+        return _NegativeBinomial.apply(x, eta, dispersion)  # type: ignore[no-untyped-call]
 
     def _of_positive(self, x: Tensor, columns: Tensor) -> Tensor:
         theta = self.dispersion[columns]
@@ -181,7 +182,7 @@ class _NegativeBinomial(torch.autograd.Function):
         return torch.addcmul(x * logit, x + log_theta.exp(), F.softplus(logit), value=-1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor | None]:
         x, logit, log_theta = ctx.saved_tensors
         theta = log_theta.exp()
