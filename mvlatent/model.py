@@ -18,7 +18,7 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.arguments import LOOP, SHAPE, check_options, check_whole, plain
+from mvlatent.methods.arguments import LOOP, SHAPE, check_options, check_size, plain
 from mvlatent.methods.scvi import AsScvi
 from mvlatent.methods.setup import Views, check_names, roles_of
 from mvlatent.posterior import block_names
@@ -69,8 +69,8 @@ class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has 
         self, mdata: MuData | AnnData, *, n_shared: int = 16, n_private: int = 8, **options: Any
     ) -> None:
         check_options(options, SHAPE)
-        check_whole("n_shared", n_shared, 1)
-        check_whole("n_private", n_private, 1)
+        check_size("n_shared", n_shared)
+        check_size("n_private", n_private)
         shape = Options(**plain({"n_shared": n_shared, "n_private": n_private, **options}))
         manager = registered_manager(mdata)
         self._begin(registered_roles(manager), shape)

@@ -197,9 +197,9 @@ def test_patients_are_not_times(example_model, example_mdata, name):
 def test_sizes_are_integers(example_mdata):
     mv.MVLatent.setup_mudata(example_mdata, views=["rna"])
     for wrong in (True, 2.5, "3"):
-        with pytest.raises(TypeError, match="n_shared must be an integer"):
+        with pytest.raises(TypeError, match="n_shared must be a positive integer"):
             mv.MVLatent(example_mdata, n_shared=wrong)
-    with pytest.raises(ValueError, match="n_private must be 1 or more, not 0"):
+    with pytest.raises(ValueError, match="n_private must be a positive integer, not 0"):
         mv.MVLatent(example_mdata, n_private=0)
     model = mv.MVLatent(example_mdata, n_shared=np.int64(2))
     assert type(model.options.n_shared) is int

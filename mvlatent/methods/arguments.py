@@ -24,6 +24,7 @@ __all__ = [
     "check_one_of",
     "check_options",
     "check_patients",
+    "check_size",
     "check_view",
     "check_whole",
     "checked_draws",
@@ -96,10 +97,18 @@ def check_whole(name: str, value: object, least: int) -> None:
     ...
     ValueError: n_samples must be 1 or more, not 0.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool | np.bool_):
+    if not _is_integer(value):
         raise TypeError(f"{name} must be an integer, not {value!r}.")
-    if int(value) < least:
+    if value < least:  # type: ignore[operator]
         raise ValueError(f"{name} must be {least} or more, not {value!r}.")
+
+
+def check_size(name: str, value: object) -> None:
+    """Raise unless a number of dimensions is an integer (also numpy's) from 1 on."""
+    if not _is_integer(value):
+        raise TypeError(f"{name} must be a positive integer, not {value!r}.")
+    if value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a positive integer, not {value!r}.")
 
 
 def check_level(name: str, value: object) -> None:
@@ -174,9 +183,9 @@ def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:
 
 def check_cause(cause: object, n_causes: int) -> None:
     """Raise unless a cause is one of those that compete, counted from 1."""
-    if not isinstance(cause, Integral) or isinstance(cause, bool | np.bool_):
+    if not _is_integer(cause):
         raise TypeError(f"cause must be an integer from 1, not {cause!r}.")
-    if not 1 <= int(cause) <= n_causes:
+    if not 1 <= cause <= n_causes:  # type: ignore[operator]
         choices = ", ".join(map(str, range(1, n_causes + 1)))
         raise ValueError(f"cause {cause!r} is not one of {choices}.")
 
@@ -217,6 +226,10 @@ def checked_times(times: object) -> np.ndarray:
     if grid.ndim != 1 or not np.isfinite(grid).all():
         raise ValueError(f"times must be finite and in one row, not {times!r}.")
     return grid
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
 
 
 def _is_number(value: object) -> bool:
