@@ -25,7 +25,7 @@ from mvlatent.vae.structured import StructuredVAE
 
 __all__ = ["FORMAT", "load_trained", "save_trained"]
 
-FORMAT = 1
+FORMAT = 2
 SPEC, WEIGHTS = "spec.json", "weights.safetensors"
 
 

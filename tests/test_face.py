@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mvlatent as mv
-from mvlatent.methods.setup import register
+from mvlatent.data.register import register_cohort
 
 PUBLIC = sorted(name for name in dir(mv.MVLatent) if not name.startswith("_"))
 REFUSED = [n for n in PUBLIC if (getattr(mv.MVLatent, n).__doc__ or "").startswith("Not for this")]
@@ -131,7 +131,7 @@ def test_a_loaded_model_does_not_replace_what_its_data_were_set_up_for(loaded, e
     assert loaded.adata_manager is not None
     assert list(mv.MVLatent(example_mdata, n_shared=2).roles.views) == ["rna"]
     with pytest.raises(TypeError, match="MuData or an AnnData"):
-        register("cohort.h5mu", loaded.roles)
+        register_cohort("cohort.h5mu", loaded.roles)
 
 
 # --- arguments ------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ WRONG = [
     ({"horizon": -1.0}, ValueError, "horizon must be positive and at most the last training"),
     ({"horizon": "soon"}, TypeError, "horizon must be a number, a time, not 'soon'"),
     ({"horizon": True}, TypeError, "horizon must be a number"),
-    ({"mdata": "cohort.h5mu"}, TypeError, "mdata must be a MuData or an AnnData, not a str"),
+    ({"mdata": "cohort.h5mu"}, TypeError, "a cohort is a MuData or an AnnData, not a str"),
     ({"block": "private:dna"}, KeyError, "no block 'private:dna'; the blocks are shared"),
     ({"outcome": "PFI"}, KeyError, "no .* outcome 'PFI'"),
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mvlatent as mv
-from mvlatent.io import load_trained
+from mvlatent.io import FORMAT, load_trained
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def loaded(folder, fitted_mdata):
 
 def test_two_files_and_no_pickle(folder):
     assert sorted(p.name for p in folder.iterdir()) == ["spec.json", "weights.safetensors"]
-    assert json.loads((folder / "spec.json").read_text())["format"] == 1
+    assert json.loads((folder / "spec.json").read_text())["format"] == FORMAT
     for file in folder.iterdir():
         # a pickle of protocol 2+ starts with \x80; torch's zip archives with PK
         assert file.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK")

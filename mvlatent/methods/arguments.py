@@ -23,7 +23,6 @@ __all__ = [
     "check_level",
     "check_one_of",
     "check_options",
-    "check_patients",
     "check_size",
     "check_view",
     "check_whole",
@@ -76,15 +75,6 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in options.items()
     }
-
-
-def check_patients(mdata: object) -> None:
-    """Raise TypeError unless patients are a MuData or an AnnData."""
-    if not isinstance(mdata, MuData | AnnData):
-        raise TypeError(
-            f"mdata must be a MuData or an AnnData, not {_kind(mdata)}; read a file with "
-            "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
-        )
 
 
 def check_whole(name: str, value: object, least: int) -> None:

@@ -10,14 +10,14 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.data.assemble import mudata_from_anndata
+from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.cohort import Cohort
 from mvlatent.data.register import register_mudata
 from mvlatent.data.registered import CohortManager, registered_notes
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.trained import Trained
-from mvlatent.methods.arguments import check_patients, given_views
+from mvlatent.methods.arguments import given_views
 from mvlatent.posterior import Latents
 from mvlatent.reading.summary import summarise
 from mvlatent.specs import Roles
@@ -59,7 +59,7 @@ class FittedModel:
         self._cohort = self.trained.cohort(self._tables)
 
     def _as_mudata(self, mdata: MuData | AnnData) -> MuData:
-        check_patients(mdata)
+        check_cohort(mdata)
         if isinstance(mdata, AnnData):
             return mudata_from_anndata(mdata, self.roles.views, allow_missing=True)
         return mdata

@@ -188,13 +188,13 @@ def _column(mdata: MuData, column: Column, option: str) -> pd.Series:
         return column.reindex(names)
     if column not in mdata.obs and not hasattr(mdata, "mod"):
         have = quote(mdata.obs)
-        raise KeyError(f"{option}: no column {column!r} in obs; the columns are {have}.")
+        raise KeyError(f"no column {column!r} of {option} in obs; the columns are {have}.")
     try:
         return find_column(mdata, column, option)
     except KeyError as error:
         choices = error.args[0].partition("; ")[2].removesuffix(".")
         choices += "" if option == "folds" else f", or pass {option}=None"
-        raise KeyError(f"{option}: no column {column!r} in mdata.obs; {choices}.") from None
+        raise KeyError(f"no column {column!r} of {option} in mdata.obs; {choices}.") from None
 
 
 def _said(column: Column, option: str) -> str:

@@ -62,7 +62,7 @@ READINGS = {
     "imputation with interval": lambda m, x: m.impute("mut", x, interval=0.9),
     "variance_explained": lambda m, x: m.variance_explained(x),
     "predict_risk": lambda m, x: m.predict_risk(x),
-    "predict_survival": lambda m, x: m.predict_survival(x, interval=0.9, n_samples=5),
+    "predict_survival": lambda m, x: m.predict_survival(mdata=x, interval=0.9, n_samples=5),
     "predict_rmst": lambda m, x: m.predict_rmst(5.0, x),
     "predict_labels": lambda m, x: m.predict_labels(x, proba=True),
     "hazard_ratios": lambda m, x: m.hazard_ratios(mdata=x, n_samples=5),
