@@ -121,7 +121,11 @@ def test_a_large_site_is_named():
             KeyError,
             "no column 'ward' of groups in .*'event'.* pass groups=None",
         ),
-        ({"n": 3, "stratify": "dead"}, KeyError, "no column 'dead' of stratify in .* pass stratify=None"),
+        (
+            {"n": 3, "stratify": "dead"},
+            KeyError,
+            "no column 'dead' of stratify in .* pass stratify=None",
+        ),
         ({"n": 4}, ValueError, "column 'site' holds 3 groups, too few for 4 folds.*take n=3"),
         ({"n": 1}, ValueError, "n must be between 2 and 12 folds, not 1"),
         ({"n": "site"}, ValueError, "n must be a number of folds, not 'site'"),
@@ -188,5 +192,5 @@ def test_of_an_anndata():
     adata.obs_names = [f"p{i}" for i in range(12)]
     fold = folds(adata, 3, groups=None)
     assert list(fold.index) == list(adata.obs_names) and fold.value_counts().eq(4).all()
-    with pytest.raises(KeyError, match="no column 'site' of groups in obs; the columns are 'event'"):
+    with pytest.raises(KeyError, match="no column 'site' of groups in obs; .* are 'event'"):
         folds(adata, 3)
