@@ -192,5 +192,5 @@ def test_of_an_anndata():
     adata.obs_names = [f"p{i}" for i in range(12)]
     fold = folds(adata, 3, groups=None)
     assert list(fold.index) == list(adata.obs_names) and fold.value_counts().eq(4).all()
-    with pytest.raises(KeyError, match="no column 'site' of groups in obs; .* are 'event'"):
+    with pytest.raises(KeyError, match=r"no column 'site' of groups in obs; .* are 'event'"):
         folds(adata, 3)
