@@ -18,11 +18,12 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.arguments import LOOP, SHAPE, check_options, check_size, plain
+from mvlatent.methods.arguments import LOOP, SHAPE, check_options, plain
 from mvlatent.methods.scvi import AsScvi
 from mvlatent.methods.setup import Views, check_names, roles_of
 from mvlatent.posterior import block_names
 from mvlatent.specs import OutcomeSpec, Roles, View
+from mvlatent.specs.checks import check_size
 
 __all__ = ["MVLatent"]
 
@@ -230,7 +231,7 @@ class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has 
             raise TypeError(f"warm_start must be a fitted MVLatent, not {warm_start!r}.")
         if self._adata is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
-        notes = registered_notes(self.adata_manager)
+        notes = registered_notes(self._manager())
         trained, self._cohort = train(
             self.tables(),
             self.roles,

@@ -114,9 +114,11 @@ def test_nothing_inherited_is_left_out(bare):
     own = {n for c in mv.MVLatent.__mro__ if c.__module__.startswith("mvlatent") for n in vars(c)}
     assert theirs - own == {"registry", "is_trained", "run_id", "run_name"}
     assert bare.get_var_names()["mut"] and bare.adata is None
-    for call in (lambda: bare.data_registry("rna"), lambda: bare.adata_manager):
-        with pytest.raises(ValueError, match="loaded without data"):
-            call()
+    with pytest.raises(ValueError, match="loaded without data"):
+        bare.data_registry("rna")
+    with pytest.raises(AttributeError, match="loaded without data"):
+        _ = bare.adata_manager
+    assert not hasattr(bare, "adata_manager") and hasattr(bare, "history")
 
 
 def test_what_is_not_registered_is_named(example_model):

@@ -11,7 +11,8 @@ import pandas as pd
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
-from mvlatent.specs.outcomes import OUTCOME_ROLES, load
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import OUTCOME_ROLES
 
 __all__ = ["Coder", "coder_of", "fit_coders"]
 
@@ -76,7 +77,7 @@ def coder_of(role: str) -> type[Coder]:
     >>> coder_of("labels").__name__
     'LabelCoder'
     """
-    kind: type[Coder] = load(OUTCOME_ROLES[role].coder)
+    kind: type[Coder] = implementation_of(OUTCOME_ROLES[role].coder)
     return kind
 
 

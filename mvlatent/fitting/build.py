@@ -32,6 +32,11 @@ def design_of(
     cohort: Cohort, options: Options, views: tuple[ViewDesign, ...] | None = None
 ) -> Design:
     """Design of a model of the cohort; of its views as they are, unless others are given."""
+    if others := [name for name in cohort.views if name not in cohort.matrices]:
+        raise TypeError(
+            f"views {', '.join(map(repr, others))} are no matrices, and a fit from a cohort takes "
+            "matrices alone; build the Design with their parts."
+        )
     if views is None:
         views = tuple(ViewDesign.of(k, v, options.n_private) for k, v in cohort.matrices.items())
     return Design(

@@ -10,6 +10,7 @@ from mvlatent.fitting.start.spectral import STARTS
 from mvlatent.heads.choice import AUTO
 from mvlatent.objectives.base import Term
 from mvlatent.objectives.terms import as_terms, teachers
+from mvlatent.specs.checks import check_flag, check_number, check_size, check_whole
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
@@ -128,15 +129,14 @@ class Options:
                 listed = ", ".join(map(repr, choices))
                 raise ValueError(f"{what} {getattr(self, what)!r} is not one of {listed}.")
         for what in SIZES:
-            if not isinstance(getattr(self, what), int) or getattr(self, what) < 1:
-                raise ValueError(f"{what} must be a positive integer, not {getattr(self, what)!r}.")
-        if self.sweeps is not None and not (isinstance(self.sweeps, int) and self.sweeps >= 0):
-            raise ValueError(f"sweeps must be an integer from 0 on, or None, not {self.sweeps!r}.")
+            check_size(what, getattr(self, what))
+        if self.sweeps is not None:
+            check_whole("sweeps", self.sweeps, 0)
         for name, power in (self.likelihood_power or {}).items():
-            if not 0 < power < float("inf"):
-                raise ValueError(f"likelihood_power of {name!r} must be positive, not {power!r}.")
-        if self.rho < 0:
-            raise ValueError(f"rho must not be negative, not {self.rho!r}.")
+            check_number(f"likelihood_power of {name!r}", power, 0, above=True)
+        check_number("rho", self.rho, 0)
+        for what in ("top_down", "stop_gradient"):
+            check_flag(what, getattr(self, what))
 
     def _check_together(self) -> None:
         """ValueError if options exclude each other."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from numbers import Integral
 from typing import Any
+
+from mvlatent.specs.checks import check_flag, check_number, check_whole
 
 __all__ = ["Plan"]
 
@@ -78,23 +79,17 @@ class Plan:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.max_epochs is not None and self.max_epochs < 0:
-            raise ValueError(f"max_epochs must be 0 or more, not {self.max_epochs!r}.")
-        for name in ("patience", "num_nodes"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}.")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise ValueError(f"seed must be an integer from 0 on, not {self.seed!r}.")
-        if self.refit_epochs < 0:
-            raise ValueError(f"refit_epochs must not be negative, not {self.refit_epochs!r}.")
-        if self.batch_size is not None and self.batch_size < 2:
-            raise ValueError(f"batch_size must be at least 2, not {self.batch_size!r}.")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be positive, not {self.lr!r}.")
+        """Check kinds and ranges."""
+        for name, least in (("max_epochs", 0), ("batch_size", 2)):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least)
+        for name, least in (("patience", 1), ("num_nodes", 1), ("refit_epochs", 0), ("seed", 0)):
+            check_whole(name, getattr(self, name), least)
+        check_number("lr", self.lr, 0, above=True)
+        check_number("weight_decay", self.weight_decay, 0)
         for name in ("warmup", "shared_first", "view_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
+            check_number(name, getattr(self, name), 0, 1)
+        check_flag("early_stopping", self.early_stopping)
 
     @property
     def epochs(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from numbers import Integral, Real
 from typing import Any, TypedDict
 
 import numpy as np
@@ -13,6 +12,7 @@ from mudata import MuData
 
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
+from mvlatent.specs.checks import check_whole, is_number, is_whole
 
 __all__ = [
     "LOOP",
@@ -23,9 +23,7 @@ __all__ = [
     "check_level",
     "check_one_of",
     "check_options",
-    "check_size",
     "check_view",
-    "check_whole",
     "checked_draws",
     "checked_times",
     "given_views",
@@ -77,33 +75,9 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_whole(name: str, value: object, least: int) -> None:
-    """Raise unless an argument is an integer (also numpy's), and not below the least.
-
-    Examples
-    --------
-    >>> check_whole("n_samples", 0, 1)
-    Traceback (most recent call last):
-    ...
-    ValueError: n_samples must be 1 or more, not 0.
-    """
-    if not _is_integer(value):
-        raise TypeError(f"{name} must be an integer, not {value!r}.")
-    if value < least:  # type: ignore[operator]
-        raise ValueError(f"{name} must be {least} or more, not {value!r}.")
-
-
-def check_size(name: str, value: object) -> None:
-    """Raise unless a number of dimensions is an integer (also numpy's) from 1 on."""
-    if not _is_integer(value):
-        raise TypeError(f"{name} must be a positive integer, not {value!r}.")
-    if value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name} must be a positive integer, not {value!r}.")
-
-
 def check_level(name: str, value: object) -> None:
     """Raise unless the level of an interval is a number strictly between 0 and 1."""
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number between 0 and 1, such as 0.9, not {value!r}.")
     if not 0 < value < 1:  # type: ignore[operator]
         raise ValueError(f"{name} must be between 0 and 1, not {value!r}.")
@@ -173,7 +147,7 @@ def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:
 
 def check_cause(cause: object, n_causes: int) -> None:
     """Raise unless a cause is one of those that compete, counted from 1."""
-    if not _is_integer(cause):
+    if not is_whole(cause):
         raise TypeError(f"cause must be an integer from 1, not {cause!r}.")
     if not 1 <= cause <= n_causes:  # type: ignore[operator]
         choices = ", ".join(map(str, range(1, n_causes + 1)))
@@ -182,7 +156,7 @@ def check_cause(cause: object, n_causes: int) -> None:
 
 def check_horizon(horizon: object, last: float) -> None:
     """Raise unless a horizon is a time after 0 and within the training events."""
-    if not _is_number(horizon):
+    if not is_number(horizon):
         raise TypeError(f"horizon must be a number, a time, not {horizon!r}.")
     if not 0 < horizon <= last * (1 + 1e-6):  # type: ignore[operator]
         raise ValueError(
@@ -216,14 +190,6 @@ def checked_times(times: object) -> np.ndarray:
     if grid.ndim != 1 or not np.isfinite(grid).all():
         raise ValueError(f"times must be finite and in one row, not {times!r}.")
     return grid
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def _kind(value: object) -> str:

@@ -38,7 +38,7 @@ class FittedModel:
     registry_: dict[str, Any]
     summary_stats: Any
     _adata: MuData | None
-    _adata_manager: Any
+    _adata_manager: CohortManager | None
     _source: MuData | None = None  # of a loaded model: what is registered should it be asked for
     _tables: Tables | None = None
     _trained: Trained | None = None
@@ -85,16 +85,25 @@ class FittedModel:
 
         Raises
         ------
-        KeyError, ValueError
+        AttributeError
             If the model was loaded without data, or with patients that lack a column of a role.
         """
-        if self._adata_manager is None:
+        try:
+            return self._manager()
+        except (KeyError, ValueError) as error:  # so that hasattr says no
+            raise AttributeError(error.args[0]) from error
+
+    def _manager(self) -> CohortManager:
+        """The manager of the model's patients; KeyError or ValueError where there is none."""
+        manager = self._adata_manager
+        if manager is None:
             if self._source is None:
                 raise ValueError(
                     "this model was loaded without data; MVLatent.load(path, mdata) gives it some."
                 )
-            self._register(register_mudata(self._source, self.roles, owner=self))
-        return self._adata_manager
+            manager = register_mudata(self._source, self.roles, owner=self)
+            self._register(manager)
+        return manager
 
     # --- what was fitted --------------------------------------------------------------------------
 

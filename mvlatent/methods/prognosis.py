@@ -17,7 +17,6 @@ from mvlatent.methods.arguments import (
     check_cause,
     check_level,
     check_one_of,
-    check_whole,
     checked_draws,
 )
 from mvlatent.methods.summaries import SummaryReader
@@ -28,7 +27,7 @@ from mvlatent.reading.hazard_ratios import (
     column_sds,
     column_units,
 )
-from mvlatent.specs.outcomes import check_choice
+from mvlatent.specs.checks import check_choice, check_whole
 
 __all__ = ["HeadReader", "of_cause"]
 

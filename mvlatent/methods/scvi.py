@@ -109,7 +109,7 @@ class AsScvi(WorthReader):
         300
         """
         self._registered(registry_key)
-        return self.adata_manager.get_from_registry(registry_key)
+        return self._manager().get_from_registry(registry_key)
 
     def get_state_registry(self, registry_key: str) -> dict[str, Any]:
         """What scvi-tools noted of a view or the batch when it was registered.
@@ -167,7 +167,7 @@ class AsScvi(WorthReader):
 
     def _registered(self, key: str) -> dict[str, Any]:
         """The registry's entry of a view or the batch."""
-        fields: dict[str, dict[str, Any]] = self.adata_manager.registry["field_registries"]
+        fields: dict[str, dict[str, Any]] = self._manager().registry["field_registries"]
         if key not in fields:
             raise KeyError(f"nothing is registered as {key!r}; there are {', '.join(fields)}.")
         return fields[key]

@@ -9,13 +9,14 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from mvlatent.methods.arguments import check_level, check_one_of, check_view, check_whole
+from mvlatent.methods.arguments import check_level, check_one_of, check_view
 from mvlatent.methods.latent import LatentReader
 from mvlatent.methods.results import Imputation
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
 from mvlatent.reading.loadings import Loadings, active_factors, credible_loadings
 from mvlatent.reading.variance import variance_explained
+from mvlatent.specs.checks import check_whole
 
 __all__ = ["ViewReader"]
 

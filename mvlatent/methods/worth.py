@@ -17,7 +17,6 @@ from mvlatent.methods.arguments import (
     check_horizon,
     check_level,
     check_view,
-    check_whole,
     checked_draws,
 )
 from mvlatent.methods.outcomes import n_causes
@@ -25,6 +24,7 @@ from mvlatent.methods.prognosis import HeadReader, of_cause
 from mvlatent.reading.ledger import ledger
 from mvlatent.reading.value import expected_reduction
 from mvlatent.specs import Survival
+from mvlatent.specs.checks import check_whole
 
 __all__ = ["WorthReader"]
 

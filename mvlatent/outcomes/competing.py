@@ -13,7 +13,8 @@ from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.specs import Survival
-from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, load
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL
 
 __all__ = ["Competing", "CompetingTarget", "cumulative_incidence"]
 
@@ -74,7 +75,7 @@ class Competing(Likelihood[SurvivalData]):
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start each cause as if it were alone; ValueError if one has no event."""
-        kind = load(KINDS_OF_SURVIVAL[str(spec.hazard)].likelihood)
+        kind = implementation_of(KINDS_OF_SURVIVAL[str(spec.hazard)].likelihood)
         last = int(data.known().outcome.max())
         causes = []
         for cause in range(1, max(1, last) + 1):

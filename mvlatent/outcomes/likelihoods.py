@@ -10,48 +10,18 @@ from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.role import role_of
 from mvlatent.specs import OutcomeSpec
+from mvlatent.specs.implementation import Implementations, implementation_of
 from mvlatent.specs.outcomes import (
     KINDS_OF_SURVIVAL,
     KINDS_OF_TARGET,
     OUTCOME_ROLES,
-    SurvivalKind,
-    TargetKind,
-    load,
 )
 
-__all__ = ["SURVIVAL", "TARGETS", "Loaded", "baseline_of", "outcome_likelihood", "outcome_target"]
+__all__ = ["SURVIVAL", "TARGETS", "baseline_of", "outcome_likelihood", "outcome_target"]
 
 
-class Loaded(Mapping[str, type[Likelihood[Any]]]):
-    """Likelihoods of a registry by kind, each loaded when it is asked for.
-
-    Parameters
-    ----------
-    registry
-        What the kinds say about themselves.
-
-    Examples
-    --------
-    >>> Loaded(KINDS_OF_SURVIVAL)["weibull"].__name__
-    'Weibull'
-    """
-
-    def __init__(self, registry: Mapping[str, SurvivalKind] | Mapping[str, TargetKind]) -> None:
-        self._registry = registry
-
-    def __getitem__(self, kind: str) -> type[Likelihood[Any]]:
-        found: type[Likelihood[Any]] = load(self._registry[kind].likelihood)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._registry)
-
-    def __len__(self) -> int:
-        return len(self._registry)
-
-
-SURVIVAL = Loaded(KINDS_OF_SURVIVAL)
-TARGETS = Loaded(KINDS_OF_TARGET)
+SURVIVAL: Mapping[str, type[Likelihood[Any]]] = Implementations(KINDS_OF_SURVIVAL, "likelihood")
+TARGETS: Mapping[str, type[Likelihood[Any]]] = Implementations(KINDS_OF_TARGET, "likelihood")
 
 
 def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
@@ -93,7 +63,8 @@ def baseline_of(kind: str) -> type[BaselineShape]:
     'Cutpoints'
     """
     for role in OUTCOME_ROLES.values():
-        dict(load(role.role).likelihoods)  # a baseline is known once its likelihood is loaded
+        # a baseline is known once its likelihood is loaded
+        dict(implementation_of(role.role).likelihoods)
     for found in _below(BaselineShape):  # type: ignore[type-abstract]
         if vars(found).get("kind") == kind:
             return found

@@ -14,7 +14,8 @@ from torch import Tensor
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.posterior import Latents
-from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, load
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec
 from mvlatent.vae.basis import Basis
 
 __all__ = ["Estimates", "OutcomeRole", "Reading", "ReportedHeads", "level_columns", "role_of"]
@@ -273,5 +274,5 @@ def role_of(spec: OutcomeSpec) -> OutcomeRole[Any, Any]:
     >>> type(role_of(Survival("months", "dead"))).__name__
     'SurvivalRole'
     """
-    role: type[OutcomeRole[Any, Any]] = load(OUTCOME_ROLES[spec.role].role)
+    role: type[OutcomeRole[Any, Any]] = implementation_of(OUTCOME_ROLES[spec.role].role)
     return role(spec)

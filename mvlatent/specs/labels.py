@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.outcomes import OneColumn, check_name
+from mvlatent.specs.checks import check_name
+from mvlatent.specs.outcomes import OneColumn
 
 __all__ = ["Labels"]
 

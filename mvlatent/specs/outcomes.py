@@ -7,10 +7,11 @@ it by name; what it names is loaded when it is first asked for, so that nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib import import_module
 from typing import Any, ClassVar, Self
+
+from mvlatent.specs.implementation import implementation_of
 
 __all__ = [
     "KINDS_OF_SURVIVAL",
@@ -21,10 +22,7 @@ __all__ = [
     "RoleParts",
     "SurvivalKind",
     "TargetKind",
-    "check_choice",
-    "check_name",
     "known_fields",
-    "load",
     "outcome_from_dict",
     "outcome_to_dict",
 ]
@@ -124,33 +122,9 @@ KINDS_OF_TARGET: dict[str, TargetKind] = {
 }
 
 
-def load(place: str) -> Any:
-    """Return what a ``"module:name"`` of a registry stands for.
-
-    Examples
-    --------
-    >>> load(OUTCOME_ROLES["labels"].spec).role
-    'labels'
-    """
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
-
-
-def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
-    """Raise ValueError if a value is not one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{what} {value!r} is not one of {', '.join(map(repr, choices))}.")
-
-
 def known_fields(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a saved specification that this version knows."""
     return {name: state[name] for name in (f.name for f in fields(kind)) if name in state}
-
-
-def check_name(what: str, value: object) -> None:
-    """Raise ValueError if a value cannot be the name of a column."""
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{what} must be the name of a column, not {value!r}.")
 
 
 class OutcomeSpec:
@@ -253,5 +227,5 @@ def outcome_from_dict(state: Mapping[str, Any]) -> OutcomeSpec:
     >>> outcome_from_dict(outcome_to_dict(Labels("subtype"))) == Labels("subtype")
     True
     """
-    kind: type[OutcomeSpec] = load(OUTCOME_ROLES[state["role"]].spec)
+    kind: type[OutcomeSpec] = implementation_of(OUTCOME_ROLES[state["role"]].spec)
     return kind(**known_fields(kind, state))

@@ -6,14 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mvlatent.specs.outcomes import (
-    OUTCOME_ROLES,
-    OutcomeSpec,
-    check_name,
-    load,
-    outcome_from_dict,
-    outcome_to_dict,
-)
+from mvlatent.specs.checks import check_name
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, outcome_from_dict, outcome_to_dict
 from mvlatent.specs.views import View
 
 __all__ = ["Roles"]
@@ -148,7 +143,7 @@ class Roles:
         """
         found = {outcome.name: outcome for outcome in self.outcome_specs if outcome.role == role}
         if not found:
-            phrase = load(OUTCOME_ROLES[role].spec).phrase
+            phrase = implementation_of(OUTCOME_ROLES[role].spec).phrase
             raise ValueError(f"the model was fitted without {phrase}.")
         if name is None:
             return next(iter(found.values()))

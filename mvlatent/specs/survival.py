@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, OutcomeSpec, check_choice, check_name
+from mvlatent.specs.checks import check_choice, check_name
+from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, OutcomeSpec
 
 __all__ = [
     "CAUSE_HAZARDS",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.outcomes import KINDS_OF_TARGET, OneColumn, check_choice, check_name
+from mvlatent.specs.checks import check_choice, check_name
+from mvlatent.specs.outcomes import KINDS_OF_TARGET, OneColumn
 
 __all__ = ["TARGET_KINDS", "TARGET_SCALINGS", "Target"]
 

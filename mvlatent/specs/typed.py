@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, load
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec
 
 __all__ = ["as_outcomes"]
 
@@ -41,7 +42,7 @@ def as_outcomes(
     found: list[OutcomeSpec] = []
     for role, typed in (("survival", survival), ("labels", labels), ("target", targets)):
         if typed is not None:
-            found += _read(load(OUTCOME_ROLES[role].spec), typed)
+            found += _read(implementation_of(OUTCOME_ROLES[role].spec), typed)
     more = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
     for outcome in more:
         if not isinstance(outcome, OutcomeSpec):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+from mvlatent.specs.checks import check_choice
 from mvlatent.specs.likelihoods import DEFAULT, LIKELIHOODS, OFFSETS, SCALINGS, Declaration
-from mvlatent.specs.outcomes import check_choice
 
 __all__ = ["NOISES", "View"]
 

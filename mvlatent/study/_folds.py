@@ -10,6 +10,7 @@ import pandas as pd
 
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_text, find_column
+from mvlatent.specs.checks import check_whole
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -85,6 +86,7 @@ def folds(
         twice = names[names.duplicated()][0]
         raise ValueError(f"patient {twice!r} occurs twice in mdata; make the names unique.")
     _check_number(n, len(names), "n")
+    check_whole("seed", seed, 0)
     order = np.argsort(names.astype(str), kind="stable")  # the split must not see the rows' order
     group = stratum = None
     if groups is not None:
@@ -96,7 +98,7 @@ def folds(
 
 
 def read_folds(
-    mdata: MuData, folds: int | Column, seed: int = 0, survival: OutcomeSpec | None = None
+    mdata: MuData, folds: int | Column, seed: int = 0, balanced: OutcomeSpec | None = None
 ) -> np.ndarray:
     """Fold of each patient, -1 for none.
 
@@ -108,9 +110,9 @@ def read_folds(
         Number of random folds, a column of ``obs`` or a Series indexed by patient that holds them.
     seed
         Seed of random folds.
-    survival
-        Outcome whose event random folds are stratified by, where each of its values has a patient
-        a fold.
+    balanced
+        Outcome whose `balanced_part` random folds are stratified by, where each of its values has a
+        patient a fold.
 
     Raises
     ------
@@ -126,10 +128,12 @@ def read_folds(
             raise ValueError(f"{what} holds {len(levels)} folds; at least 2 are needed.")
         return codes
     _check_number(folds, mdata.n_obs, "folds")
+    check_whole("seed", seed, 0)
     stratum = None
-    event = None if survival is None else survival.parts["event"]
-    if event in mdata.obs:
-        found = pd.factorize(mdata.obs[event].astype(str))[0]
+    column = None if balanced is None else balanced.parts.get(balanced.balanced_part or "")
+    if column is not None and column in mdata.obs:
+        said = ["" if t is None else t for t in as_text(find_column(mdata, column))]
+        found = pd.factorize(np.asarray(said, dtype=object))[0]
         stratum = found if np.bincount(found).min() >= folds else None
     return _cut(mdata.n_obs, folds, stratum, None, seed)
 

@@ -14,7 +14,8 @@ from mvlatent.data.obs_columns import as_numbers
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes import Continuous, OutcomeRole, role_of
 from mvlatent.reading.annotate import outcome_columns
-from mvlatent.specs.outcomes import OUTCOME_ROLES, OneColumn, OutcomeSpec, RoleParts, load
+from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.outcomes import OUTCOME_ROLES, OneColumn, OutcomeSpec, RoleParts
 
 # --- counts: what the user says of them -----------------------------------------------------------
 
@@ -28,6 +29,7 @@ class Counts(OneColumn):
     name: str = ""
     weight: float = 1.0
     role: ClassVar[str] = "counts"
+    balanced_part: ClassVar[str] = "column"  # what random folds are balanced by
     phrase: ClassVar[str] = "counts"
 
     def __post_init__(self) -> None:
@@ -156,7 +158,8 @@ def test_a_role_out_of_fold_and_while_training(patients):
 
 def test_every_role_is_what_the_registry_says(registered):
     for name, places in OUTCOME_ROLES.items():
-        spec, coder, role = (load(place) for place in (places.spec, places.coder, places.role))
+        named = (places.spec, places.coder, places.role)
+        spec, coder, role = map(implementation_of, named)
         assert spec.role == name and issubclass(spec, OutcomeSpec) and spec.phrase
         assert all(hasattr(coder, part) for part in ("check", "fit", "data", "to_dict"))
         assert issubclass(role, OutcomeRole) and role.likelihoods

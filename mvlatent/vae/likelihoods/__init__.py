@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from mvlatent.data.cohort import CohortView
-from mvlatent.specs.implementation import implementation_of
+from mvlatent.specs.implementation import Implementations
 from mvlatent.specs.likelihoods import LIKELIHOODS as DECLARED
 from mvlatent.vae.likelihoods.base import Likelihood, Rows
 from mvlatent.vae.likelihoods.continuous import SCALE_FLOOR, Beta, Normal, StudentT
@@ -30,21 +30,8 @@ __all__ = [
 ]
 
 
-class _Classes(Mapping[str, type[Likelihood]]):
-    """The classes of the likelihoods that are registered in `mvlatent.specs.likelihoods`."""
-
-    def __getitem__(self, name: str) -> type[Likelihood]:
-        found: type[Likelihood] = implementation_of(DECLARED[name].implementation)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(DECLARED)
-
-    def __len__(self) -> int:
-        return len(DECLARED)
-
-
-LIKELIHOODS: Mapping[str, type[Likelihood]] = _Classes()
+LIKELIHOODS: Mapping[str, type[Likelihood]] = Implementations(DECLARED, "implementation")
+"""Classes of the likelihoods that are registered in `mvlatent.specs.likelihoods`."""
 
 
 def likelihood_of(view: CohortView) -> type[Likelihood]:
