@@ -109,3 +109,19 @@ def test_the_site_builds_without_a_warning(tmp_path):
     pages = {path.name for path in (tmp_path / "html").rglob("*.html")}
     assert {"index.html", "pathologist.html", "separation.html", "glossary.html"} <= pages
     assert "mvlatent.MVLatent.impute.html" in pages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted(path.stem for path in (DOCS / "start").glob("*.ipynb")))
+def test_a_start_page_runs_as_it_is_shown(page, tmp_path):
+    cells = json.loads((DOCS / "start" / f"{page}.ipynb").read_text("utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    plain = "\n".join(line for cell in code for line in cell.splitlines() if line[:1] != "%")
+    done = subprocess.run(
+        [sys.executable, "-c", plain],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
