@@ -51,7 +51,7 @@ def test_subset_takes_every_tensor_along(rows):
     assert torch.equal(part.survival.outcome, expected)
     assert torch.equal(part.survival.stratum, expected.long())
     assert torch.equal(part.labels.codes, expected.long())
-    assert part.views["rna"].n_hidden == 4
+    assert part.views["rna"].n_outside == 4
 
 
 def test_subset_by_mask_and_without_outcomes():

@@ -133,7 +133,7 @@ def _maximise(
     decoder.intercept.copy_(intercept)
     decoder.shared.copy_(loadings[: len(decoder.shared)])
     decoder.private.copy_(loadings[len(decoder.shared) :])
-    share = x.shape[1] / (x.shape[1] + view.n_hidden)
+    share = x.shape[1] / (x.shape[1] + view.n_outside)
     outside = 0.0 if view.residual is None else view.residual.sum() / len(x) / x.shape[1]
     part.likelihood.start((energy / count + outside).clamp_min(0.0) * share)
     if part.effects is not None:
