@@ -50,7 +50,7 @@ class ViewPart(Part):
         )
         if design.loadings != "point":
             width = design.n_shared + view.n_private
-            self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
+            self.decoder.random_loadings = LOADINGS[design.loadings](width, view.n_features)
         self.likelihood = LIKELIHOODS[view.likelihood](
             view.n_features, noise=view.noise, levels=view.levels
         )

@@ -100,7 +100,7 @@ def _with_group_means(
             between = (means[columns][:, vae.active].square().mean(1) * size).sum() - len(size)
             tau2 = (between / size.sum()).clamp_min(MIN_VARIANCE)
             shrink[columns] = size / (size + 1.0 / tau2)
-            vae.spread[columns] = tau2
+            vae.technical_variance[columns] = tau2
         prior = design @ (means * shrink[:, None])
         z = q.mean + (covariance @ prior.unsqueeze(-1)).squeeze(-1)
     return z
