@@ -87,12 +87,12 @@ def judge_blocks(
     for training, held_out in splitter.split(rows, strata[rows]):
         train, test = np.concatenate([rows[training], rare]), rows[held_out]
         order.append(test)
-        target = outcome.target(train)
+        bound = outcome.bound(train)
         for kinds in candidates:
             chosen = pick(blocks, kinds)
             seen, new = ({k: x[at] for k, x in chosen.items()} for at in (train, test))
             near = None if start is None else start.get(kinds)
-            eta = outcome.predictive(seen, target, new, near)
+            eta = outcome.predictive(seen, bound, new, near)
             predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)
     tested = np.concatenate(order)

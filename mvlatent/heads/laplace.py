@@ -47,7 +47,7 @@ class Mode:
 
 def find_mode(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     offset: Tensor,
     coord: Tensor,
     *,
@@ -65,13 +65,13 @@ def find_mode(
     ----------
     Nocedal & Wright (2006). Numerical Optimization, section 5.2 (Polak-Ribiere).
     """
-    coupled = target if isinstance(target, CoupledLikelihood) else None
+    coupled = bound if isinstance(bound, CoupledLikelihood) else None
     eta = space.eta(coord) + offset
-    curvature = target.curvature(eta)
+    curvature = bound.curvature(eta)
     value = float(curvature.loglik - 0.5 * space.inner(coord, coord))
     if not math.isfinite(value):
         coord, eta = torch.zeros_like(coord), offset
-        curvature = target.curvature(eta)
+        curvature = bound.curvature(eta)
         value = float(curvature.loglik)
     decrement, factorised_at = math.inf, -math.inf
     old: tuple[Tensor, Tensor, float] | None = None
@@ -95,7 +95,7 @@ def find_mode(
             old = (move, residual, decrement)
             moved = space.eta(move)
             size = slope / float(coupled.bend(eta, moved) + space.inner(move, move))
-        found = _line_search(space, target, coord, move, eta, moved, value, size)
+        found = _line_search(space, bound, coord, move, eta, moved, value, size)
         if found is None:
             break
         size, gain, eta, curvature = found
@@ -123,7 +123,7 @@ def _conjugate(
 
 def _line_search(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     coord: Tensor,
     move: Tensor,
     eta: Tensor,
@@ -137,7 +137,7 @@ def _line_search(
     for _ in range(MAX_HALVINGS):
         penalty = 0.5 * (start + 2 * size * linear + size**2 * square)
         there = eta + size * moved
-        curvature = target.curvature(there)  # the first size is nearly always right
+        curvature = bound.curvature(there)  # the first size is nearly always right
         new = float(curvature.loglik) - penalty
         if new >= value - ROUNDING * abs(value):
             return size, new - value, there, curvature

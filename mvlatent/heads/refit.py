@@ -58,16 +58,14 @@ def refit(
     outcome = Outcome(cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
 
-    def sampled(features: dict[str, Tensor], target: BoundLikelihood) -> BlockHead:
-        head = BlockHead.fit(features, target)
-        return sample_head(
-            head, features, target, num_samples=num_samples, warmup=warmup, seed=seed
-        )
+    def sampled(features: dict[str, Tensor], bound: BoundLikelihood) -> BlockHead:
+        head = BlockHead.fit(features, bound)
+        return sample_head(head, features, bound, num_samples=num_samples, warmup=warmup, seed=seed)
 
     def again(features: dict[str, Tensor], off: float) -> Head:
         if method == "laplace":
-            return fit_head(features, outcome.target(), off=off)
-        return fit_head(features, outcome.target(), fit=sampled)
+            return fit_head(features, outcome.bound(), off=off)
+        return fit_head(features, outcome.bound(), fit=sampled)
 
     same = list(full) == list(alone)
     reported.shared_only = again(alone, 0.0)

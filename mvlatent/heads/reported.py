@@ -165,13 +165,13 @@ def fit_outcome(
     most = outcome.role.max_scores
     blocks = {k: x[:, :most] if block_kind(k) == "scores" else x for k, x in blocks.items()}
     chosen, off = (EVERY, OFF) if auto else (tuple(kinds), 0.0)
-    target = outcome.target()
+    bound = outcome.bound()
     wide, narrow = pick(blocks, chosen), pick(blocks, SHARED_ONLY)
-    full = alone = fit_head(narrow, target)
+    full = alone = fit_head(narrow, bound)
     if list(wide) == list(narrow):
         off = 0.0
     else:
-        full = fit_head(wide, target, off=off)
+        full = fit_head(wide, bound, off=off)
     scores = _worth(blocks, outcome, full, alone) if auto and "technical" in blocks else {}
     slopes = learnt_slopes(blocks, outcome, chosen, full, alone)
     return Reported(full, alone, spec.name, outcome.horizon, scores, off, slopes)

@@ -90,7 +90,7 @@ class ViewHead:
     scales
         Sd of the first score of each source, (M - 1,).
     coef, origin, level
-        Coefficients (columns, t), mean of the inputs and of the targets.
+        Coefficients (columns, t), mean of the inputs and of what they predict.
     parts
         How much of what z expects and of the head is in the prediction, ``(z, head)``, by least
         squares on held-out patients; ``parts_latent`` of z alone.

@@ -15,17 +15,17 @@ from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.specs import Survival
 from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, load
 
-__all__ = ["Competing", "CompetingTarget", "cumulative_incidence"]
+__all__ = ["BoundCompeting", "Competing", "cumulative_incidence"]
 
 
 @dataclass(frozen=True)
-class CompetingTarget:
+class BoundCompeting:
     """Likelihoods of the causes, each bound to outcomes in which the other causes are censored.
 
     Attributes
     ----------
     causes
-        A target a cause, of the same rows.
+        A bound likelihood a cause, of the same rows.
     """
 
     causes: tuple[BoundLikelihood, ...]
@@ -98,10 +98,10 @@ class Competing(Likelihood[SurvivalData]):
         """Log prior of the baselines, up to a constant."""
         return torch.stack([cause.log_prior() for cause in self._likelihoods()]).sum()
 
-    def target(self, data: SurvivalData) -> CompetingTarget:
-        """Bind the likelihoods to outcomes, a target a cause."""
+    def bind(self, data: SurvivalData) -> BoundCompeting:
+        """Bind the likelihoods to outcomes, one a cause."""
         likelihoods = enumerate(self._likelihoods(), 1)
-        return CompetingTarget(tuple(part.target(data.of_cause(k)) for k, part in likelihoods))
+        return BoundCompeting(tuple(part.bind(data.of_cause(k)) for k, part in likelihoods))
 
 
 def cumulative_incidence(

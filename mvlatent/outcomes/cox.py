@@ -16,7 +16,7 @@ from mvlatent.outcomes.likelihood import Likelihood
 from mvlatent.outcomes.partial import NEVER, efron_log_likelihood, partial_log_likelihood
 from mvlatent.specs import Survival
 
-__all__ = ["BreslowBaseline", "Cox", "CoxTarget", "efron_log_likelihood"]
+__all__ = ["BoundCox", "BreslowBaseline", "Cox", "efron_log_likelihood"]
 
 
 class Cox(Likelihood[SurvivalData]):
@@ -68,12 +68,12 @@ class Cox(Likelihood[SurvivalData]):
         """Zero: the baseline has no parameters."""
         return torch.zeros(())
 
-    def target(self, data: SurvivalData) -> CoxTarget:
+    def bind(self, data: SurvivalData) -> BoundCox:
         """Bind the likelihood to outcomes, for the reported head."""
-        return CoxTarget(data, n_intervals=self.n_intervals, ties=self.ties)
+        return BoundCox(data, n_intervals=self.n_intervals, ties=self.ties)
 
 
-class CoxTarget:
+class BoundCox:
     """The partial likelihood of known outcomes, with its exact Hessian.
 
     Parameters

@@ -74,6 +74,6 @@ class Likelihood(nn.Module, Generic[Data]):
         """Log prior of the parameters, up to a constant; 0 where it is flat."""
         raise NotImplementedError(f"{type(self).__name__} has no log_prior.")
 
-    def target(self, data: Data) -> Any:
+    def bind(self, data: Data) -> Any:
         """Bind the likelihood to outcomes for the reported head, which profiles its parameters."""
-        raise NotImplementedError(f"{type(self).__name__} has no target.")
+        raise NotImplementedError(f"{type(self).__name__} cannot be bound to outcomes.")

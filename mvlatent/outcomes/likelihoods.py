@@ -19,7 +19,7 @@ from mvlatent.specs.outcomes import (
     load,
 )
 
-__all__ = ["SURVIVAL", "TARGETS", "Loaded", "baseline_of", "outcome_likelihood", "outcome_target"]
+__all__ = ["SURVIVAL", "TARGETS", "Loaded", "baseline_of", "bind_outcome", "outcome_likelihood"]
 
 
 class Loaded(Mapping[str, type[Likelihood[Any]]]):
@@ -74,9 +74,9 @@ def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
     return role_of(spec).likelihood(data)
 
 
-def outcome_target(data: OutcomeData, spec: OutcomeSpec) -> Any:
+def bind_outcome(data: OutcomeData, spec: OutcomeSpec) -> Any:
     """Likelihood bound to the patients' outcomes, for `mvlatent.outcomes.fit_head`."""
-    return outcome_likelihood(data, spec).target(data)
+    return outcome_likelihood(data, spec).bind(data)
 
 
 def baseline_of(kind: str) -> type[BaselineShape]:

@@ -72,9 +72,9 @@ class Watched(Outcome):
         vars(self).update(vars(of))
         self.trained, self.scored = [], []
 
-    def target(self, rows=None):
+    def bound(self, rows=None):
         self.trained.append(set(rows.tolist()))
-        return super().target(rows)
+        return super().bound(rows)
 
     def score(self, eta, rows):
         self.scored.append(set(rows.tolist()))
@@ -149,7 +149,7 @@ def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
 def test_a_known_head_as_a_start_changes_no_score(blocks, kind):
     seen = cohort(blocks["scores:a"][:, 0])
     outcome = Outcome(seen, CLASSES if kind == "labels" else DEATH)
-    start = {EVERY: fit_head(blocks, outcome.target(), n_sds=0)}
+    start = {EVERY: fit_head(blocks, outcome.bound(), n_sds=0)}
     cold, warm = (judge_blocks(blocks, outcome, (EVERY,), start=s) for s in (None, start))
     assert warm.scores[EVERY] == pytest.approx(cold.scores[EVERY], abs=0.01)
 

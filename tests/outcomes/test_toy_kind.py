@@ -39,11 +39,11 @@ class Exponential(Likelihood):
     def log_prior(self) -> Tensor:
         return torch.zeros_like(self.level)
 
-    def target(self, data):
-        return ExponentialTarget(data)
+    def bind(self, data):
+        return BoundExponential(data)
 
 
-class ExponentialTarget:
+class BoundExponential:
     """The same with the level profiled out."""
 
     n_outputs, effective_share, has_baseline = 1, 1.0, True
