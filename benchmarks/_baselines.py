@@ -16,7 +16,7 @@ from torch import Tensor
 from mvlatent.data.cohort import Cohort
 
 __all__ = [
-    "BASELINES",
+    "OPPONENTS",
     "NotInstalled",
     "Prediction",
     "clinical_cox",
@@ -184,7 +184,7 @@ def random_survival_forest(fold: Fold, times: np.ndarray) -> Prediction:
     return Prediction(best.predict(test), np.clip(steps[:, at].T, 0.0, 1.0))
 
 
-BASELINES: dict[str, Callable[[Fold, np.ndarray], Prediction]] = {
+OPPONENTS: dict[str, Callable[[Fold, np.ndarray], Prediction]] = {
     "km": kaplan_meier,
     "clinical": clinical_cox,
     "ridge": ridge_cox,

@@ -146,10 +146,10 @@ def test_a_fold_hides_the_outcome_and_learns_on_training_rows_only(data, fold):
     assert list(other.train.views) == ["rna"]
 
 
-@pytest.mark.parametrize("arm", [a for a in baselines.BASELINES if a != "forest"])
+@pytest.mark.parametrize("arm", [a for a in baselines.OPPONENTS if a != "forest"])
 def test_arms_give_a_risk_and_a_curve_to_every_patient(arm, fold, data):
     times = np.linspace(0.5, 200.0, 40)
-    risk, survival, _ = baselines.BASELINES[arm](fold, times)
+    risk, survival, _ = baselines.OPPONENTS[arm](fold, times)
     assert risk.shape == (50,) and survival.shape == (40, 50)
     assert np.isfinite(risk).all()
     assert ((survival >= 0) & (survival <= 1)).all() and (np.diff(survival, axis=0) <= 1e-9).all()
@@ -215,7 +215,7 @@ def test_a_failing_arm_stops_no_other(data, tmp_path, monkeypatch):
     def broken(fold, times):
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(baselines.BASELINES, "clinical", broken)
+    monkeypatch.setitem(baselines.OPPONENTS, "clinical", broken)
     assert run(data, tmp_path, "--arms", "clinical", "km") == 1
     text = (tmp_path / "table.md").read_text()
     assert "| Kaplan–Meier | 0.500 | 0.500 |" in text and "no luck" in text
