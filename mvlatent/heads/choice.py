@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvlatent.heads.blocks import pick
 from mvlatent.heads.causes import Head
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 
 __all__ = ["AUTO", "EVERY", "OFF", "SHARED_ONLY", "InnerFolds", "judge_blocks"]
 
@@ -39,7 +39,7 @@ class InnerFolds(NamedTuple):
 
 def judge_blocks(
     blocks: Mapping[str, Tensor],
-    outcome: Outcome,
+    outcome: HeldOutOutcome,
     candidates: Sequence[tuple[str, ...]] = (SHARED_ONLY, EVERY),
     *,
     start: Mapping[tuple[str, ...], Head] | None = None,

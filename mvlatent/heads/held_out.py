@@ -17,12 +17,12 @@ from mvlatent.outcomes.bound import BoundCauses, BoundLikelihood, bound_parts
 from mvlatent.outcomes.role import role_of
 from mvlatent.specs import OutcomeSpec
 
-__all__ = ["Outcome"]
+__all__ = ["HeldOutOutcome"]
 
 SETTLED = 0.1  # nats of evidence by which an inner fold may miss the sds of its blocks
 
 
-class Outcome:
+class HeldOutOutcome:
     """An outcome that can be fitted on some patients and scored on others, as its role says.
 
     Parameters

@@ -8,7 +8,7 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import trim
 from mvlatent.heads.causes import Head, fit_head
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 from mvlatent.heads.nuts import sample_head
 from mvlatent.heads.reported import Reported, learnt_slopes
 from mvlatent.outcomes.bound import BoundLikelihood
@@ -55,7 +55,7 @@ def refit(
     ValueError
         If the patients have no such outcome.
     """
-    outcome = Outcome(cohort, spec)
+    outcome = HeldOutOutcome(cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
 
     def sampled(features: dict[str, Tensor], bound: BoundLikelihood) -> BlockHead:

@@ -75,7 +75,7 @@ class Competing(Likelihood[SurvivalData]):
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start each cause as if it were alone; ValueError if one has no event."""
         kind = load(KINDS_OF_SURVIVAL[str(spec.hazard)].likelihood)
-        last = int(data.known().outcome.max())
+        last = int(data.known().code.max())
         causes = []
         for cause in range(1, max(1, last) + 1):
             own = data.of_cause(cause)

@@ -81,7 +81,7 @@ def _concordance(model: Any, held_out: MuData, outcome: str | None) -> float:
     if survival is None:
         return np.nan
     seen = survival.observed.numpy()
-    event = (survival.outcome == 1).numpy()  # of competing causes the first, whose risk it is
+    event = (survival.code == 1).numpy()  # of competing causes the first, whose risk it is
     risk = model.predict_risk(held_out, outcome=name, blocks="shared").to_numpy()
     try:
         return concordance(survival.time.numpy()[seen], event[seen], risk[seen])
