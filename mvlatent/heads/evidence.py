@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mvlatent.heads.laplace import Mode, find_mode
+from mvlatent.heads.laplace import HeadMode, find_mode
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood, NoisyLikelihood
 
@@ -38,13 +38,13 @@ class EmpiricalBayes:
     """
 
     tau: Tensor
-    mode: Mode
+    mode: HeadMode
     log_marginal: float
     converged: bool
     path: list[float] = field(default_factory=list)
 
 
-def log_marginal(mode: Mode, logdet: Tensor, bound: BoundLikelihood) -> float:
+def log_marginal(mode: HeadMode, logdet: Tensor, bound: BoundLikelihood) -> float:
     """Laplace log evidence with coefficients and baseline integrated out."""
     volume = bound.effective_share * logdet + bound.log_volume(mode.eta)
     return mode.objective - 0.5 * float(volume)

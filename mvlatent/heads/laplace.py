@@ -11,7 +11,7 @@ from torch import Tensor
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood, CoupledLikelihood, Curvature
 
-__all__ = ["Mode", "find_mode"]
+__all__ = ["HeadMode", "find_mode"]
 
 MAX_NEWTON = 200
 MAX_HALVINGS = 40
@@ -21,7 +21,7 @@ ROUNDING = 1e-15  # of the objective: a step that loses no more has not failed
 
 
 @dataclass
-class Mode:
+class HeadMode:
     """A mode of the penalised likelihood.
 
     Attributes
@@ -53,7 +53,7 @@ def find_mode(
     *,
     tolerance: float = 1e-13,
     max_steps: int = MAX_NEWTON,
-) -> Mode:
+) -> HeadMode:
     """Damped Newton on the penalised likelihood from dual coordinates ``coord``.
 
     Stops after a step whose Newton decrement is below ``tolerance`` (in nats). With a
@@ -102,7 +102,7 @@ def find_mode(
         coord, value = coord + size * move, value + gain
     if value - factorised_at > max(tolerance, SAME):
         space.factorise(curvature)
-    return Mode(coord, eta, curvature, value, decrement)
+    return HeadMode(coord, eta, curvature, value, decrement)
 
 
 def _conjugate(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.evidence import MODE_TOLERANCE, fit_block_sds, log_marginal
-from mvlatent.heads.laplace import Mode, find_mode
+from mvlatent.heads.laplace import HeadMode, find_mode
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood
 
@@ -30,7 +30,7 @@ class SdPoint:
 
     tau: Tensor
     weight: float
-    mode: Mode
+    mode: HeadMode
 
 
 def sd_scales(sizes: Sequence[int]) -> Tensor:
@@ -45,7 +45,7 @@ class _Density:
     """
 
     def __init__(
-        self, space: Space, bound: BoundLikelihood, offset: Tensor, scales: Tensor, start: Mode
+        self, space: Space, bound: BoundLikelihood, offset: Tensor, scales: Tensor, start: HeadMode
     ) -> None:
         self.space, self.bound, self.offset, self.scales = space, bound, offset, scales
         self.start = self.mode = start

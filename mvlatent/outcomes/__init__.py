@@ -6,10 +6,10 @@ from mvlatent.outcomes.continuous import Continuous
 from mvlatent.outcomes.cox import Cox
 from mvlatent.outcomes.curves import survival_curves
 from mvlatent.outcomes.discrete import DiscreteHazard
-from mvlatent.outcomes.labels import LABELS, Categorical
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.labels import LABELS, CategoricalOutcome
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.likelihoods import SURVIVAL, TARGETS, bind_outcome, outcome_likelihood
-from mvlatent.outcomes.ordinal import Ordinal
+from mvlatent.outcomes.ordinal import OrdinalOutcome
 from mvlatent.outcomes.piecewise import PiecewiseExponential
 from mvlatent.outcomes.role import OutcomeRole, Reading, role_of
 from mvlatent.outcomes.weibull import Weibull
@@ -20,14 +20,14 @@ __all__ = [
     "TARGETS",
     "BoundCompeting",
     "BoundLikelihood",
-    "Categorical",
+    "CategoricalOutcome",
     "Competing",
     "Continuous",
     "Cox",
     "Curvature",
     "DiscreteHazard",
-    "Likelihood",
-    "Ordinal",
+    "OrdinalOutcome",
+    "OutcomeLikelihood",
     "OutcomeRole",
     "PiecewiseExponential",
     "Reading",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.specs import Survival
 from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, load
 
@@ -31,7 +31,7 @@ class BoundCompeting:
     causes: tuple[BoundLikelihood, ...]
 
 
-class Competing(Likelihood[SurvivalData]):
+class Competing(OutcomeLikelihood[SurvivalData]):
     """Cause-specific hazards, in which the other causes are censoring.
 
     The likelihood is the product of those of the causes, each with its own baseline and its own
@@ -62,14 +62,14 @@ class Competing(Likelihood[SurvivalData]):
 
     several: ClassVar[bool] = True
 
-    def __init__(self, causes: Sequence[Likelihood[SurvivalData]]) -> None:
+    def __init__(self, causes: Sequence[OutcomeLikelihood[SurvivalData]]) -> None:
         super().__init__()
         self.causes = nn.ModuleList(causes)
         self.n_outputs = len(causes)
         self.factorises = all(cause.factorises for cause in causes)
 
-    def _likelihoods(self) -> list[Likelihood[SurvivalData]]:
-        return cast("list[Likelihood[SurvivalData]]", list(self.causes))
+    def _likelihoods(self) -> list[OutcomeLikelihood[SurvivalData]]:
+        return cast("list[OutcomeLikelihood[SurvivalData]]", list(self.causes))
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:

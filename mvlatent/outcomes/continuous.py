@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes.bound import Curvature, PlacedBaseline, ProfiledBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.specs import Target
 
 __all__ = ["BoundContinuous", "Continuous", "NormalNoise"]
@@ -21,7 +21,7 @@ START = 0.5  # share of the variance that is noise before anything is learnt
 FLOOR = 1e-6  # of the variance: noise below is taken as rounding
 
 
-class Continuous(Likelihood[TargetData]):
+class Continuous(OutcomeLikelihood[TargetData]):
     """Normal likelihood with an intercept and one noise scale.
 
     Parameters

@@ -12,14 +12,14 @@ from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import Curvature, ProfiledBaseline
 from mvlatent.outcomes.breslow import BreslowBaseline, breslow
 from mvlatent.outcomes.intervals import known_outcomes
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.partial import NEVER, efron_log_likelihood, partial_log_likelihood
 from mvlatent.specs import Survival
 
 __all__ = ["BoundCox", "BreslowBaseline", "Cox", "efron_log_likelihood"]
 
 
-class Cox(Likelihood[SurvivalData]):
+class Cox(OutcomeLikelihood[SurvivalData]):
     """Cox proportional hazards: the partial likelihood knows the order of events only.
 
     Does not factorise over patients: in a minibatch the risk sets are the batch's, which is a

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import OutcomeData
 
-__all__ = ["Likelihood"]
+__all__ = ["OutcomeLikelihood"]
 
 Data = TypeVar("Data", bound=OutcomeData)
 
 
-class Likelihood(nn.Module, Generic[Data]):
+class OutcomeLikelihood(nn.Module, Generic[Data]):
     """A likelihood of one kind of outcome, with the parameters that are not coefficients.
 
     Its data are a record of N patients, such as `mvlatent.data.cohort.SurvivalData`. Patients whose

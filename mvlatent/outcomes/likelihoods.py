@@ -7,7 +7,7 @@ from typing import Any
 
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.outcomes.bound import BaselineShape
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.role import role_of
 from mvlatent.specs import OutcomeSpec
 from mvlatent.specs.outcomes import (
@@ -22,7 +22,7 @@ from mvlatent.specs.outcomes import (
 __all__ = ["SURVIVAL", "TARGETS", "Loaded", "baseline_of", "bind_outcome", "outcome_likelihood"]
 
 
-class Loaded(Mapping[str, type[Likelihood[Any]]]):
+class Loaded(Mapping[str, type[OutcomeLikelihood[Any]]]):
     """Likelihoods of a registry by kind, each loaded when it is asked for.
 
     Parameters
@@ -39,8 +39,8 @@ class Loaded(Mapping[str, type[Likelihood[Any]]]):
     def __init__(self, registry: Mapping[str, SurvivalKind] | Mapping[str, TargetKind]) -> None:
         self._registry = registry
 
-    def __getitem__(self, kind: str) -> type[Likelihood[Any]]:
-        found: type[Likelihood[Any]] = load(self._registry[kind].likelihood)
+    def __getitem__(self, kind: str) -> type[OutcomeLikelihood[Any]]:
+        found: type[OutcomeLikelihood[Any]] = load(self._registry[kind].likelihood)
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -54,7 +54,7 @@ SURVIVAL = Loaded(KINDS_OF_SURVIVAL)
 TARGETS = Loaded(KINDS_OF_TARGET)
 
 
-def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
+def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> OutcomeLikelihood[Any]:
     """Likelihood of an outcome, started on the patients whose outcome is observed.
 
     Raises

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import PlacedBaseline
 from mvlatent.outcomes.intervals import known_outcomes
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.piecewise import bounded_exp
 from mvlatent.outcomes.profiled import Profile, Profiled, Response, Slopes
 from mvlatent.specs import Survival
@@ -21,7 +21,7 @@ __all__ = ["BoundWeibull", "Weibull", "WeibullBaseline"]
 SHAPE_SD = 1.0  # of the log shape around 0, an exponential: one event alone would give any shape
 
 
-class Weibull(Likelihood[SurvivalData]):
+class Weibull(OutcomeLikelihood[SurvivalData]):
     r"""Weibull accelerated failure times.
 
     The cumulative hazard is :math:`H(t) = (t / t_0)^\rho \exp(b + \eta)`. ``eta`` is a log hazard

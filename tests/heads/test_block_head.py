@@ -13,7 +13,7 @@ from mvlatent.heads.evidence import fit_block_sds
 from mvlatent.heads.laplace import find_mode
 from mvlatent.heads.sds import PRIOR_SD
 from mvlatent.heads.search import predicted_at_mode
-from mvlatent.heads.spaces import Columns, Patients
+from mvlatent.heads.spaces import ColumnSpace, PatientSpace
 from mvlatent.outcomes import SURVIVAL, Cox, bind_outcome, piecewise, walk
 from mvlatent.specs import Labels, Survival
 
@@ -130,7 +130,7 @@ def test_both_spaces_agree(kind):
     time, event = outcomes(x[0][:, 0])
     tau = torch.tensor([0.2, 0.1], dtype=torch.float64)
     found = []
-    for space in (Patients(x), Columns(x)):
+    for space in (PatientSpace(x), ColumnSpace(x)):
         bound, offset = bind(kind, time, event), torch.zeros(80, 1, dtype=torch.float64)
         result = fit_block_sds(space, bound, offset, tau, torch.zeros(2, dtype=torch.bool))
         found.append(
@@ -146,7 +146,7 @@ def test_both_spaces_agree(kind):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("space", [Patients, Columns])
+@pytest.mark.parametrize("space", [PatientSpace, ColumnSpace])
 @pytest.mark.parametrize("tau", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
 def test_blocks_that_are_off_need_no_columns(space, tau):
     """Against the formulas with n x n matrices, whichever columns the factorisation takes."""
@@ -182,7 +182,7 @@ def test_a_softmax_mode_takes_few_factorisations():
     x = list(blocks({"a": 8, "b": 12}, 150).values())
     codes = torch.distributions.Categorical(logits=1.5 * x[0][:, :3])
     torch.manual_seed(0)
-    space, bound = Columns(x), classes(codes.sample(), 3)
+    space, bound = ColumnSpace(x), classes(codes.sample(), 3)
     space.set_tau(torch.tensor([0.5, 0.3], dtype=torch.float64))
     factorised, solved, factorise, solve = [], [], space.factorise, space.solve
     space.factorise = lambda curvature: factorised.append(1) or factorise(curvature)
@@ -304,7 +304,7 @@ def test_extreme_starts_find_the_mode():
     x = [blocks({"a": 3}, 60)["a"]]
     time, event = outcomes(2.0 * x[0][:, 0], censoring=0.1)
     bound = bind("cox", time, event)
-    space = Columns(x)
+    space = ColumnSpace(x)
     space.set_tau(torch.tensor([100.0], dtype=torch.float64))
     offset = torch.zeros(60, 1, dtype=torch.float64)
     near = find_mode(space, bound, offset, space.zeros(1))

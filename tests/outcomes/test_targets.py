@@ -13,7 +13,7 @@ from mvlatent.heads import BlockHead
 from mvlatent.heads.sds import PRIOR_SD
 from mvlatent.outcomes import TARGETS, bind_outcome, outcome_likelihood
 from mvlatent.outcomes.continuous import BoundContinuous
-from mvlatent.outcomes.ordinal import BoundOrdinal, Ordinal, ordered_log_prob
+from mvlatent.outcomes.ordinal import BoundOrdinal, OrdinalOutcome, ordered_log_prob
 from mvlatent.specs import TARGET_KINDS, Target
 
 N, LEVELS = 300, ("low", "mid", "high", "top")
@@ -378,7 +378,7 @@ def test_a_level_that_nobody_has_stays_finite(nobody):
 
 def test_levels_are_two_or_more():
     with pytest.raises(ValueError, match="at least two levels"):
-        Ordinal.from_data(TargetData(torch.zeros(4), levels=("only",)))
+        OrdinalOutcome.from_data(TargetData(torch.zeros(4), levels=("only",)))
 
 
 def test_ordered_levels_forget_a_predictor_that_was_tried_and_refused():
