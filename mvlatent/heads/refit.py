@@ -14,9 +14,9 @@ from mvlatent.heads.reported import Reported, learnt_slopes
 from mvlatent.outcomes.bound import BoundLikelihood
 from mvlatent.specs import OutcomeSpec
 
-__all__ = ["METHODS", "refit"]
+__all__ = ["HEAD_METHODS", "refit"]
 
-METHODS = ("laplace", "nuts")
+HEAD_METHODS = ("laplace", "nuts")
 
 
 def refit(

@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["METRICS", "held_out_scores"]
+__all__ = ["HELD_OUT_SCORES", "held_out_scores"]
 
-METRICS: dict[str, str] = {
+HELD_OUT_SCORES: dict[str, str] = {
     "cross_view": "cross-view R²",
     "private": "private R²",
     "c_index": "C-index of z",

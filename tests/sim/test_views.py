@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mvlatent import sim
-from mvlatent.sim._cohort.kinds import MEASURES
+from mvlatent.sim._cohort.kinds import MEASURED_AS
 from mvlatent.sim._cohort.spec import VIEW_KINDS
 
 VIEWS = {"rna": 40, "cnv": 30, "img": 20}
@@ -13,7 +13,7 @@ def _views(**options):
 
 
 def test_every_kind_has_its_measure():
-    assert set(VIEW_KINDS) == set(MEASURES)
+    assert set(VIEW_KINDS) == set(MEASURED_AS)
 
 
 def _is_integer(x):

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from mvlatent.sim._cohort.mixing import SEGMENT
 from mvlatent.sim._cohort.spec import ViewSpec
 
-__all__ = ["MEASURES", "Measurement", "Sources"]
+__all__ = ["MEASURED_AS", "Measurement", "Sources"]
 
 CUTS = (-1.9, -0.9, 0.9, 1.9)  # copy-number states −2..2 on a standardised scale
 ORDINAL_SPREAD = 2.3  # sd of shared and private signal with logistic noise, both of sd 1 and π/√3
@@ -216,7 +216,7 @@ def _categorical(
     return (logits + draws.patients.gumbel(size=logits.shape)).argmax(axis=-1), known, None
 
 
-MEASURES: dict[str, Callable[[np.ndarray, ViewSpec, Sources, Measurement | None], Measured]] = {
+MEASURED_AS: dict[str, Callable[[np.ndarray, ViewSpec, Sources, Measurement | None], Measured]] = {
     "normal": _normal,
     "studentt": _studentt,
     "bernoulli": _bernoulli,

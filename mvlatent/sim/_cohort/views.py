@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mvlatent.sim._cohort.kinds import MEASURES, Measurement, Sources
+from mvlatent.sim._cohort.kinds import MEASURED_AS, Measurement, Sources
 from mvlatent.sim._cohort.mixing import MixingNetwork, draw_loadings, draw_network, private_scales
 from mvlatent.sim._cohort.spec import CohortSpec, ViewSpec
 
@@ -195,7 +195,7 @@ def draw_view(
     site_effects -= site_effects.mean(axis=1, keepdims=True)
     purity_effects = view.site_scale * spec.purity_sd * effects_rng.standard_normal(p)
     signal = _shift(signal, factors, site_effects, purity_effects)
-    measured, values, exposure = MEASURES[view.kind](signal, view, Sources(features, rng), None)
+    measured, values, exposure = MEASURED_AS[view.kind](signal, view, Sources(features, rng), None)
     truth = ViewTruth(
         loadings=mixing.loadings,
         private_loadings=mixing.private,
@@ -237,5 +237,5 @@ def measure_view(
     signal = _signal(spec.mixing, view, mixing, factors, private)
     signal = _shift(signal, factors, truth.site_effects, truth.purity_effects)
     known = truth.measurement
-    measured, _, exposure = MEASURES[view.kind](signal, view, Sources(rng, rng), known)
+    measured, _, exposure = MEASURED_AS[view.kind](signal, view, Sources(rng, rng), known)
     return SimulatedView(measured.astype(np.float32), private, exposure, truth)
