@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from _folds import Fold
-from _ridge_cox import RidgeCox, Tuner, cox_curves, cox_target, search_one, search_views
+from _ridge_cox import RidgeCox, Tuner, bound_cox, cox_curves, search_one, search_views
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
 
 __all__ = [
-    "BASELINES",
+    "OPPONENTS",
     "NotInstalled",
     "Prediction",
     "clinical_cox",
@@ -132,8 +132,8 @@ def clinical_cox(fold: Fold, times: np.ndarray) -> Prediction:
         torch.as_tensor(fitted.predict_log_partial_hazard(part).to_numpy())
         for part in (train, test)
     )
-    target = cox_target(known.time, known.event)
-    return Prediction(new.numpy(), cox_curves(target, eta, new, times))
+    bound = bound_cox(known.time, known.event)
+    return Prediction(new.numpy(), cox_curves(bound, eta, new, times))
 
 
 def _ridge(
@@ -142,8 +142,8 @@ def _ridge(
     train, test = features(fold)
     known = outcome(fold.train)
     tuner = Tuner(train.views, train.clinical, known.time, known.event, seed=fold.number)
-    target = cox_target(known.time, known.event)
-    fitted = RidgeCox.fit(train.views, train.clinical, target, choose(tuner))
+    bound = bound_cox(known.time, known.event)
+    fitted = RidgeCox.fit(train.views, train.clinical, bound, choose(tuner))
     risk = fitted.risk(test.views, test.clinical)
     return Prediction(risk.numpy(), fitted.survival(risk, times))
 
@@ -184,7 +184,7 @@ def random_survival_forest(fold: Fold, times: np.ndarray) -> Prediction:
     return Prediction(best.predict(test), np.clip(steps[:, at].T, 0.0, 1.0))
 
 
-BASELINES: dict[str, Callable[[Fold, np.ndarray], Prediction]] = {
+OPPONENTS: dict[str, Callable[[Fold, np.ndarray], Prediction]] = {
     "km": kaplan_meier,
     "clinical": clinical_cox,
     "ridge": ridge_cox,

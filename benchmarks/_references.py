@@ -114,7 +114,7 @@ def _likelihood(data: Sample, *, entry: bool = False, strata: bool = False, **op
 
 def _head(likelihood: Any, data: Sample, record: SurvivalData) -> BlockHead:
     """Unpenalised head of the features."""
-    return BlockHead.fit({"x": data.x}, likelihood.target(record), fixed_sd=FREE)
+    return BlockHead.fit({"x": data.x}, likelihood.bind(record), fixed_sd=FREE)
 
 
 def cox_lifelines(*, entry: bool = False, strata: bool = False) -> list[Comparison]:
@@ -156,7 +156,7 @@ def cox_nelson_aalen() -> list[Comparison]:
 
     data = simulate(ties=False)
     likelihood, record = _likelihood(data, kind="cox", entry=True)
-    head = BlockHead.fit({"x": data.x}, likelihood.target(record), fixed_sd={"x": 0.0})
+    head = BlockHead.fit({"x": data.x}, likelihood.bind(record), fixed_sd={"x": 0.0})
     fitter = NelsonAalenFitter(nelson_aalen_smoothing=False)
     fitter.fit(data.time, data.event, entry=data.entry)
     times = data.time[data.event > 0].sort().values
@@ -304,7 +304,7 @@ def competing_aalen_johansen() -> list[Comparison]:
 
     data = simulate(ties=False)
     likelihood, record = _likelihood(data, kind="competing", hazard="cox")
-    head = fit_head({"x": data.x}, likelihood.target(record), fixed_sd={"x": 0.0})
+    head = fit_head({"x": data.x}, likelihood.bind(record), fixed_sd={"x": 0.0})
     assert isinstance(head, CauseHeads)
     out = []
     for cause in (1, 2):
@@ -322,7 +322,7 @@ def competing_lifelines() -> list[Comparison]:
 
     data = simulate()
     likelihood, record = _likelihood(data, kind="competing", hazard="cox")
-    head = fit_head({"x": data.x}, likelihood.target(record), fixed_sd=FREE)
+    head = fit_head({"x": data.x}, likelihood.bind(record), fixed_sd=FREE)
     total, eta, coefficients = 0.0, [], []
     for cause in (1, 2):
         frame = data.frame().assign(e=(data.cause == cause).numpy())

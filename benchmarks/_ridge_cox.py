@@ -16,13 +16,13 @@ from torch import Tensor
 
 from mvlatent.data.cohort import SurvivalData
 from mvlatent.outcomes import Cox, survival_curves
-from mvlatent.outcomes.cox import CoxTarget
+from mvlatent.outcomes.cox import BoundCox
 
 __all__ = [
     "RidgeCox",
     "Tuner",
+    "bound_cox",
     "cox_curves",
-    "cox_target",
     "fit_dual",
     "search_one",
     "search_views",
@@ -37,14 +37,14 @@ MAX_SWEEPS = 5
 GAIN = 0.01  # nats of held-out likelihood for which the search goes on
 
 
-def cox_target(time: np.ndarray, event: np.ndarray) -> CoxTarget:
+def bound_cox(time: np.ndarray, event: np.ndarray) -> BoundCox:
     """Efron's partial likelihood of outcomes (n,)."""
     outcome = [torch.as_tensor(np.asarray(x, dtype=np.float64)) for x in (time, event)]
-    return Cox().target(SurvivalData(*outcome))
+    return Cox().bind(SurvivalData(*outcome))
 
 
 def fit_dual(
-    kernel: Tensor, target: CoxTarget, start: Tensor | None = None, *, tolerance: float = EXACT
+    kernel: Tensor, bound: BoundCox, start: Tensor | None = None, *, tolerance: float = EXACT
 ) -> Tensor:
     """Maximise ``loglik(K a) - a' K a / 2`` by damped Newton; dual coefficients a (n,).
 
@@ -52,7 +52,7 @@ def fit_dual(
     ----------
     kernel
         Prior covariance of the linear predictor, (n, n) float64.
-    target
+    bound
         Partial likelihood of the same n patients.
     start
         Coefficients to start from.
@@ -62,11 +62,11 @@ def fit_dual(
     a = kernel.new_zeros(len(kernel)) if start is None else start
     for attempt in (a, torch.zeros_like(a)):
         a, f = attempt, kernel @ attempt
-        value = float(target.loglik(f[:, None]) - 0.5 * a @ f)
+        value = float(bound.loglik(f[:, None]) - 0.5 * a @ f)
         if np.isfinite(value):
             break
     for _ in range(100):
-        _, grad, diag, low_rank = target.curvature(f[:, None])
+        _, grad, diag, low_rank = bound.curvature(f[:, None])
         grad, low = grad[:, 0], low_rank[0]
         system = diag * kernel - low @ (low.T @ kernel)
         system.diagonal().add_(1.0)
@@ -78,7 +78,7 @@ def fit_dual(
             return a + move  # squares the error that is left
         for size in 0.5 ** np.arange(30):
             b, g = a + size * move, f + size * moved
-            new = float(target.loglik(g[:, None]) - 0.5 * b @ g)
+            new = float(bound.loglik(g[:, None]) - 0.5 * b @ g)
             if new >= value - 1e-12 * abs(value):
                 break
         else:
@@ -87,9 +87,9 @@ def fit_dual(
     return a
 
 
-def cox_curves(target: CoxTarget, eta: Tensor, new: Tensor, times: np.ndarray) -> np.ndarray:
+def cox_curves(bound: BoundCox, eta: Tensor, new: Tensor, times: np.ndarray) -> np.ndarray:
     """Breslow survival curves (T, n) of new linear predictors, given those of training (m,)."""
-    baseline = target.profiled(eta[:, None]).baseline
+    baseline = bound.profiled(eta[:, None]).baseline
     return survival_curves(torch.as_tensor(times, dtype=torch.float64), new, baseline).numpy()
 
 
@@ -106,7 +106,7 @@ class RidgeCox:
     variances: dict[str, float]
     _scales: dict[str, float]
     _x: dict[str, Tensor]
-    _target: CoxTarget
+    _bound: BoundCox
     _dual: Tensor
     _eta: Tensor
 
@@ -115,7 +115,7 @@ class RidgeCox:
         cls,
         views: Mapping[str, Tensor],
         clinical: Tensor,
-        target: CoxTarget,
+        bound: BoundCox,
         variances: Mapping[str, float],
     ) -> RidgeCox:
         """Fit at given variances to views (n, p) and clinical columns (n, c)."""
@@ -126,8 +126,8 @@ class RidgeCox:
         }
         scales["clinical"] = FREE_SD**2
         kernel = sum((scales[k] * (v @ v.T) for k, v in x.items()), torch.zeros(()))
-        dual = fit_dual(kernel, target)
-        return cls(dict(variances), scales, x, target, dual, kernel @ dual)
+        dual = fit_dual(kernel, bound)
+        return cls(dict(variances), scales, x, bound, dual, kernel @ dual)
 
     def risk(self, views: Mapping[str, Tensor], clinical: Tensor) -> Tensor:
         """Log relative hazard (n,) of patients."""
@@ -137,7 +137,7 @@ class RidgeCox:
 
     def survival(self, risk: Tensor, times: np.ndarray) -> np.ndarray:
         """Survival curves (T, n) of risks (n,)."""
-        return cox_curves(self._target, self._eta, risk, times)
+        return cox_curves(self._bound, self._eta, risk, times)
 
 
 class Tuner:
@@ -176,11 +176,11 @@ class Tuner:
         self._kernels = {k: (v @ v.T) * (len(v) / v.square().sum()) for k, v in views.items()}
         self._free = FREE_SD**2 * (clinical @ clinical.T)
         self.share = {k: float(v.square().sum()) for k, v in views.items()}
-        self._all = cox_target(time, event)
+        self._all = bound_cox(time, event)
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         self._parts = []
         for rows, _ in splitter.split(np.zeros(len(time)), event > 0):
-            self._parts.append((torch.as_tensor(rows), cox_target(time[rows], event[rows])))
+            self._parts.append((torch.as_tensor(rows), bound_cox(time[rows], event[rows])))
         self._starts: list[Tensor | None] = [None] * n_folds
         self.n_fits = 0
 
@@ -191,12 +191,12 @@ class Tuner:
             if variance > 0:
                 kernel += variance * self._kernels[name]
         total = 0.0
-        for i, (rows, target) in enumerate(self._parts):
+        for i, (rows, bound) in enumerate(self._parts):
             columns = kernel[:, rows]
-            dual = fit_dual(columns[rows], target, self._starts[i], tolerance=ROUGH)
+            dual = fit_dual(columns[rows], bound, self._starts[i], tolerance=ROUGH)
             self._starts[i] = dual
             eta = columns @ dual
-            total += float(self._all.loglik(eta[:, None]) - target.loglik(eta[rows][:, None]))
+            total += float(self._all.loglik(eta[:, None]) - bound.loglik(eta[rows][:, None]))
             self.n_fits += 1
         return total
 

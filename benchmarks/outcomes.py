@@ -63,9 +63,9 @@ def fit(mdata: Any, seed: int, **options: Any) -> Fit:
 def plain_cox(train: np.ndarray, new: np.ndarray, obs: pd.DataFrame) -> np.ndarray:
     """Log hazards (m,) of new rows (m, p) by a Cox model on training rows (n, p)."""
     time_, event = (torch.tensor(obs[k].to_numpy(float)) for k in ROLES["survival"])
-    target = Cox().target(SurvivalData(time_, event))
+    bound = Cox().bind(SurvivalData(time_, event))
     columns = {f"x{j}": torch.tensor(train[:, j : j + 1]) for j in range(train.shape[1])}
-    head = BlockHead.fit(columns, target, fixed_sd=dict.fromkeys(columns, WIDE))
+    head = BlockHead.fit(columns, bound, fixed_sd=dict.fromkeys(columns, WIDE))
     fresh = {f"x{j}": torch.tensor(new[:, j : j + 1]) for j in range(new.shape[1])}
     return head.predict(fresh)[0][:, 0].numpy()
 

@@ -68,7 +68,7 @@ def build(cohort: Cohort) -> StructuredVAE:
     """Return our model of the cohort after its spectral start."""
     torch.manual_seed(0)
     views = tuple(
-        ViewDesign(k, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, N_PRIVATE)
+        ViewDesign(k, v.likelihood, v.noise, v.x.shape[1], v.n_outside, N_PRIVATE)
         for k, v in cohort.views.items()
     )
     vae = StructuredVAE(

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _arguments import choice, parse, parser
-from _baselines import BASELINES, NotInstalled, Prediction
+from _baselines import OPPONENTS, NotInstalled, Prediction
 from _folds import Fold, cut, fold_numbers, outcomes, read, training_outcomes
 from _markdown import write
 from _ours import ours
@@ -30,7 +30,7 @@ from _results import Results, time_grid
 from _table import markdown, mean_c
 
 OURS = "ours"
-ARMS = (*BASELINES, OURS)
+ARMS = (*OPPONENTS, OURS)
 FAILED = "failed"
 FOLDS = "mcat_fold"
 COHORTS = ("luad", "blca", "brca", "gbmlgg")
@@ -58,7 +58,7 @@ def arm_function(job: Job, arm: str) -> Callable[[Fold, np.ndarray], dict[str, P
         return lambda fold, times: {
             f"{name}{suffix}": p for name, p in ours(fold, times, job.options).items()
         }
-    return lambda fold, times: {arm: BASELINES[arm](fold, times)}
+    return lambda fold, times: {arm: OPPONENTS[arm](fold, times)}
 
 
 def run_job(job: Job, results: Results) -> dict[str, str]:

@@ -170,12 +170,12 @@ def transform(
     run_transform(model, cohort, out, outcomes=outcome or [], overwrite=overwrite)
 
 
-def spread(arguments: Sequence[str]) -> list[str]:
+def repeated(arguments: Sequence[str]) -> list[str]:
     """Repeat an option before each value: ``--clinical a b`` is ``--clinical a --clinical b``.
 
     Examples
     --------
-    >>> spread(["fit", "c.h5mu", "--clinical", "age", "sex", "--out", "M"])
+    >>> repeated(["fit", "c.h5mu", "--clinical", "age", "sex", "--out", "M"])
     ['fit', 'c.h5mu', '--clinical', 'age', '--clinical', 'sex', '--out', 'M']
     """
     out: list[str] = []
@@ -211,7 +211,7 @@ def paired(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors of the user's input are one line on stderr, exit status 1."""
-    given = paired(spread(sys.argv[1:] if arguments is None else arguments))
+    given = paired(repeated(sys.argv[1:] if arguments is None else arguments))
     if "--debug" in given:
         app(given)
         return

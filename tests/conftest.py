@@ -100,7 +100,7 @@ def make_vae():
 
     def make(cohort, *, n_shared=3, n_private=2, seed=0, heads=(), **options):
         views = tuple(
-            ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_hidden, n_private)
+            ViewDesign(name, v.likelihood, v.noise, v.x.shape[1], v.n_outside, n_private)
             for name, v in cohort.views.items()
         )
         groups = tuple((g.columns.start, g.columns.stop) for g in cohort.technical_groups)

@@ -46,7 +46,7 @@ def test_dual_ridge_is_lifelines(n, p, ties):
     x, time, event = simulate(n, p, ties=ties)
     penalizer = 0.05 if p < n else 1.0
     kernel = torch.as_tensor(x @ x.T) / (n * penalizer)
-    dual = ridge.fit_dual(kernel, ridge.cox_target(time, event)).numpy()
+    dual = ridge.fit_dual(kernel, ridge.bound_cox(time, event)).numpy()
     coef = x.T @ dual / (n * penalizer)
     theirs = lifelines_ridge(x, time, event, penalizer).params_.to_numpy()
     np.testing.assert_allclose(coef, theirs, rtol=1e-5, atol=1e-7)
@@ -58,8 +58,8 @@ def test_ridge_cox_predicts_as_lifelines_does():
     penalizer = 0.1
     view, clinical = torch.as_tensor(x), torch.zeros(90, 0, dtype=torch.float64)
     variance = float(view.square().sum() / 90) / (90 * penalizer)
-    target = ridge.cox_target(time, event)
-    ours = ridge.RidgeCox.fit({"a": view}, clinical, target, {"a": variance})
+    bound = ridge.bound_cox(time, event)
+    ours = ridge.RidgeCox.fit({"a": view}, clinical, bound, {"a": variance})
     theirs = lifelines_ridge(x, time, event, penalizer)
     risk = ours.risk({"a": torch.as_tensor(new)}, torch.zeros(7, 0, dtype=torch.float64))
     expected = new @ theirs.params_.to_numpy()
@@ -72,11 +72,11 @@ def test_ridge_cox_predicts_as_lifelines_does():
 def test_saturated_components_change_nothing():
     x, time, event = simulate(60, 100)
     left, values, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
-    clinical, target = torch.as_tensor(x[:, :1]), ridge.cox_target(time, event)
+    clinical, bound = torch.as_tensor(x[:, :1]), ridge.bound_cox(time, event)
     risks = []
     for features in (x - x.mean(0), (left * values)[:, :59]):
         view = torch.as_tensor(features)
-        fitted = ridge.RidgeCox.fit({"a": view}, clinical, target, {"a": 0.5})
+        fitted = ridge.RidgeCox.fit({"a": view}, clinical, bound, {"a": 0.5})
         risks.append(fitted.risk({"a": view}, clinical).numpy())
     np.testing.assert_allclose(risks[0], risks[1], rtol=1e-6, atol=1e-8)
 
@@ -146,10 +146,10 @@ def test_a_fold_hides_the_outcome_and_learns_on_training_rows_only(data, fold):
     assert list(other.train.views) == ["rna"]
 
 
-@pytest.mark.parametrize("arm", [a for a in baselines.BASELINES if a != "forest"])
+@pytest.mark.parametrize("arm", [a for a in baselines.OPPONENTS if a != "forest"])
 def test_arms_give_a_risk_and_a_curve_to_every_patient(arm, fold, data):
     times = np.linspace(0.5, 200.0, 40)
-    risk, survival, _ = baselines.BASELINES[arm](fold, times)
+    risk, survival, _ = baselines.OPPONENTS[arm](fold, times)
     assert risk.shape == (50,) and survival.shape == (40, 50)
     assert np.isfinite(risk).all()
     assert ((survival >= 0) & (survival <= 1)).all() and (np.diff(survival, axis=0) <= 1e-9).all()
@@ -215,7 +215,7 @@ def test_a_failing_arm_stops_no_other(data, tmp_path, monkeypatch):
     def broken(fold, times):
         raise RuntimeError("no luck")
 
-    monkeypatch.setitem(baselines.BASELINES, "clinical", broken)
+    monkeypatch.setitem(baselines.OPPONENTS, "clinical", broken)
     assert run(data, tmp_path, "--arms", "clinical", "km") == 1
     text = (tmp_path / "table.md").read_text()
     assert "| Kaplan–Meier | 0.500 | 0.500 |" in text and "no luck" in text

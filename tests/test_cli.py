@@ -232,7 +232,7 @@ def test_debug_shows_where(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("typed", "spread"),
+    ("typed", "given"),
     [
         ("--clinical a b --out M", "--clinical a --clinical b --out M"),
         ("--views x y c.h5mu", "--views x --views y c.h5mu"),
@@ -241,8 +241,8 @@ def test_debug_shows_where(tmp_path):
         ("c.h5mu --clinical a", "c.h5mu --clinical a"),
     ],
 )
-def test_spreading(typed, spread):
-    assert cli.spread(typed.split()) == spread.split()
+def test_an_option_is_repeated_before_each_value(typed, given):
+    assert cli.repeated(typed.split()) == given.split()
 
 
 def test_help_names_every_survival_kind(capsys, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 import mvlatent as mv
 from mvlatent import _fit as fit_module
 from mvlatent.study import Path, path
-from mvlatent.study._scores import METRICS, held_out_scores
+from mvlatent.study._scores import HELD_OUT_SCORES, held_out_scores
 
 QUICK = {"n_shared": 2, "n_private": 1, "max_epochs": 3, "accelerator": "cpu"}
 WEIGHTS = [10.0, 0.0, 1.0]
@@ -50,11 +50,11 @@ def calls(cohort, roles):
 def test_table_of_means_and_standard_errors(calls):
     found, _ = calls
     assert list(found.table.index) == sorted(WEIGHTS) and found.table.index.name == "weight"
-    assert list(found.table) == [c for name in METRICS for c in (name, f"{name}_se")]
+    assert list(found.table) == [c for name in HELD_OUT_SCORES for c in (name, f"{name}_se")]
     assert found.table.notna().all(axis=None)
     for weight, rows in found.scores.groupby("weight"):
         assert sorted(rows["fold"]) == [0, 1]
-        for name in METRICS:
+        for name in HELD_OUT_SCORES:
             one, other = rows[name]
             mean, error = found.table.loc[weight, [name, f"{name}_se"]]
             assert mean == pytest.approx((one + other) / 2)
@@ -215,12 +215,12 @@ def test_plot_draws_the_scores_and_marks_the_choice(calls):
     )
     curves = {c.get_label(): c.lines[0] for c in ax.containers}
     for name in ("cross_view", "private", "c_index", "site_accuracy"):
-        drawn = np.asarray(curves[METRICS[name]].get_ydata(), float)
+        drawn = np.asarray(curves[HELD_OUT_SCORES[name]].get_ydata(), float)
         np.testing.assert_allclose(drawn, found.table[name])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "1", "10"]
     given = plt.subplots()[1]
     assert mv.pl.path(found, metrics=["site_excess"], ax=given) is given
-    assert [c.get_label() for c in given.containers] == [METRICS["site_excess"]]
+    assert [c.get_label() for c in given.containers] == [HELD_OUT_SCORES["site_excess"]]
     with pytest.raises(KeyError, match="no score 'leak'"):
         mv.pl.path(found, metrics=["leak"])
     plt.close("all")

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_target", "read_cohort", "write_cohort"]
+__all__ = ["check_output", "read_cohort", "write_cohort"]
 
 
 def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
@@ -45,7 +45,7 @@ def _read_mudata(path: Path) -> Any:
         return mudata.read(path)
 
 
-def check_target(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
     """Say before any work whether a file can be written.
 
     Raises

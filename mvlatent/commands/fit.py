@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_target, check_writable, read_cohort
+from mvlatent.commands.files import check_output, check_writable, read_cohort
 from mvlatent.commands.transform import write_predictions
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 
@@ -46,7 +46,7 @@ def run_fit(
         )
     data = read_cohort(cohort)
     if out_data is not None:
-        check_target(out_data, (cohort.suffix,), overwrite=overwrite)
+        check_output(out_data, (cohort.suffix,), overwrite=overwrite)
     options: dict[str, Any] = {
         "views": named,
         "batch": batch,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_target, read_cohort, write_cohort
+from mvlatent.commands.files import check_output, read_cohort, write_cohort
 
 __all__ = ["run_transform", "write_predictions"]
 
@@ -18,7 +18,7 @@ def run_transform(
     from mvlatent.io import load_trained
 
     data = read_cohort(cohort)
-    check_target(out, (cohort.suffix,), overwrite=overwrite)
+    check_output(out, (cohort.suffix,), overwrite=overwrite)
     # a folder that holds no model is refused before the slow imports
     _check_outcomes(outcomes, list(load_trained(model).outcomes))
     from mvlatent.model import MVLatent

@@ -51,7 +51,7 @@ class CohortView:
         Names of the p columns.
     residual
         Squared norm of each row outside a rotated basis, (N,); ``None`` where nothing was rotated.
-    n_hidden
+    n_outside
         Dimensions outside that basis (p before the rotation minus p).
     exposure
         Log library size or burden of each row around its mean on the training rows, (N,), 0 where
@@ -67,7 +67,7 @@ class CohortView:
     noise: str
     features: tuple[str, ...]
     residual: Tensor | None = None
-    n_hidden: int = 0
+    n_outside: int = 0
     exposure: Tensor | None = None
     levels: tuple[int, ...] = ()
 

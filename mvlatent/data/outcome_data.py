@@ -75,13 +75,13 @@ class SurvivalData:
             vars(self)["observed"] = torch.ones_like(self.time, dtype=torch.bool)
 
     @property
-    def outcome(self) -> Tensor:
-        """The cause of each event, 1 where causes do not compete, (N,) float32; 0 is censored."""
+    def code(self) -> Tensor:
+        """What happened, (N,) float32: 0 is censored, else the cause, 1 where none compete."""
         return self.event if self.cause is None else self.cause.to(self.event.dtype)
 
     def of_cause(self, cause: int) -> SurvivalData:
         """Return the outcomes of one competing cause, in which the others are censored."""
-        return replace(self, event=(self.outcome == cause).to(self.event.dtype), cause=None)
+        return replace(self, event=(self.code == cause).to(self.event.dtype), cause=None)
 
     def known(self) -> SurvivalData:
         """Return the outcomes that are observed, in float64."""

@@ -1,7 +1,7 @@
 """How a model is fitted, from raw tables to reported heads; `train.py` reads like the story.
 
 What is asked for: `options` (shape), `plan` (loop), `checks` (what is refused). Two ways of
-fitting, each from a prepared cohort to a `FittedModel`:
+fitting, each from a prepared cohort to a `FitResult`:
 
 - `closed`, where everything has a closed form. Views become `surfaces` in their thin-SVD bases
   with a `private` covariance each; z begins at `canonical` scores beside the effects of `sites`,

@@ -13,7 +13,7 @@ from mvlatent.fitting.caution import caution_of, doubt_of, held_out
 from mvlatent.fitting.climb import Climbed, climb
 from mvlatent.fitting.convergence import closing_words
 from mvlatent.fitting.decoders import start_decoders
-from mvlatent.fitting.fitted import Fitted, FittedModel
+from mvlatent.fitting.fitted import FitResult, Fitted
 from mvlatent.fitting.install import AxesByView, axes_of, basis_of, install, view_design
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
@@ -44,7 +44,7 @@ def closed_form(options: Options, plan: Plan) -> bool:
 
 def fit_closed(
     everyone: Cohort, rows: np.ndarray, options: Options, plan: Plan, say: Stages
-) -> FittedModel:
+) -> FitResult:
     """Climb on the training patients, install what was found, and ask held-out patients.
 
     Parameters
@@ -82,7 +82,7 @@ def fit_closed(
     fitted.sweeps = len(climbed.history) - 1
     fitted.said = _said(climbed, by_view, options, len(training), len(everyone) - len(training))
     fitted.seconds = time.perf_counter() - begun
-    return FittedModel(bases, vae, fitted, heads, seen)
+    return FitResult(bases, vae, fitted, heads, seen)
 
 
 def _bases(climbed: Climbed, training: Cohort, by_view: AxesByView) -> dict[str, Basis]:

@@ -10,7 +10,7 @@ from mvlatent.heads.view_head import ViewHeads
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["Fitted", "FittedModel"]
+__all__ = ["FitResult", "Fitted"]
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Fitted:
     said: list[str] = field(default_factory=list)
 
 
-class FittedModel(NamedTuple):
+class FitResult(NamedTuple):
     """What either way of fitting gives: the model, without what is prepared before or read after.
 
     ``seen`` holds all patients as the model sees them: rotated into ``bases``.

@@ -8,7 +8,7 @@ import numpy as np
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.build import build
-from mvlatent.fitting.fitted import FittedModel
+from mvlatent.fitting.fitted import FitResult
 from mvlatent.fitting.loop import fit
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
@@ -36,7 +36,7 @@ def fit_by_gradients(
     *,
     warm_start: Trained | None = None,
     progress: bool = True,
-) -> FittedModel:
+) -> FitResult:
     """Start, loop and closing steps.
 
     Parameters
@@ -70,7 +70,7 @@ def fit_by_gradients(
         fitted.history += fit(objective, seen, again, progress=progress).history
     if warm_start is None or not warm_start.is_closed:  # whose scale is that of its criterion
         finish(vae, training)
-    return FittedModel(bases, vae, fitted, None, seen)
+    return FitResult(bases, vae, fitted, None, seen)
 
 
 def _bases(

@@ -25,10 +25,10 @@ FOLDS, USED_FOLDS = 5, 3
 MOST_ASKED = 4000  # patients who fit and judge the choices
 MIN_HELD_OUT = 8  # patients of a fold; fewer say nothing
 # degrees of freedom of a view's regressions as a share of its patients, or its bulk's shape
-SHARES = (FLAT, RAISED, 0.05, 0.1, 0.2, 0.4)
+TRIED_SHARES = (FLAT, RAISED, 0.05, 0.1, 0.2, 0.4)
 MIDDLE = (0.1, 0.3)  # shares tried where a flat bulk is best
 STEPS = (0.5, 2.0)  # of one view's share around the common one
-RANKS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 45, 64)
+TRIED_RANKS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 45, 64)
 SWEEPS = (0, 1, 2, 4, 8, 16)
 MAX_SHARE, MIN_SHARE = 0.6, 0.01
 ITERATIONS = 10  # of a start's subspace, which the one before gives
@@ -158,9 +158,9 @@ def choose(
     sweep; then rank and sweeps together. Of ranks that lose less than a hundredth of the best score
     the smallest is taken.
     """
-    ranks = [k for k in RANKS if k < most] + [most] if rank is None else [rank]
+    ranks = [k for k in TRIED_RANKS if k < most] + [most] if rank is None else [rank]
     n_views = len(folds[0].views)
-    table = {s: _by_rank(folds, (s,) * n_views, ranks) for s in SHARES}
+    table = {s: _by_rank(folds, (s,) * n_views, ranks) for s in TRIED_SHARES}
     best = max(table, key=lambda s: max(table[s].values()))
     shares, k = [best] * n_views, _best(table[best])
     score = table[best][k]

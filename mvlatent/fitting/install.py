@@ -161,7 +161,7 @@ def install(vae: StructuredVAE, climbed: Climbed, by_view: AxesByView) -> None:
     k = climbed.model.k
     vae.active[k:] = False
     if climbed.groups is not None:
-        vae.spread.copy_(climbed.groups.variance)
+        vae.technical_variance.copy_(climbed.groups.variance)
     for m, (name, part) in enumerate(vae.items):
         if name in by_view:
             _install_normal(part, climbed, m, by_view[name])

@@ -13,32 +13,32 @@ from mvlatent.fitting.honest import Fold
 from mvlatent.fitting.ridge import N_SCORES, Inputs, Ridge
 from mvlatent.fitting.shared import Latent, SharedModel
 from mvlatent.fitting.surfaces import Scores, even_rows
-from mvlatent.heads.view_head import Spread
+from mvlatent.heads.view_head import ErrorSize
 
 __all__ = [
     "MIN_PATIENTS",
     "Judged",
     "damped_loadings",
     "damping_of",
+    "error_size",
     "expected",
     "judge",
-    "spread_of",
 ]
 
 DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
 LEVEL, NORMAL = 0.9, 1.6448536  # the interval that held-out entries set the scale of
-SPREAD_ELEMENTS = 5_000_000
-SPREAD_ROWS = 1000  # held-out patients whose errors are measured, at most
+ERROR_ELEMENTS = 5_000_000
+ERROR_ROWS = 1000  # held-out patients whose errors are measured, at most
 MIN_PATIENTS = 20  # who have both views
 
 
 class Judged(NamedTuple):
-    """Parts of z and of the head, that of z alone, and the spread of either prediction."""
+    """Parts of z and of the head, that of z alone, and the errors of either prediction."""
 
     parts: tuple[float, float]
     latent: float
-    spread: Spread
-    spread_latent: Spread
+    errors: ErrorSize
+    errors_latent: ErrorSize
 
 
 def judge(
@@ -64,7 +64,7 @@ def judge(
         if (predicted := _predicted(model, m, seen, fold, other, inputs, tau)) is not None
     ]
     if not found:
-        nothing = spread_of(view.values[view.present], view)
+        nothing = error_size(view.values[view.present], view)
         return Judged((1.0, 0.0), 1.0, nothing, nothing)
     head, z, true = (torch.cat(each) for each in zip(*found, strict=True))
     wide = torch.zeros_like(true)
@@ -76,8 +76,8 @@ def judge(
     return Judged(
         (of_z, own),
         alone,
-        spread_of(true - of_z * expectation - own * wide, view),
-        spread_of(true - alone * expectation, view),
+        error_size(true - of_z * expectation - own * wide, view),
+        error_size(true - alone * expectation, view),
     )
 
 
@@ -172,14 +172,14 @@ def _parts(z: Tensor, head: Tensor, true: Tensor) -> tuple[float, float]:
     return min(scaled, key=error)
 
 
-def spread_of(error: Tensor, view: Scores) -> Spread:
+def error_size(error: Tensor, view: Scores) -> ErrorSize:
     """Variance of each feature's errors, and what makes the interval of all hold."""
     p = len(view.directions)
-    error = even_rows(error, max(MIN_PATIENTS, min(SPREAD_ROWS, SPREAD_ELEMENTS // p)))
+    error = even_rows(error, max(MIN_PATIENTS, min(ERROR_ROWS, ERROR_ELEMENTS // p)))
     gram = error.T @ error / len(error)
     variance = ((view.directions @ gram) * view.directions).sum(1)
     sd = variance.sqrt().clamp_min(1e-6)
     sizes = (error @ view.directions.T).abs_() / sd
     flat = sizes.flatten()
     step = max(1, len(flat) // 200_000)
-    return Spread(variance, float(torch.quantile(flat[::step], LEVEL)) / NORMAL)
+    return ErrorSize(variance, float(torch.quantile(flat[::step], LEVEL)) / NORMAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvlatent.fitting.start.rank import RANKS
+from mvlatent.fitting.start.rank import RANK_WORDS
 from mvlatent.fitting.start.spectral import STARTS
 from mvlatent.heads.choice import AUTO
 from mvlatent.objectives.base import Term
@@ -24,7 +24,7 @@ CHOICES = {
     "encoder": ("auto", *EXPERTS),
     "effects": EFFECTS,
     "start": STARTS,
-    "rank": RANKS,
+    "rank": RANK_WORDS,
     "prior": tuple(PRIORS),
     "loadings": ("point", *LOADINGS),
 }

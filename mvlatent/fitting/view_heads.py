@@ -13,13 +13,13 @@ from mvlatent.fitting.judged import (
     MIN_PATIENTS,
     damped_loadings,
     damping_of,
+    error_size,
     expected,
     judge,
-    spread_of,
 )
 from mvlatent.fitting.ridge import N_SCORES, Inputs, Ridge
 from mvlatent.fitting.shared import SharedModel
-from mvlatent.heads.view_head import ScoreReader, Spread, ViewHead, ViewHeads
+from mvlatent.heads.view_head import ErrorSize, ScoreReader, ViewHead, ViewHeads
 from mvlatent.vae.basis import Basis
 
 __all__ = ["fit_view_heads"]
@@ -110,8 +110,8 @@ def _head(
     onto = directions.T @ basis.directions if basis.rotated else directions.T * unit
     shift, prior, size = _effects(climbed, m, directions)
 
-    def on_features(spread: Spread) -> Spread:
-        return Spread(spread.variance * unit.square(), spread.scale)
+    def on_features(size: ErrorSize) -> ErrorSize:
+        return ErrorSize(size.variance * unit.square(), size.scale)
 
     return ViewHead(
         view=names[m],
@@ -122,9 +122,9 @@ def _head(
         level={key: ridge.mean_y for key, ridge in ridges.items()},
         parts={key: found.parts for key, found in judged.items()},
         parts_latent={key: found.latent for key, found in judged.items()},
-        spread={key: on_features(found.spread) for key, found in judged.items()},
-        spread_latent={key: on_features(found.spread_latent) for key, found in judged.items()},
-        total=on_features(spread_of(own.values[own.present], own)),
+        errors={key: on_features(found.errors) for key, found in judged.items()},
+        errors_latent={key: on_features(found.errors_latent) for key, found in judged.items()},
+        total=on_features(error_size(own.values[own.present], own)),
         onto=onto.contiguous(),
         damping=_damping(model, m, tau, n_shared),
         base=climbed.centres[m] + own.centre * unit,

@@ -20,7 +20,7 @@ SPOKEN_OF = 1e-2  # share of prior variance taken off a direction below which it
 def averaged(
     points: Iterable[SdPoint],
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     x: Tensor,
     scaling: BlockScaling,
     reference: BaselineShape,
@@ -31,7 +31,7 @@ def averaged(
     ----------
     points
         Points, whose factorisation ``space`` holds while each is out.
-    space, target
+    space, bound
         Where they come from.
     x
         Scaled columns of the training rows, (n, P).
@@ -43,7 +43,7 @@ def averaged(
     parts = []
     for point in points:
         sd = scaling.by_column(point.tau)
-        profiled = target.profiled(point.mode.eta)
+        profiled = bound.profiled(point.mode.eta)
         joint = joint_baseline(profiled, x * sd, space)
         moved = profiled.baseline.coordinates - reference.coordinates
         joint = Baseline(joint.shift + moved, joint.gain, joint.factor)

@@ -45,8 +45,8 @@ class BlockHead(HeadState):
     >>> from mvlatent.heads import BlockHead
     >>> from mvlatent.outcomes import Cox
     >>> x = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
-    >>> target = Cox().target(SurvivalData(torch.exp(-x[:, 0]), torch.ones(100)))
-    >>> head = BlockHead.fit({"shared": x}, target)
+    >>> bound = Cox().bind(SurvivalData(torch.exp(-x[:, 0]), torch.ones(100)))
+    >>> head = BlockHead.fit({"shared": x}, bound)
     >>> mean, variance = head.predict({"shared": x})
     >>> mean.shape
     torch.Size([100, 1])
@@ -56,7 +56,7 @@ class BlockHead(HeadState):
     def fit(
         cls,
         blocks: Mapping[str, Tensor],
-        target: BoundLikelihood,
+        bound: BoundLikelihood,
         *,
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
@@ -72,8 +72,8 @@ class BlockHead(HeadState):
         ----------
         blocks
             Features of all patients by block, (N, p_b); patients without an outcome are left out.
-        target
-            ``likelihood.target(...)`` of a survival or label likelihood.
+        bound
+            ``likelihood.bind(...)`` of a survival or label likelihood.
         fixed_sd
             Blocks whose sd is given (of the block as scaled inside) and not learnt.
         offset
@@ -98,13 +98,13 @@ class BlockHead(HeadState):
             If a block holds a value that is not finite, blocks differ in rows or ``fixed_sd`` names
             a block that is not there.
         """
-        search = Search.of(blocks, target, start, fixed_sd or {}, offset)
+        search = Search.of(blocks, bound, start, fixed_sd or {}, offset)
         scaling, x, space = search.scaling, search.x, search.space
         found = search.run(max_iter=max_iter, settled=settled)
         mode = space.coefficients(found.mode.coord)
         shrinkage = space.shrinkage()
         standard = torch.cat(x, 1) * scaling.by_column(found.tau)
-        profiled = target.profiled(found.mode.eta)
+        profiled = bound.profiled(found.mode.eta)
         baseline = joint_baseline(profiled, standard, space)
         head = cls(
             dict(zip(scaling.names, found.tau.tolist(), strict=True)),
@@ -120,7 +120,7 @@ class BlockHead(HeadState):
         if n_sds and not bool(search.fixed.all()):
             points = sd_points(
                 space,
-                target,
+                bound,
                 search.offset,
                 found.tau,
                 search.fixed,
@@ -130,7 +130,7 @@ class BlockHead(HeadState):
                 coord=found.mode.coord,
             )
             head._posterior = averaged(
-                points, space, target, torch.cat(x, 1), scaling, head.baseline
+                points, space, bound, torch.cat(x, 1), scaling, head.baseline
             )
         return cls.from_state(*head.state())  # the saved form is the one that is used
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.block_head import BlockHead
-from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline, SeveralTargets, targets_of
+from mvlatent.outcomes.bound import BoundCauses, BoundLikelihood, LinearBaseline, bound_parts
 from mvlatent.outcomes.competing import cumulative_incidence
 from mvlatent.outcomes.curves import by_patient_stratum
 
@@ -35,12 +35,12 @@ class CauseHeads:
     >>> import torch
     >>> from mvlatent.data.cohort import SurvivalData
     >>> from mvlatent.heads import fit_head
-    >>> from mvlatent.outcomes import outcome_target
+    >>> from mvlatent.outcomes import bind_outcome
     >>> from mvlatent.specs import Survival
     >>> x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
     >>> data = SurvivalData(torch.exp(-x[:, 0]), torch.ones(100), cause=1 + (x[:, 1] > 0).long())
-    >>> target = outcome_target(data, Survival("t", "e", kind="competing"))
-    >>> head = fit_head({"shared": x}, target)
+    >>> bound = bind_outcome(data, Survival("t", "e", kind="competing"))
+    >>> head = fit_head({"shared": x}, bound)
     >>> head.incidence(torch.tensor([1.0]), {"shared": x}, cause=2).shape
     torch.Size([1, 100])
     """
@@ -206,26 +206,26 @@ Head = BlockHead | CauseHeads
 
 def fit_head(
     blocks: Mapping[str, Tensor],
-    target: BoundLikelihood | SeveralTargets,
+    bound: BoundLikelihood | BoundCauses,
     *,
     fit: Callable[..., BlockHead] = BlockHead.fit,
     **options: Any,
 ) -> Head:
-    """Fit the reported head of a target: a block head, or one for each of its parts.
+    """Fit the reported head of a bound likelihood: a block head, or one for each of its parts.
 
     Parameters
     ----------
     blocks
         Features of all patients by block, (N, p_b).
-    target
-        ``likelihood.target(...)`` of a likelihood of any role.
+    bound
+        ``likelihood.bind(...)`` of a likelihood of any role.
     fit
         How the block head of one part is fitted, called as `BlockHead.fit` is.
     **options
         Options of it, the same for every part.
     """
-    heads = [fit(blocks, part, **options) for part in targets_of(target)]
-    return CauseHeads(heads) if isinstance(target, SeveralTargets) else heads[0]
+    heads = [fit(blocks, part, **options) for part in bound_parts(bound)]
+    return CauseHeads(heads) if isinstance(bound, BoundCauses) else heads[0]
 
 
 def head_from_state(json: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Head:

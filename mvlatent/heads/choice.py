@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvlatent.heads.blocks import pick
 from mvlatent.heads.causes import Head
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 
 __all__ = ["AUTO", "EVERY", "OFF", "SHARED_ONLY", "InnerFolds", "judge_blocks"]
 
@@ -39,7 +39,7 @@ class InnerFolds(NamedTuple):
 
 def judge_blocks(
     blocks: Mapping[str, Tensor],
-    outcome: Outcome,
+    outcome: HeldOutOutcome,
     candidates: Sequence[tuple[str, ...]] = (SHARED_ONLY, EVERY),
     *,
     start: Mapping[tuple[str, ...], Head] | None = None,
@@ -87,12 +87,12 @@ def judge_blocks(
     for training, held_out in splitter.split(rows, strata[rows]):
         train, test = np.concatenate([rows[training], rare]), rows[held_out]
         order.append(test)
-        target = outcome.target(train)
+        bound = outcome.bound(train)
         for kinds in candidates:
             chosen = pick(blocks, kinds)
             seen, new = ({k: x[at] for k, x in chosen.items()} for at in (train, test))
             near = None if start is None else start.get(kinds)
-            eta = outcome.predictive(seen, target, new, near)
+            eta = outcome.predictive(seen, bound, new, near)
             predicted[kinds].append(eta)
             scores[kinds] += outcome.score(eta, test) / len(rows)
     tested = np.concatenate(order)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mvlatent.heads.laplace import Mode, find_mode
+from mvlatent.heads.laplace import HeadMode, find_mode
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood, NoisyLikelihood
 
@@ -38,21 +38,21 @@ class EmpiricalBayes:
     """
 
     tau: Tensor
-    mode: Mode
+    mode: HeadMode
     log_marginal: float
     converged: bool
     path: list[float] = field(default_factory=list)
 
 
-def log_marginal(mode: Mode, logdet: Tensor, target: BoundLikelihood) -> float:
+def log_marginal(mode: HeadMode, logdet: Tensor, bound: BoundLikelihood) -> float:
     """Laplace log evidence with coefficients and baseline integrated out."""
-    volume = target.effective_share * logdet + target.log_volume(mode.eta)
+    volume = bound.effective_share * logdet + bound.log_volume(mode.eta)
     return mode.objective - 0.5 * float(volume)
 
 
 def fit_block_sds(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     offset: Tensor,
     tau: Tensor,
     fixed: Tensor,
@@ -66,27 +66,27 @@ def fit_block_sds(
 
     ``log tau_b^2`` moves by ``log(a' K_b a / tr(K_b S))`` (MacKay 1992, in dual form), sped up by a
     safeguarded secant. A block that has faded is switched off if the same ratio, taken without
-    the block, is at most one: more variance would not help there either. A target's noise is learnt
-    beside them.
+    the block, is at most one: more variance would not help there either. A likelihood's
+    noise is learnt beside them.
 
     With ``prior_sd`` (B,) the sds are half-normal of these scales, and what is found is the mode of
     their logarithms, where no block is ever off. ``coord`` are dual coordinates to start from. The
     sds have settled where no block would gain ``settled`` nats of log evidence as its variance
     grows e-fold.
     """
-    coord = space.zeros(target.n_outputs) if coord is None else coord
+    coord = space.zeros(bound.n_outputs) if coord is None else coord
     walk = _Walk(tau, fixed, keeps=prior_sd is not None)
     path: list[float] = []
-    noisy = target if isinstance(target, NoisyLikelihood) else None
+    noisy = bound if isinstance(bound, NoisyLikelihood) else None
     converged = bool(fixed.all()) and noisy is None
     for _ in range(0 if converged else max_iter):
         space.set_tau(walk.tau)
-        mode = find_mode(space, target, offset, coord, tolerance=MODE_TOLERANCE)
+        mode = find_mode(space, bound, offset, coord, tolerance=MODE_TOLERANCE)
         coord = mode.coord
         traces = space.traces()
-        path.append(log_marginal(mode, space.log_det(), target))
+        path.append(log_marginal(mode, space.log_det(), bound))
         n_effective = float((walk.tau.square() * traces).sum())
-        norms, traces = space.norms(coord), target.effective_share * traces
+        norms, traces = space.norms(coord), bound.effective_share * traces
         if prior_sd is not None:  # as if the block held one coefficient more, and more information
             norms, traces = norms + walk.tau.pow(-2), traces + prior_sd.pow(-2)
         slope = walk.advance(norms, traces)
@@ -96,8 +96,8 @@ def fit_block_sds(
             converged = True
             break
     space.set_tau(walk.tau)
-    mode = find_mode(space, target, offset, coord)
-    path.append(log_marginal(mode, space.log_det(), target))
+    mode = find_mode(space, bound, offset, coord)
+    path.append(log_marginal(mode, space.log_det(), bound))
     return EmpiricalBayes(walk.tau, mode, path[-1], converged, path)
 
 

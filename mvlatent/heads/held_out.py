@@ -13,16 +13,16 @@ from mvlatent.data.cohort import Cohort, OutcomeData
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.causes import Head
 from mvlatent.heads.search import predicted_at_mode
-from mvlatent.outcomes.bound import BoundLikelihood, SeveralTargets, targets_of
+from mvlatent.outcomes.bound import BoundCauses, BoundLikelihood, bound_parts
 from mvlatent.outcomes.role import role_of
 from mvlatent.specs import OutcomeSpec
 
-__all__ = ["Outcome"]
+__all__ = ["HeldOutOutcome"]
 
 SETTLED = 0.1  # nats of evidence by which an inner fold may miss the sds of its blocks
 
 
-class Outcome:
+class HeldOutOutcome:
     """An outcome that can be fitted on some patients and scored on others, as its role says.
 
     Parameters
@@ -46,15 +46,15 @@ class Outcome:
         self.role = role_of(spec)
         self.horizon = self.role.horizon(data)
 
-    def target(self, rows: np.ndarray | None = None) -> Any:
+    def bound(self, rows: np.ndarray | None = None) -> Any:
         """Likelihood bound to the outcomes of the rows (all by default)."""
         data = self.data if rows is None else self.data.subset(torch.as_tensor(rows))
-        return self.role.likelihood(data).target(data)
+        return self.role.likelihood(data).bind(data)
 
     def predictive(
         self,
         blocks: Mapping[str, Tensor],
-        target: BoundLikelihood | SeveralTargets,
+        bound: BoundLikelihood | BoundCauses,
         new: Mapping[str, Tensor],
         start: Head | None = None,
     ) -> Tensor:
@@ -62,14 +62,14 @@ class Outcome:
 
         Parameters
         ----------
-        blocks, target
+        blocks, bound
             Blocks of training rows, and the likelihood bound to their outcomes.
         new
             Blocks of the held-out rows.
         start
             Head with whose sds the search begins.
         """
-        parts, n_draws = targets_of(target), self.role.n_draws
+        parts, n_draws = bound_parts(bound), self.role.n_draws
         sds = [None] * len(parts) if start is None else [head.tau for head in start.parts]
         eta = []
         for part, tau in zip(parts, sds, strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood, CoupledLikelihood, Curvature
 
-__all__ = ["Mode", "find_mode"]
+__all__ = ["HeadMode", "find_mode"]
 
 MAX_NEWTON = 200
 MAX_HALVINGS = 40
@@ -21,7 +21,7 @@ ROUNDING = 1e-15  # of the objective: a step that loses no more has not failed
 
 
 @dataclass
-class Mode:
+class HeadMode:
     """A mode of the penalised likelihood.
 
     Attributes
@@ -47,13 +47,13 @@ class Mode:
 
 def find_mode(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     offset: Tensor,
     coord: Tensor,
     *,
     tolerance: float = 1e-13,
     max_steps: int = MAX_NEWTON,
-) -> Mode:
+) -> HeadMode:
     """Damped Newton on the penalised likelihood from dual coordinates ``coord``.
 
     Stops after a step whose Newton decrement is below ``tolerance`` (in nats). With a
@@ -65,13 +65,13 @@ def find_mode(
     ----------
     Nocedal & Wright (2006). Numerical Optimization, section 5.2 (Polak-Ribiere).
     """
-    coupled = target if isinstance(target, CoupledLikelihood) else None
+    coupled = bound if isinstance(bound, CoupledLikelihood) else None
     eta = space.eta(coord) + offset
-    curvature = target.curvature(eta)
+    curvature = bound.curvature(eta)
     value = float(curvature.loglik - 0.5 * space.inner(coord, coord))
     if not math.isfinite(value):
         coord, eta = torch.zeros_like(coord), offset
-        curvature = target.curvature(eta)
+        curvature = bound.curvature(eta)
         value = float(curvature.loglik)
     decrement, factorised_at = math.inf, -math.inf
     old: tuple[Tensor, Tensor, float] | None = None
@@ -95,14 +95,14 @@ def find_mode(
             old = (move, residual, decrement)
             moved = space.eta(move)
             size = slope / float(coupled.bend(eta, moved) + space.inner(move, move))
-        found = _line_search(space, target, coord, move, eta, moved, value, size)
+        found = _line_search(space, bound, coord, move, eta, moved, value, size)
         if found is None:
             break
         size, gain, eta, curvature = found
         coord, value = coord + size * move, value + gain
     if value - factorised_at > max(tolerance, SAME):
         space.factorise(curvature)
-    return Mode(coord, eta, curvature, value, decrement)
+    return HeadMode(coord, eta, curvature, value, decrement)
 
 
 def _conjugate(
@@ -123,7 +123,7 @@ def _conjugate(
 
 def _line_search(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     coord: Tensor,
     move: Tensor,
     eta: Tensor,
@@ -137,7 +137,7 @@ def _line_search(
     for _ in range(MAX_HALVINGS):
         penalty = 0.5 * (start + 2 * size * linear + size**2 * square)
         there = eta + size * moved
-        curvature = target.curvature(there)  # the first size is nearly always right
+        curvature = bound.curvature(there)  # the first size is nearly always right
         new = float(curvature.loglik) - penalty
         if new >= value - ROUNDING * abs(value):
             return size, new - value, there, curvature

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.heads.causes import Head, fit_head
-from mvlatent.outcomes.likelihoods import outcome_target
+from mvlatent.outcomes.likelihoods import bind_outcome
 from mvlatent.specs import Survival
 
 __all__ = ["ledger_head", "residual_scores"]
@@ -53,8 +53,8 @@ def ledger_head(blocks: Mapping[str, Tensor], cohort: Cohort, spec: Survival) ->
     """
     if spec.name not in cohort.outcomes:
         raise ValueError("the patients have no survival outcome to learn a ledger from.")
-    target = outcome_target(cohort.outcomes[spec.name], spec)
-    return fit_head(blocks, target, n_sds=N_SDS, off=OFF)
+    bound = bind_outcome(cohort.outcomes[spec.name], spec)
+    return fit_head(blocks, bound, n_sds=N_SDS, off=OFF)
 
 
 def _latents(blocks: Mapping[str, Tensor], view: str) -> Tensor:

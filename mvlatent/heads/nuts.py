@@ -56,9 +56,9 @@ class _Model:
     """Log posterior of v, log sds and baseline in coordinates that are nearly standard normal."""
 
     def __init__(
-        self, head: BlockHead, parts: list[Tensor], target: BoundLikelihood, fixed: Tensor
+        self, head: BlockHead, parts: list[Tensor], bound: BoundLikelihood, fixed: Tensor
     ) -> None:
-        self.target, self.free = target, ~fixed
+        self.bound, self.free = bound, ~fixed
         self.space = _Reduced.of(parts)
         self.scales = sd_scales([x.shape[1] for x in parts])
         top = head.heaviest()
@@ -67,12 +67,12 @@ class _Model:
         self.sd = torch.where(sizes > 0, top.sd[first], 0.0)
         self.centre = top.mode @ self.space.directions
         eta = self.space.scores @ (self.sd[self.space.block] * self.centre).T
-        self.profile = target.profiled(eta).baseline
-        self.factor = [self._whitening(eta, c) for c in range(target.n_outputs)]
+        self.profile = bound.profiled(eta).baseline
+        self.factor = [self._whitening(eta, c) for c in range(bound.n_outputs)]
 
     def _whitening(self, eta: Tensor, c: int) -> Tensor:
         """Square root of the Laplace covariance of v, (r, r)."""
-        curvature = self.target.curvature(eta)
+        curvature = self.bound.curvature(eta)
         x = self.space.scores * self.sd[self.space.block]
         low = x.T @ curvature.low_rank[c]
         precision = x.T @ (curvature.diag[:, c, None] * x) - low @ low.T
@@ -89,7 +89,7 @@ class _Model:
             "log_sd": torch.zeros(int(self.free.sum()), dtype=torch.float64),
             "baseline": torch.zeros(len(self.profile.factor), dtype=torch.float64),
         }
-        if not self.target.has_baseline:
+        if not self.bound.has_baseline:
             del out["baseline"]
         return {name: x for name, x in out.items() if x.numel()}
 
@@ -112,7 +112,7 @@ class _Model:
     def potential(self, at: Mapping[str, Tensor]) -> Tensor:
         """Minus log posterior density."""
         v, sd, place = self.read(at)
-        value = self.target.joint(self.eta(v, sd), place) - 0.5 * v.square().sum()
+        value = self.bound.joint(self.eta(v, sd), place) - 0.5 * v.square().sum()
         free, ratio = sd[self.free], sd[self.free] / self.scales[self.free]
         return -(value + (free.log() - 0.5 * ratio.square()).sum())
 
@@ -120,7 +120,7 @@ class _Model:
 def sample_head(
     head: BlockHead,
     blocks: Mapping[str, Tensor],
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     *,
     fixed: tuple[str, ...] = (),
     num_samples: int = 500,
@@ -136,10 +136,10 @@ def sample_head(
     Parameters
     ----------
     head
-        The head fitted to the same blocks and target.
+        The head fitted to the same blocks and outcomes.
     blocks
         Features of all patients by block, (N, p_b).
-    target
+    bound
         Likelihood bound to outcomes.
     fixed
         Blocks whose sds are held.
@@ -157,19 +157,19 @@ def sample_head(
     ----------
     Hoffman & Gelman (2014). The No-U-Turn sampler. JMLR 15, 1593-1623.
     """
-    parts = head.scaled({k: blocks[k][target.rows] for k in head.tau})
+    parts = head.scaled({k: blocks[k][bound.rows] for k in head.tau})
     held = torch.tensor(
         [n in fixed or x.shape[1] == 0 for n, x in zip(head.tau, parts, strict=True)]
     )
-    model = _Model(head, parts, target, held)
+    model = _Model(head, parts, bound, held)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         drawn = _run(model, num_samples, warmup, seed)
         beta, moved = [], []
         for s in range(num_samples):
             v, sd, place = model.read({name: x[s] for name, x in drawn.items()})
-            if not target.has_baseline:
-                profile = target.profiled(model.eta(v, sd)).baseline
+            if not bound.has_baseline:
+                profile = bound.profiled(model.eta(v, sd)).baseline
                 noise = torch.randn(len(profile.factor), dtype=torch.float64)
                 place = profile.coordinates + profile.factor @ noise
             prior = torch.randn(len(v), len(model.space.directions), dtype=torch.float64)

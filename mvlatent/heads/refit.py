@@ -8,15 +8,15 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import trim
 from mvlatent.heads.causes import Head, fit_head
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 from mvlatent.heads.nuts import sample_head
 from mvlatent.heads.reported import Reported, learnt_slopes
 from mvlatent.outcomes.bound import BoundLikelihood
 from mvlatent.specs import OutcomeSpec
 
-__all__ = ["METHODS", "refit"]
+__all__ = ["HEAD_METHODS", "refit"]
 
-METHODS = ("laplace", "nuts")
+HEAD_METHODS = ("laplace", "nuts")
 
 
 def refit(
@@ -55,19 +55,17 @@ def refit(
     ValueError
         If the patients have no such outcome.
     """
-    outcome = Outcome(cohort, spec)
+    outcome = HeldOutOutcome(cohort, spec)
     full, alone = (trim(blocks, h.coef) for h in (reported.full, reported.shared_only))
 
-    def sampled(features: dict[str, Tensor], target: BoundLikelihood) -> BlockHead:
-        head = BlockHead.fit(features, target)
-        return sample_head(
-            head, features, target, num_samples=num_samples, warmup=warmup, seed=seed
-        )
+    def sampled(features: dict[str, Tensor], bound: BoundLikelihood) -> BlockHead:
+        head = BlockHead.fit(features, bound)
+        return sample_head(head, features, bound, num_samples=num_samples, warmup=warmup, seed=seed)
 
     def again(features: dict[str, Tensor], off: float) -> Head:
         if method == "laplace":
-            return fit_head(features, outcome.target(), off=off)
-        return fit_head(features, outcome.target(), fit=sampled)
+            return fit_head(features, outcome.bound(), off=off)
+        return fit_head(features, outcome.bound(), fit=sampled)
 
     same = list(full) == list(alone)
     reported.shared_only = again(alone, 0.0)

@@ -14,7 +14,7 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.heads.blocks import block_kind, head_blocks, head_draws, pick, trim
 from mvlatent.heads.causes import Head, fit_head, head_from_state
 from mvlatent.heads.choice import AUTO, EVERY, OFF, SHARED_ONLY, judge_blocks
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 from mvlatent.posterior import Latents
 from mvlatent.specs import OutcomeSpec
 from mvlatent.vae.basis import Basis
@@ -161,24 +161,24 @@ def fit_outcome(
         Blocks of the head; ``("auto",)`` takes every block, each of which may have no effect, and
         asks inner folds what the technical one is worth where the role wants to know.
     """
-    outcome, auto = Outcome(cohort, spec), tuple(kinds) == AUTO
+    outcome, auto = HeldOutOutcome(cohort, spec), tuple(kinds) == AUTO
     most = outcome.role.max_scores
     blocks = {k: x[:, :most] if block_kind(k) == "scores" else x for k, x in blocks.items()}
     chosen, off = (EVERY, OFF) if auto else (tuple(kinds), 0.0)
-    target = outcome.target()
+    bound = outcome.bound()
     wide, narrow = pick(blocks, chosen), pick(blocks, SHARED_ONLY)
-    full = alone = fit_head(narrow, target)
+    full = alone = fit_head(narrow, bound)
     if list(wide) == list(narrow):
         off = 0.0
     else:
-        full = fit_head(wide, target, off=off)
+        full = fit_head(wide, bound, off=off)
     scores = _worth(blocks, outcome, full, alone) if auto and "technical" in blocks else {}
     slopes = learnt_slopes(blocks, outcome, chosen, full, alone)
     return Reported(full, alone, spec.name, outcome.horizon, scores, off, slopes)
 
 
 def _worth(
-    blocks: dict[str, Tensor], outcome: Outcome, full: Head, alone: Head
+    blocks: dict[str, Tensor], outcome: HeldOutOutcome, full: Head, alone: Head
 ) -> dict[str, float]:
     """`Reported.inner_scores` of a head with every block."""
     if not outcome.role.score_name:
@@ -191,7 +191,11 @@ def _worth(
 
 
 def learnt_slopes(
-    blocks: dict[str, Tensor], outcome: Outcome, kinds: tuple[str, ...], full: Head, alone: Head
+    blocks: dict[str, Tensor],
+    outcome: HeldOutOutcome,
+    kinds: tuple[str, ...],
+    full: Head,
+    alone: Head,
 ) -> dict[str, float]:
     """Slopes of a `Reported` whose full head has the blocks of these kinds (or names).
 

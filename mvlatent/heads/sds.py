@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.heads.evidence import MODE_TOLERANCE, fit_block_sds, log_marginal
-from mvlatent.heads.laplace import Mode, find_mode
+from mvlatent.heads.laplace import HeadMode, find_mode
 from mvlatent.heads.spaces import Space
 from mvlatent.outcomes.bound import BoundLikelihood
 
@@ -30,7 +30,7 @@ class SdPoint:
 
     tau: Tensor
     weight: float
-    mode: Mode
+    mode: HeadMode
 
 
 def sd_scales(sizes: Sequence[int]) -> Tensor:
@@ -45,9 +45,9 @@ class _Density:
     """
 
     def __init__(
-        self, space: Space, target: BoundLikelihood, offset: Tensor, scales: Tensor, start: Mode
+        self, space: Space, bound: BoundLikelihood, offset: Tensor, scales: Tensor, start: HeadMode
     ) -> None:
-        self.space, self.target, self.offset, self.scales = space, target, offset, scales
+        self.space, self.bound, self.offset, self.scales = space, bound, offset, scales
         self.start = self.mode = start
 
     def __call__(self, tau: Tensor, on: Tensor) -> float:
@@ -57,22 +57,22 @@ class _Density:
         """
         self.space.set_tau(tau)
         self.mode = find_mode(
-            self.space, self.target, self.offset, self.start.coord, tolerance=MODE_TOLERANCE
+            self.space, self.bound, self.offset, self.start.coord, tolerance=MODE_TOLERANCE
         )
         ratio = (tau / self.scales)[on]
         prior = 0.5 * math.log(2 / math.pi) + ratio.log() - 0.5 * ratio.square()
-        return log_marginal(self.mode, self.space.log_det(), self.target) + float(prior.sum())
+        return log_marginal(self.mode, self.space.log_det(), self.bound) + float(prior.sum())
 
     def slope(self, tau: Tensor, on: Tensor) -> Tensor:
         """Slope of the density, where it was last taken, by the log sds of blocks that are on."""
-        traces = self.target.effective_share * self.space.traces()
+        traces = self.bound.effective_share * self.space.traces()
         norms = self.space.norms(self.mode.coord)
         return (tau.square() * (norms - traces) + 1.0 - (tau / self.scales).square())[on]
 
 
 def sd_points(
     space: Space,
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     offset: Tensor,
     start: Tensor,
     fixed: Tensor,
@@ -90,7 +90,7 @@ def sd_points(
 
     Parameters
     ----------
-    space, target, offset
+    space, bound, offset
         As in `fit_block_sds`.
     start
         Sds to start from, (B,); those that are ``fixed`` (bool, (B,)) are held.
@@ -110,8 +110,8 @@ def sd_points(
     """
     free = ~fixed
     begin = torch.where(free, start.clamp(min=0.3 * scales), start)
-    found = fit_block_sds(space, target, offset, begin, fixed, prior_sd=scales, coord=coord)
-    density = _Density(space, target, offset, scales, found.mode)
+    found = fit_block_sds(space, bound, offset, begin, fixed, prior_sd=scales, coord=coord)
+    density = _Density(space, bound, offset, scales, found.mode)
     proposal = _Proposal.at_mode(density, found.tau, free, off)
     log_weight, points = [], []
     for z, u in zip(*_quasi_random(n_points, int(free.sum())), strict=True):
@@ -126,7 +126,7 @@ def sd_points(
     for (tau, mode), weight in zip(points, weights, strict=True):
         if weight > 0.02 / n_points:
             space.set_tau(tau)
-            best = find_mode(space, target, offset, mode.coord, tolerance=POINT_TOLERANCE)
+            best = find_mode(space, bound, offset, mode.coord, tolerance=POINT_TOLERANCE)
             yield SdPoint(tau, float(weight), best)
 
 

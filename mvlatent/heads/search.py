@@ -23,7 +23,7 @@ class Search:
     scaling: BlockScaling
     x: list[Tensor]
     space: Space
-    target: BoundLikelihood
+    bound: BoundLikelihood
     offset: Tensor
     tau: Tensor
     fixed: Tensor
@@ -32,29 +32,29 @@ class Search:
     def of(
         cls,
         blocks: Mapping[str, Tensor],
-        target: BoundLikelihood,
+        bound: BoundLikelihood,
         start: Mapping[str, float] | None = None,
         fixed_sd: Mapping[str, float] | None = None,
         offset: Tensor | None = None,
     ) -> Search:
-        rows = {k: v.detach().double()[target.rows] for k, v in checked_blocks(blocks).items()}
+        rows = {k: v.detach().double()[bound.rows] for k, v in checked_blocks(blocks).items()}
         scaling = BlockScaling.fit(rows)
         x = scaling(rows)
         tau, fixed = starting_sds(scaling, fixed_sd or {})
         if start is not None:
             near = [start.get(name, 0.0) for name in scaling.names]
             tau = torch.where(fixed, tau, torch.tensor(near, dtype=torch.float64))
-        shape = (len(target.rows), target.n_outputs)
+        shape = (len(bound.rows), bound.n_outputs)
         known = torch.zeros(shape, dtype=torch.float64)
         if offset is not None:
-            known = known + offset.double()[target.rows].reshape(shape[0], -1)
-        return cls(scaling, x, make_space(x), target, known, tau, fixed)
+            known = known + offset.double()[bound.rows].reshape(shape[0], -1)
+        return cls(scaling, x, make_space(x), bound, known, tau, fixed)
 
     def run(self, *, max_iter: int = 50, settled: float = SLOPE_TOLERANCE) -> EmpiricalBayes:
         """Sds of the largest evidence."""
         return fit_block_sds(
             self.space,
-            self.target,
+            self.bound,
             self.offset,
             self.tau,
             self.fixed,
@@ -65,7 +65,7 @@ class Search:
 
 def predicted_at_mode(
     blocks: Mapping[str, Tensor],
-    target: BoundLikelihood,
+    bound: BoundLikelihood,
     new: Mapping[str, Tensor],
     *,
     start: Mapping[str, float] | None = None,
@@ -75,12 +75,12 @@ def predicted_at_mode(
 
     Parameters
     ----------
-    blocks, target, start, settled
+    blocks, bound, start, settled
         As in `BlockHead.fit`.
     new
         Blocks of the new rows, (n, p_b).
     """
-    search = Search.of(blocks, target, start)
+    search = Search.of(blocks, bound, start)
     found = search.run(settled=settled)
     mode = search.space.coefficients(found.mode.coord) * search.scaling.by_column(found.tau)
     return torch.cat(search.scaling(new), -1) @ mode.T

@@ -16,7 +16,7 @@ from torch import Tensor
 from mvlatent.heads.factors import OnColumns, Shrinkage, curvature_factor, deflate, log_det_of
 from mvlatent.outcomes.bound import Curvature
 
-__all__ = ["Columns", "Patients", "Space", "make_space"]
+__all__ = ["ColumnSpace", "PatientSpace", "Space", "make_space"]
 
 
 class Space(Protocol):
@@ -81,10 +81,10 @@ class Space(Protocol):
 def make_space(blocks: Sequence[Tensor]) -> Space:
     """Choose the smaller of patients and columns for blocks (n, p_b)."""
     n, p = len(blocks[0]), sum(b.shape[1] for b in blocks)
-    return Patients(blocks) if p > n else Columns(blocks)
+    return PatientSpace(blocks) if p > n else ColumnSpace(blocks)
 
 
-class Patients:
+class PatientSpace:
     """Function space: n x n kernels, for more columns than patients (Rasmussen & Williams 3.1).
 
     While the blocks that are on have fewer columns than there are patients, the factorisation is
@@ -197,7 +197,7 @@ class Patients:
         return out
 
 
-class Columns:
+class ColumnSpace:
     """Coefficient space: coordinates of P columns, for at most as many columns as patients."""
 
     def __init__(self, blocks: Sequence[Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""A view predicted from others: z, a ridge head beside it, and held-out spread."""
+"""A view predicted from others: z, a ridge head beside it, and their held-out errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["ScoreReader", "Spread", "ViewHead", "ViewHeads"]
+__all__ = ["ErrorSize", "ScoreReader", "ViewHead", "ViewHeads"]
 
 KEPT = ("onto", "damping", "base", "shift", "effect_variance", "effect_size")  # arrays of a head
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class ErrorSize:
     """How far held-out entries were from their predictions.
 
     Attributes
@@ -90,11 +90,11 @@ class ViewHead:
     scales
         Sd of the first score of each source, (M - 1,).
     coef, origin, level
-        Coefficients (columns, t), mean of the inputs and of the targets.
+        Coefficients (columns, t), mean of the inputs and of what they predict.
     parts
         How much of what z expects and of the head is in the prediction, ``(z, head)``, by least
         squares on held-out patients; ``parts_latent`` of z alone.
-    spread, spread_latent
+    errors, errors_latent
         Of held-out entries around the prediction, and around that of z alone.
     total
         Of all entries, where nothing is given.
@@ -117,9 +117,9 @@ class ViewHead:
     level: dict[str, Tensor]
     parts: dict[str, tuple[float, float]]
     parts_latent: dict[str, float]
-    spread: dict[str, Spread]
-    spread_latent: dict[str, Spread]
-    total: Spread
+    errors: dict[str, ErrorSize]
+    errors_latent: dict[str, ErrorSize]
+    total: ErrorSize
     onto: Tensor
     damping: Tensor
     base: Tensor
@@ -127,9 +127,9 @@ class ViewHead:
     effect_variance: Tensor
     effect_size: Tensor
 
-    def spreads(self, *, latent: bool) -> dict[str, Spread]:
+    def held_out_errors(self, *, latent: bool) -> dict[str, ErrorSize]:
         """Of the prediction, or of that of z alone."""
-        return self.spread_latent if latent else self.spread
+        return self.errors_latent if latent else self.errors
 
     def uncertain_effects(self, design: Tensor, noise: Tensor) -> Tensor:
         """Variance of the technical effects on rows (n, q) of the design, (n, p).
@@ -192,15 +192,15 @@ class ViewHead:
         }
         for name in ("coef", "origin", "level"):
             arrays |= {f"{name}/{k}": v.numpy() for k, v in getattr(self, name).items()}
-        for name in ("spread", "spread_latent"):
+        for name in ("errors", "errors_latent"):
             arrays |= {f"{name}/{k}": v.variance.numpy() for k, v in getattr(self, name).items()}
         json = {
             "view": self.view,
             "sources": list(self.sources),
             "parts": self.parts,
             "parts_latent": self.parts_latent,
-            "scale": {k: v.scale for k, v in self.spread.items()},
-            "scale_latent": {k: v.scale for k, v in self.spread_latent.items()},
+            "scale": {k: v.scale for k, v in self.errors.items()},
+            "scale_latent": {k: v.scale for k, v in self.errors_latent.items()},
             "scale_total": self.total.scale,
         }
         return json, arrays
@@ -217,7 +217,7 @@ class ViewHead:
                 if k.startswith(prefix)
             }
 
-        spread, latent = under("spread"), under("spread_latent")
+        errors, latent = under("errors"), under("errors_latent")
         return cls(
             view=json["view"],
             sources=tuple(json["sources"]),
@@ -227,9 +227,9 @@ class ViewHead:
             level=under("level"),
             parts={k: (z, own) for k, (z, own) in json["parts"].items()},
             parts_latent=dict(json["parts_latent"]),
-            spread={k: Spread(spread[k], s) for k, s in json["scale"].items()},
-            spread_latent={k: Spread(latent[k], s) for k, s in json["scale_latent"].items()},
-            total=Spread(torch.from_numpy(arrays["total"]), json["scale_total"]),
+            errors={k: ErrorSize(errors[k], s) for k, s in json["scale"].items()},
+            errors_latent={k: ErrorSize(latent[k], s) for k, s in json["scale_latent"].items()},
+            total=ErrorSize(torch.from_numpy(arrays["total"]), json["scale_total"]),
             **{k: torch.from_numpy(arrays[k]) for k in KEPT},
         )
 

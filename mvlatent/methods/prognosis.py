@@ -12,7 +12,7 @@ from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import head_blocks, trim
 from mvlatent.heads.causes import Head
-from mvlatent.heads.refit import METHODS, refit
+from mvlatent.heads.refit import HEAD_METHODS, refit
 from mvlatent.methods.arguments import (
     check_cause,
     check_level,
@@ -84,7 +84,7 @@ class HeadReader(SummaryReader):
         >>> model.refit_head()
         >>> model.refit_head(outcome="subtype")
         """
-        check_choice("method", method, METHODS)
+        check_choice("method", method, HEAD_METHODS)
         check_whole("num_samples", num_samples, 2)
         check_whole("warmup", warmup, 1)
         check_whole("seed", seed, 0)

@@ -190,7 +190,7 @@ class Objective(nn.Module):
         own_prior = ("effects.loc", *(() if point else ("decoder.shared", "decoder.private")))
         found: list[tuple[float, nn.Parameter]] = []
         for name, parameter in self.vae.named_parameters():
-            if parameter.dim() < 2 or name.endswith(own_prior) or ".spread." in name:
+            if parameter.dim() < 2 or name.endswith(own_prior) or ".random_loadings." in name:
                 continue
             if name.startswith("prior."):
                 if self.vae.prior.decay:

@@ -1,4 +1,4 @@
-"""What the reported head needs from a likelihood: a target bound to data, and a baseline."""
+"""What the reported head needs from a likelihood: to be bound to outcomes, and a baseline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 __all__ = [
     "Baseline",
     "BaselineShape",
+    "BoundCauses",
     "BoundLikelihood",
     "CoupledLikelihood",
     "Curvature",
@@ -21,8 +22,7 @@ __all__ = [
     "NoisyLikelihood",
     "PlacedBaseline",
     "ProfiledBaseline",
-    "SeveralTargets",
-    "targets_of",
+    "bound_parts",
 ]
 
 
@@ -76,8 +76,8 @@ class ProfiledBaseline(NamedTuple):
 class BoundLikelihood(Protocol):
     """A likelihood bound to outcomes, as a function of the linear predictor alone.
 
-    ``rows`` are the positions of the patients with an observed outcome: every tensor of the target
-    has their order and their length n. ``n_outputs`` is C. ``effective_share`` is the fraction of
+    ``rows`` are the positions of the patients with an observed outcome: every tensor has
+    their order and their length n. ``n_outputs`` is C. ``effective_share`` is the fraction of
     the C coefficient vectors that the likelihood can see: (C - 1) / C for a softmax, else 1.
     ``has_baseline`` is false for a partial likelihood.
     """
@@ -113,7 +113,7 @@ class BoundLikelihood(Protocol):
 
 @runtime_checkable
 class CoupledLikelihood(Protocol):
-    """A target of several outputs, whose block-diagonal curvature is not quite its Hessian.
+    """A likelihood of several outputs, whose block-diagonal curvature is not quite its Hessian.
 
     The level that all outputs share is invisible to it.
     """
@@ -125,7 +125,7 @@ class CoupledLikelihood(Protocol):
 
 @runtime_checkable
 class NoisyLikelihood(Protocol):
-    """A target whose noise is a hyperparameter, learnt with the sds of the blocks."""
+    """A likelihood whose noise is a hyperparameter, learnt with the sds of the blocks."""
 
     def learn_noise(self, eta: Tensor, n_effective: float) -> float:
         """Take the next noise at a linear predictor (n, C); slope of the evidence in nats."""
@@ -133,15 +133,15 @@ class NoisyLikelihood(Protocol):
 
 
 @runtime_checkable
-class SeveralTargets(Protocol):
+class BoundCauses(Protocol):
     """A likelihood that is a product, each part with a head of its own: one a competing cause."""
 
     causes: tuple[BoundLikelihood, ...]
 
 
-def targets_of(target: BoundLikelihood | SeveralTargets) -> tuple[BoundLikelihood, ...]:
-    """Return the targets that a head each is fitted to."""
-    return target.causes if isinstance(target, SeveralTargets) else (target,)
+def bound_parts(bound: BoundLikelihood | BoundCauses) -> tuple[BoundLikelihood, ...]:
+    """Return the bound likelihoods that a head each is fitted to."""
+    return bound.causes if isinstance(bound, BoundCauses) else (bound,)
 
 
 @dataclass(frozen=True)

@@ -11,28 +11,28 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.specs import Survival
 from mvlatent.specs.implementation import implementation_of
 from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL
 
-__all__ = ["Competing", "CompetingTarget", "cumulative_incidence"]
+__all__ = ["BoundCompeting", "Competing", "cumulative_incidence"]
 
 
 @dataclass(frozen=True)
-class CompetingTarget:
+class BoundCompeting:
     """Likelihoods of the causes, each bound to outcomes in which the other causes are censored.
 
     Attributes
     ----------
     causes
-        A target a cause, of the same rows.
+        A bound likelihood a cause, of the same rows.
     """
 
     causes: tuple[BoundLikelihood, ...]
 
 
-class Competing(Likelihood[SurvivalData]):
+class Competing(OutcomeLikelihood[SurvivalData]):
     """Cause-specific hazards, in which the other causes are censoring.
 
     The likelihood is the product of those of the causes, each with its own baseline and its own
@@ -63,20 +63,20 @@ class Competing(Likelihood[SurvivalData]):
 
     several: ClassVar[bool] = True
 
-    def __init__(self, causes: Sequence[Likelihood[SurvivalData]]) -> None:
+    def __init__(self, causes: Sequence[OutcomeLikelihood[SurvivalData]]) -> None:
         super().__init__()
         self.causes = nn.ModuleList(causes)
         self.n_outputs = len(causes)
         self.factorises = all(cause.factorises for cause in causes)
 
-    def _likelihoods(self) -> list[Likelihood[SurvivalData]]:
-        return cast("list[Likelihood[SurvivalData]]", list(self.causes))
+    def _likelihoods(self) -> list[OutcomeLikelihood[SurvivalData]]:
+        return cast("list[OutcomeLikelihood[SurvivalData]]", list(self.causes))
 
     @classmethod
     def from_data(cls, data: SurvivalData, spec: Survival) -> Self:
         """Start each cause as if it were alone; ValueError if one has no event."""
         kind = implementation_of(KINDS_OF_SURVIVAL[str(spec.hazard)].likelihood)
-        last = int(data.known().outcome.max())
+        last = int(data.known().code.max())
         causes = []
         for cause in range(1, max(1, last) + 1):
             own = data.of_cause(cause)
@@ -99,10 +99,10 @@ class Competing(Likelihood[SurvivalData]):
         """Log prior of the baselines, up to a constant."""
         return torch.stack([cause.log_prior() for cause in self._likelihoods()]).sum()
 
-    def target(self, data: SurvivalData) -> CompetingTarget:
-        """Bind the likelihoods to outcomes, a target a cause."""
+    def bind(self, data: SurvivalData) -> BoundCompeting:
+        """Bind the likelihoods to outcomes, one a cause."""
         likelihoods = enumerate(self._likelihoods(), 1)
-        return CompetingTarget(tuple(part.target(data.of_cause(k)) for k, part in likelihoods))
+        return BoundCompeting(tuple(part.bind(data.of_cause(k)) for k, part in likelihoods))
 
 
 def cumulative_incidence(

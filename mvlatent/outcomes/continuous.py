@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes.bound import Curvature, PlacedBaseline, ProfiledBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.specs import Target
 
-__all__ = ["Continuous", "ContinuousTarget", "NormalNoise"]
+__all__ = ["BoundContinuous", "Continuous", "NormalNoise"]
 
 LOG_2PI = math.log(2 * math.pi)
 START = 0.5  # share of the variance that is noise before anything is learnt
 FLOOR = 1e-6  # of the variance: noise below is taken as rounding
 
 
-class Continuous(Likelihood[TargetData]):
+class Continuous(OutcomeLikelihood[TargetData]):
     """Normal likelihood with an intercept and one noise scale.
 
     Parameters
@@ -63,9 +63,9 @@ class Continuous(Likelihood[TargetData]):
         """Zero: intercept and log noise have a flat prior."""
         return torch.zeros_like(self.intercept)
 
-    def target(self, data: TargetData) -> ContinuousTarget:
+    def bind(self, data: TargetData) -> BoundContinuous:
         """Bind the likelihood to values, for the reported head."""
-        return ContinuousTarget(data)
+        return BoundContinuous(data)
 
 
 def _seen_values(data: TargetData) -> Tensor:
@@ -76,7 +76,7 @@ def _seen_values(data: TargetData) -> Tensor:
     return seen
 
 
-class ContinuousTarget:
+class BoundContinuous:
     """Normal likelihood of known values with the intercept profiled out.
 
     The noise is a hyperparameter: with the block sds it is found where the evidence is largest

@@ -12,14 +12,14 @@ from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import Curvature, ProfiledBaseline
 from mvlatent.outcomes.breslow import BreslowBaseline, breslow
 from mvlatent.outcomes.intervals import known_outcomes
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.partial import NEVER, efron_log_likelihood, partial_log_likelihood
 from mvlatent.specs import Survival
 
-__all__ = ["BreslowBaseline", "Cox", "CoxTarget", "efron_log_likelihood"]
+__all__ = ["BoundCox", "BreslowBaseline", "Cox", "efron_log_likelihood"]
 
 
-class Cox(Likelihood[SurvivalData]):
+class Cox(OutcomeLikelihood[SurvivalData]):
     """Cox proportional hazards: the partial likelihood knows the order of events only.
 
     Does not factorise over patients: in a minibatch the risk sets are the batch's, which is a
@@ -68,12 +68,12 @@ class Cox(Likelihood[SurvivalData]):
         """Zero: the baseline has no parameters."""
         return torch.zeros(())
 
-    def target(self, data: SurvivalData) -> CoxTarget:
+    def bind(self, data: SurvivalData) -> BoundCox:
         """Bind the likelihood to outcomes, for the reported head."""
-        return CoxTarget(data, n_intervals=self.n_intervals, ties=self.ties)
+        return BoundCox(data, n_intervals=self.n_intervals, ties=self.ties)
 
 
-class CoxTarget:
+class BoundCox:
     """The partial likelihood of known outcomes, with its exact Hessian.
 
     Parameters

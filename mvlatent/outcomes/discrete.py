@@ -22,7 +22,7 @@ from mvlatent.outcomes.profiled import Response, Slopes
 from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
-__all__ = ["DiscreteBaseline", "DiscreteHazard", "DiscreteTarget", "periods_at_risk"]
+__all__ = ["BoundDiscrete", "DiscreteBaseline", "DiscreteHazard", "periods_at_risk"]
 
 JITTER = 1e-9  # of the information, where hazards of 0 or 1 leave none
 
@@ -99,12 +99,12 @@ class DiscreteHazard(WalkingHazard):
         value = (died * logit - weight * softplus(logit)).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def target(self, data: SurvivalData) -> DiscreteTarget:
+    def bind(self, data: SurvivalData) -> BoundDiscrete:
         """Bind the likelihood to outcomes for the reported head, which refits the logits."""
-        return DiscreteTarget(self.ends, data)
+        return BoundDiscrete(self.ends, data)
 
 
-class DiscreteTarget(ProfiledWalk[Tensor]):
+class BoundDiscrete(ProfiledWalk[Tensor]):
     """Discrete-time likelihood of known outcomes with the logits of the baseline profiled out.
 
     Parameters

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import LabelData
 from mvlatent.outcomes.bound import BaselineShape, Curvature, ProfiledBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.profiled import ProfileSearch, Slopes
 from mvlatent.specs import Labels
 
-__all__ = ["LABELS", "Categorical", "CategoricalTarget", "Intercepts"]
+__all__ = ["LABELS", "BoundCategorical", "CategoricalOutcome", "Intercepts"]
 
 MIN_INFORMATION = 1e-2  # of an intercept: a class that nobody has would have none
 LEVEL_PRECISION = 1e-6  # keeps the intercept of a class without a patient finite
 
 
-class Categorical(Likelihood[LabelData]):
+class CategoricalOutcome(OutcomeLikelihood[LabelData]):
     """Softmax likelihood with an intercept a class.
 
     Parameters
@@ -33,7 +33,7 @@ class Categorical(Likelihood[LabelData]):
     >>> import torch
     >>> from mvlatent.data.cohort import LabelData
     >>> data = LabelData(torch.tensor([0, 1, 1, -1]), ("luminal", "basal"))
-    >>> labels = Categorical.from_data(data)
+    >>> labels = CategoricalOutcome.from_data(data)
     >>> labels.log_prob(torch.zeros(4, 2), data)[-1].item()
     0.0
     """
@@ -62,9 +62,9 @@ class Categorical(Likelihood[LabelData]):
         """Zero: the intercepts have a flat prior."""
         return torch.zeros_like(self.intercept).sum()
 
-    def target(self, data: LabelData) -> CategoricalTarget:
+    def bind(self, data: LabelData) -> BoundCategorical:
         """Bind the likelihood to labels, for the reported head."""
-        return CategoricalTarget(data)
+        return BoundCategorical(data)
 
 
 def _seen_classes(data: LabelData) -> Tensor:
@@ -89,7 +89,7 @@ class _Logits:
         return self._last[1]
 
 
-class CategoricalTarget(ProfileSearch[_Logits]):
+class BoundCategorical(ProfileSearch[_Logits]):
     """Softmax likelihood of known labels with the intercepts profiled out.
 
     The curvature is block diagonal over classes, ``W_c = C / (C - 1) pi_c (1 - pi_c)``. The factor
@@ -190,4 +190,4 @@ class Intercepts(BaselineShape):
         return self.at(draw)
 
 
-LABELS: dict[str, type[Categorical]] = {"categorical": Categorical}
+LABELS: dict[str, type[CategoricalOutcome]] = {"categorical": CategoricalOutcome}

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import OutcomeData
 
-__all__ = ["Likelihood"]
+__all__ = ["OutcomeLikelihood"]
 
 Data = TypeVar("Data", bound=OutcomeData)
 
 
-class Likelihood(nn.Module, Generic[Data]):
+class OutcomeLikelihood(nn.Module, Generic[Data]):
     """A likelihood of one kind of outcome, with the parameters that are not coefficients.
 
     Its data are a record of N patients, such as `mvlatent.data.cohort.SurvivalData`. Patients whose
@@ -74,6 +74,6 @@ class Likelihood(nn.Module, Generic[Data]):
         """Log prior of the parameters, up to a constant; 0 where it is flat."""
         raise NotImplementedError(f"{type(self).__name__} has no log_prior.")
 
-    def target(self, data: Data) -> Any:
+    def bind(self, data: Data) -> Any:
         """Bind the likelihood to outcomes for the reported head, which profiles its parameters."""
-        raise NotImplementedError(f"{type(self).__name__} has no target.")
+        raise NotImplementedError(f"{type(self).__name__} cannot be bound to outcomes.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from mvlatent.data.outcome_data import OutcomeData
 from mvlatent.outcomes.bound import BaselineShape
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.role import role_of
 from mvlatent.specs import OutcomeSpec
 from mvlatent.specs.implementation import Implementations, implementation_of
@@ -17,14 +17,14 @@ from mvlatent.specs.outcomes import (
     OUTCOME_ROLES,
 )
 
-__all__ = ["SURVIVAL", "TARGETS", "baseline_of", "outcome_likelihood", "outcome_target"]
+__all__ = ["SURVIVAL", "TARGETS", "baseline_of", "bind_outcome", "outcome_likelihood"]
+
+Kinds = Mapping[str, type[OutcomeLikelihood[Any]]]
+SURVIVAL: Kinds = Implementations(KINDS_OF_SURVIVAL, "likelihood")
+TARGETS: Kinds = Implementations(KINDS_OF_TARGET, "likelihood")
 
 
-SURVIVAL: Mapping[str, type[Likelihood[Any]]] = Implementations(KINDS_OF_SURVIVAL, "likelihood")
-TARGETS: Mapping[str, type[Likelihood[Any]]] = Implementations(KINDS_OF_TARGET, "likelihood")
-
-
-def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
+def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> OutcomeLikelihood[Any]:
     """Likelihood of an outcome, started on the patients whose outcome is observed.
 
     Raises
@@ -44,9 +44,9 @@ def outcome_likelihood(data: OutcomeData, spec: OutcomeSpec) -> Likelihood[Any]:
     return role_of(spec).likelihood(data)
 
 
-def outcome_target(data: OutcomeData, spec: OutcomeSpec) -> Any:
+def bind_outcome(data: OutcomeData, spec: OutcomeSpec) -> Any:
     """Likelihood bound to the patients' outcomes, for `mvlatent.outcomes.fit_head`."""
-    return outcome_likelihood(data, spec).target(data)
+    return outcome_likelihood(data, spec).bind(data)
 
 
 def baseline_of(kind: str) -> type[BaselineShape]:

@@ -11,11 +11,11 @@ from torch.nn.functional import logsigmoid
 
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.outcomes.bound import PlacedBaseline, ProfiledBaseline
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.profiled import Profiled, Response, Slopes
 from mvlatent.specs import Target
 
-__all__ = ["Cutpoints", "Ordinal", "OrdinalTarget", "ordered_log_prob"]
+__all__ = ["BoundOrdinal", "Cutpoints", "OrdinalOutcome", "ordered_log_prob"]
 
 PSEUDO = 0.5  # patients at eta = 0 of a level that nobody has: its cut points stay apart
 RIDGE = 1e-9  # of the cut points' precision: they stay finite where patients say nothing of them
@@ -62,7 +62,7 @@ def _starting_cuts(counts: Tensor) -> Tensor:
     return torch.logit(share)
 
 
-class Ordinal(Likelihood[TargetData]):
+class OrdinalOutcome(OutcomeLikelihood[TargetData]):
     """Ordered logit: one linear predictor, and cut points between neighbouring levels.
 
     Parameters
@@ -79,7 +79,7 @@ class Ordinal(Likelihood[TargetData]):
     >>> import torch
     >>> from mvlatent.data.cohort import TargetData
     >>> data = TargetData(torch.tensor([0.0, 1.0, 1.0, 2.0]), levels=("I", "II", "III"))
-    >>> stage = Ordinal.from_data(data)
+    >>> stage = OrdinalOutcome.from_data(data)
     >>> stage.cuts.diff().item() > 0
     True
     """
@@ -108,9 +108,9 @@ class Ordinal(Likelihood[TargetData]):
         """Zero: the cut points have a flat prior."""
         return self.first.new_zeros(())
 
-    def target(self, data: TargetData) -> OrdinalTarget:
+    def bind(self, data: TargetData) -> BoundOrdinal:
         """Bind the likelihood to levels, for the reported head."""
-        return OrdinalTarget(data)
+        return BoundOrdinal(data)
 
 
 def _counts(data: TargetData) -> Tensor:
@@ -125,7 +125,7 @@ def _counts(data: TargetData) -> Tensor:
     return counts
 
 
-class OrdinalTarget(Profiled[Tensor]):
+class BoundOrdinal(Profiled[Tensor]):
     """Ordered logit of known levels with the cut points profiled out, with its exact Hessian.
 
     The likelihood is concave in predictor and cut points together (Pratt 1981), so its profile is

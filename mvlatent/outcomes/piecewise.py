@@ -23,9 +23,9 @@ from mvlatent.outcomes.walk import ProfiledWalk, WalkingHazard
 from mvlatent.specs import Survival
 
 __all__ = [
+    "BoundPiecewise",
     "PiecewiseBaseline",
     "PiecewiseExponential",
-    "PiecewiseTarget",
     "bounded_exp",
     "interval_overlap",
 ]
@@ -95,9 +95,9 @@ class PiecewiseExponential(WalkingHazard):
         value = data.event * (at_event + eta) - (overlap * rate).sum(-1)
         return torch.where(data.observed, value, 0.0)
 
-    def target(self, data: SurvivalData) -> PiecewiseTarget:
+    def bind(self, data: SurvivalData) -> BoundPiecewise:
         """Bind the likelihood to outcomes for the reported head, which refits the hazards."""
-        return PiecewiseTarget(self.cuts, data)
+        return BoundPiecewise(self.cuts, data)
 
 
 def _events(data: SurvivalData, cuts: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class _Seen(NamedTuple):
     exposure: Tensor
 
 
-class PiecewiseTarget(ProfiledWalk[_Seen]):
+class BoundPiecewise(ProfiledWalk[_Seen]):
     """Piecewise exponential likelihood of known outcomes with the log hazards profiled out.
 
     Parameters

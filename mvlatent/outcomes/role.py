@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import OutcomeData
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.posterior import Latents
 from mvlatent.specs.implementation import implementation_of
 from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec
@@ -155,7 +155,7 @@ class OutcomeRole(Generic[Spec, Data]):
         Most leading scores of a view that its heads take; ``None``: all.
     """
 
-    likelihoods: ClassVar[Mapping[str, type[Likelihood[Any]]]]
+    likelihoods: ClassVar[Mapping[str, type[OutcomeLikelihood[Any]]]]
     n_folds: ClassVar[int] = 5
     n_draws: ClassVar[int] = 0
     sloped: ClassVar[bool] = False
@@ -173,7 +173,7 @@ class OutcomeRole(Generic[Spec, Data]):
         (only,) = self.likelihoods
         return only
 
-    def likelihood(self, data: Data) -> Likelihood[Data]:
+    def likelihood(self, data: Data) -> OutcomeLikelihood[Data]:
         """Likelihood of the outcome, started on the patients whose outcome is observed.
 
         Raises

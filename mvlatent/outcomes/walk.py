@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.intervals import by_stratum
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.profiled import Profiled, Slopes
 
 __all__ = ["ProfiledWalk", "WalkingHazard", "random_walk_precision", "walk_log_prior"]
@@ -40,7 +40,7 @@ def walk_log_prior(alpha: Tensor, n_strata: int, sd: float) -> Tensor:
     return -0.5 * (rough + ((level - level.mean()) / STRATUM_SD).square().sum())
 
 
-class WalkingHazard(Likelihood[SurvivalData]):
+class WalkingHazard(OutcomeLikelihood[SurvivalData]):
     """A hazard of log hazards or logits ``alpha``, stratum by stratum, under the walk.
 
     Parameters

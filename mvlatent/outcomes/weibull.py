@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.outcomes.bound import PlacedBaseline
 from mvlatent.outcomes.intervals import known_outcomes
-from mvlatent.outcomes.likelihood import Likelihood
+from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.outcomes.piecewise import bounded_exp
 from mvlatent.outcomes.profiled import Profile, Profiled, Response, Slopes
 from mvlatent.specs import Survival
 
-__all__ = ["Weibull", "WeibullBaseline", "WeibullTarget"]
+__all__ = ["BoundWeibull", "Weibull", "WeibullBaseline"]
 
 SHAPE_SD = 1.0  # of the log shape around 0, an exponential: one event alone would give any shape
 
 
-class Weibull(Likelihood[SurvivalData]):
+class Weibull(OutcomeLikelihood[SurvivalData]):
     r"""Weibull accelerated failure times.
 
     The cumulative hazard is :math:`H(t) = (t / t_0)^\rho \exp(b + \eta)`. ``eta`` is a log hazard
@@ -74,7 +74,7 @@ class Weibull(Likelihood[SurvivalData]):
         known = known_outcomes(data)
         origin = known.time[known.event > 0].log().mean().exp()
         none = torch.zeros_like(known.time)[:, None]
-        level, log_shape = WeibullTarget(origin, known).profile(none).parameters
+        level, log_shape = BoundWeibull(origin, known).profile(none).parameters
         return cls(*(x.to(data.time.dtype) for x in (origin, level, log_shape)))
 
     def log_prob(self, eta: Tensor, data: SurvivalData) -> Tensor:
@@ -93,12 +93,12 @@ class Weibull(Likelihood[SurvivalData]):
         """Log density of the log shape, up to a constant; the level is free."""
         return -0.5 * (self.log_shape / SHAPE_SD).square()
 
-    def target(self, data: SurvivalData) -> WeibullTarget:
+    def bind(self, data: SurvivalData) -> BoundWeibull:
         """Bind the likelihood to outcomes for the reported head, which refits level and shape."""
-        return WeibullTarget(self.origin, data)
+        return BoundWeibull(self.origin, data)
 
 
-class WeibullTarget(Profiled[Tensor]):
+class BoundWeibull(Profiled[Tensor]):
     """Weibull likelihood of known outcomes with level and shape profiled out.
 
     The level has a closed form, so that the search is for the log shape alone.

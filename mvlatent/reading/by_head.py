@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvlatent.heads.view_head import Spread, ViewHead, ViewHeads
+from mvlatent.heads.view_head import ErrorSize, ViewHead, ViewHeads
 from mvlatent.posterior import Latents
 from mvlatent.reading.linear import linear_view
 from mvlatent.vae.basis import Basis, surface_of
@@ -52,9 +52,9 @@ def by_head(
             if added is not None:
                 more = added @ head.onto
                 mean[rows] += basis.lift(more) if normal else more
-        spread = _spread(latents, head, shared, given, rows, latent=latent)
-        effects = head.uncertain_effects(cohort.technical[rows], spread.variance)
-        variance[rows] = spread.scale**2 * (spread.variance + effects)
+        size = _error_size(latents, head, shared, given, rows, latent=latent)
+        effects = head.uncertain_effects(cohort.technical[rows], size.variance)
+        variance[rows] = size.scale**2 * (size.variance + effects)
     return mean, variance
 
 
@@ -87,7 +87,7 @@ def _patterns(latents: Latents, head: ViewHead) -> list[tuple[list[str], Tensor]
     ]
 
 
-def _spread(
+def _error_size(
     latents: Latents,
     head: ViewHead,
     shared: Tensor,
@@ -95,22 +95,22 @@ def _spread(
     rows: Tensor,
     *,
     latent: bool,
-) -> Spread:
+) -> ErrorSize:
     """How far from the prediction a measurement is, for patients of one pattern.
 
     Held-out patients said so of all other views together, of each alone and of none; in between,
     what is less certain of z is added to the first.
     """
-    known = head.spreads(latent=latent)
+    known = head.held_out_errors(latent=latent)
     if not given or not known:
         return head.total
     if len(given) == 1 and given[0] in known:
         return known[given[0]]
     if "" not in known:
         return head.total
-    spread = known[""]
+    size = known[""]
     if len(given) == len(head.sources):
-        return spread
+        return size
     vae = latents.vae
     presence = torch.zeros(1, len(vae.names), dtype=torch.bool)
     presence[0, [vae.names.index(s) for s in head.sources]] = True
@@ -118,4 +118,4 @@ def _spread(
     first = int(rows.nonzero()[0, 0])
     wider = latents.z.covariance[first] - everyone.covariance[first]
     more = ((wider @ shared) * shared).sum(0).clamp_min(0.0)
-    return Spread(torch.minimum(spread.variance + more, head.total.variance), spread.scale)
+    return ErrorSize(torch.minimum(size.variance + more, head.total.variance), size.scale)

@@ -73,9 +73,9 @@ def predict_view(
     if headed and not bool(present.all()):
         mean, variance = by_head(latents, name, basis, cast(ViewHeads, heads), latent=latent)
         if bool(present.any()) and part.likelihood.gaussian:  # w is told there
-            own, spread = _gaussian(latents, name, basis)
+            own, own_variance = _gaussian(latents, name, basis)
             mean = torch.where(present[:, None], own, mean)
-            variance = torch.where(present[:, None], spread, variance)
+            variance = torch.where(present[:, None], own_variance, variance)
 
         def units(x: np.ndarray) -> np.ndarray:
             values = part.likelihood.unsurface(torch.from_numpy(x))
@@ -104,12 +104,12 @@ def _gaussian(latents: Latents, name: str, basis: Basis) -> tuple[Tensor, Tensor
     noise = part.predictive_variance()
     variance = basis.variance(noise, part.outside_predictive()) if basis.rotated else noise
     loadings, covariance = _joint(latents, name, linear.shared, linear.private)
-    spread = _quadratic(covariance, loadings)
-    variance = variance + spread
-    if part.decoder.spread is not None:  # of the loadings around their means
+    of_latents = _quadratic(covariance, loadings)
+    variance = variance + of_latents
+    if part.decoder.random_loadings is not None:  # of the loadings around their means
         w = latents.private_means[name].square() + latents.private_sd(name).square()
         energy = torch.cat([latents.z.mean.square() + latents.z.variance, w], 1)
-        variance = variance + energy @ part.decoder.spread.variance
+        variance = variance + energy @ part.decoder.random_loadings.variance
     if part.effects is not None:
         rows = part.effects.variance_of_rows(cohort.technical, latents.vae.groups, part.weight())
         mean_row = rows.mean(1, keepdim=True)

@@ -77,14 +77,14 @@ def credible_loadings(trained: Trained, view: str, block: str, level: float) -> 
     if not 0 < level < 1:
         raise ValueError(f"interval must be between 0 and 1, not {level!r}.")
     part = trained.vae.part(view)
-    if not part.decoder.is_linear or part.decoder.spread is None:
+    if not part.decoder.is_linear or part.decoder.random_loadings is None:
         raise ValueError(
             f"loadings with an interval need decoder='linear', not {trained.options.decoder!r}."
         )
     k = trained.vae.design.n_shared
     rows = slice(0, k) if block == "shared" else slice(k, None)
     mean = part.decoder.loadings[rows].T.double().numpy()
-    sd = part.decoder.spread.sd[rows].T.double().numpy()
+    sd = part.decoder.random_loadings.sd[rows].T.double().numpy()
     width = float(norm.ppf(0.5 + level / 2)) * sd
     features = trained.preparation.features(view)
     columns = [f"{block}_{j}" for j in range(mean.shape[1])]
@@ -118,15 +118,15 @@ def active_factors(trained: Trained, *, sd: bool = False) -> pd.DataFrame:
     k = trained.vae.design.n_shared
     columns: dict[str, pd.Series] = {}
     for name, part in trained.vae.items:
-        spread, mean = part.decoder.spread, part.decoder.loadings
-        assert spread is not None  # as the loadings are no points
+        random, mean = part.decoder.random_loadings, part.decoder.loadings
+        assert random is not None  # as the loadings are no points
         names = [f"shared_{j}" for j in range(k)]
         names += [f"private:{name}_{j}" for j in range(len(mean) - k)]
         if sd:
-            values = (mean.square() + spread.variance).mean(1).sqrt()
+            values = (mean.square() + random.variance).mean(1).sqrt()
         else:
             evidence = mean.square() @ part.weight()
-            values = (spread.determined(mean) > DETERMINED) & (evidence > EVIDENCE)
+            values = (random.determined(mean) > DETERMINED) & (evidence > EVIDENCE)
         columns[name] = pd.Series(values.numpy(), names)
     order = list(dict.fromkeys(f for column in columns.values() for f in column.index))
     absent = np.nan if sd else False

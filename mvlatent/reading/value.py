@@ -68,7 +68,7 @@ def expected_reduction(
     mean = torch.stack(means)
     if horizon is None:
         return mean.var(0).numpy()
-    left = (_spread(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
+    left = (_head_variance(head, latents, bases, n_samples, seed) - mean.var(0)).clamp(min=0.0)
     data = cast(SurvivalData | None, latents.cohort.outcomes.get(outcome or ""))
     stratum = None if data is None else data.stratum
     return _mean_risk(head.baseline, horizon, mean, left, stratum).var(0).numpy()
@@ -99,7 +99,7 @@ def _log_hazard(head: BlockHead, latents: Latents, bases: dict[str, Basis]) -> T
     return head.mean(trim(head_blocks(latents, bases, head.coef), head.coef))[:, 0]
 
 
-def _spread(
+def _head_variance(
     head: BlockHead, latents: Latents, bases: dict[str, Basis], n_samples: int, seed: int
 ) -> Tensor:
     """Variance of the log hazard that the unknown blocks leave, coefficients at their mean."""

@@ -118,7 +118,7 @@ KINDS_OF_SURVIVAL: dict[str, SurvivalKind] = {
 }
 KINDS_OF_TARGET: dict[str, TargetKind] = {
     "continuous": TargetKind("mvlatent.outcomes.continuous:Continuous"),
-    "ordinal": TargetKind("mvlatent.outcomes.ordinal:Ordinal", ordered=True),
+    "ordinal": TargetKind("mvlatent.outcomes.ordinal:OrdinalOutcome", ordered=True),
 }
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mvlatent.specs.typed import as_outcomes
 from mvlatent.study._folds import read_folds, training_and_held_out
-from mvlatent.study._scores import METRICS, held_out_scores
+from mvlatent.study._scores import HELD_OUT_SCORES, held_out_scores
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -95,7 +95,7 @@ class Path:
         """
         prefer = self.prefer if prefer is None else prefer
         _check_preference(prefer)
-        known = [name for name in METRICS if name in self.table]
+        known = [name for name in HELD_OUT_SCORES if name in self.table]
         if metric not in known:
             raise KeyError(f"no score {metric!r}; the scores are {', '.join(known)}.")
         if metric.startswith("site"):
@@ -284,7 +284,7 @@ def _summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Means over folds and their standard errors, one row a weight."""
     grouped = scores.groupby("weight")
     columns = {}
-    for name in METRICS:
+    for name in HELD_OUT_SCORES:
         if scores[name].notna().any():
             columns[name] = grouped[name].mean()
             columns[f"{name}_se"] = grouped[name].sem()

@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from mudata import MuData
 
-__all__ = ["METRICS", "held_out_scores"]
+__all__ = ["HELD_OUT_SCORES", "held_out_scores"]
 
-METRICS: dict[str, str] = {
+HELD_OUT_SCORES: dict[str, str] = {
     "cross_view": "cross-view R²",
     "private": "private R²",
     "c_index": "C-index of z",
@@ -81,7 +81,7 @@ def _concordance(model: Any, held_out: MuData, outcome: str | None) -> float:
     if survival is None:
         return np.nan
     seen = survival.observed.numpy()
-    event = (survival.outcome == 1).numpy()  # of competing causes the first, whose risk it is
+    event = (survival.code == 1).numpy()  # of competing causes the first, whose risk it is
     risk = model.predict_risk(held_out, outcome=name, blocks="shared").to_numpy()
     try:
         return concordance(survival.time.numpy()[seen], event[seen], risk[seen])

@@ -97,9 +97,9 @@ class Basis:
         residual = (x.square().sum(1) - scores.square().sum(1)).clamp_min(0.0)
         rank = scores.shape[1]
         features = tuple(f"direction_{j}" for j in range(rank))
-        hidden = view.x.shape[1] - rank
+        outside = view.x.shape[1] - rank
         return replace(
-            view, x=scores, features=features, residual=residual, n_hidden=hidden, observed=None
+            view, x=scores, features=features, residual=residual, n_outside=outside, observed=None
         )
 
     def lift(self, linear: Tensor) -> Tensor:

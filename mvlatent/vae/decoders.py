@@ -57,7 +57,7 @@ class Linear(nn.Module):
         self.shared = nn.Parameter(0.1 * torch.randn(n_shared, n_features))
         self.private = nn.Parameter(0.1 * torch.randn(n_private, n_features))
         self.intercept = nn.Parameter(torch.zeros(n_features))
-        self.spread: RandomLoadings | None = None  # of the loadings around A and V
+        self.random_loadings: RandomLoadings | None = None  # around A and V
 
     @property
     def loadings(self) -> Tensor:
@@ -66,12 +66,12 @@ class Linear(nn.Module):
 
     def drawn_loadings(self, view: str) -> Tensor | None:
         """Loadings as sites of the model, (k + d, p); ``None`` where they are points."""
-        return None if self.spread is None else self.spread.model(view)
+        return None if self.random_loadings is None else self.random_loadings.model(view)
 
     def draw_loadings(self, view: str) -> None:
         """Loadings as sites of the guide; nothing where they are points."""
-        if self.spread is not None:
-            self.spread.guide(view, self.loadings)
+        if self.random_loadings is not None:
+            self.random_loadings.guide(view, self.loadings)
 
     def forward(
         self,

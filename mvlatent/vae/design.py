@@ -17,6 +17,7 @@ class ViewDesign:
 
     ``n_private`` counts the ``n_rest`` columns of w that nobody is shown: they hold what the
     leading ones do not. With ``reads_surface`` the view speaks of z through its surface.
+    ``n_outside`` counts the dimensions outside the basis of a rotated view.
     """
 
     kind: ClassVar[str] = "matrix"
@@ -25,7 +26,7 @@ class ViewDesign:
     likelihood: str
     noise: str
     n_features: int
-    n_hidden: int = 0
+    n_outside: int = 0
     n_private: int = 8
     levels: tuple[int, ...] = ()
     exposed: bool = False
@@ -40,13 +41,13 @@ class ViewDesign:
     @classmethod
     def of(cls, name: str, view: CohortView, n_private: int) -> ViewDesign:
         """Design for a view of a cohort."""
-        n_features, hidden = view.x.shape[1], view.n_hidden
+        n_features, outside = view.x.shape[1], view.n_outside
         return cls(
             name,
             view.likelihood,
             view.noise,
             n_features,
-            hidden,
+            outside,
             n_private,
             view.levels,
             view.exposure is not None,

@@ -27,7 +27,7 @@ __all__ = [
     "Flow",
     "LearntPrior",
     "Mixture",
-    "Normal",
+    "NormalPrior",
     "Prior",
     "Same",
     "Vamp",
@@ -146,12 +146,12 @@ class Prior(nn.Module):
         """Start from the clusters of the started latents; nothing where there are no components."""
 
 
-class Normal(Prior):
+class NormalPrior(Prior):
     r"""The standard normal :math:`N(0, I)`, with analytic KL and no parameter.
 
     Examples
     --------
-    >>> Normal(2).distribution(3, torch.zeros(1)).sample().shape
+    >>> NormalPrior(2).distribution(3, torch.zeros(1)).sample().shape
     torch.Size([3, 2])
     """
 
@@ -311,7 +311,7 @@ class Flow(LearntPrior):
 
 
 PRIORS: dict[str, type[Prior]] = {
-    "normal": Normal,
+    "normal": NormalPrior,
     "mixture": Mixture,
     "vamp": Vamp,
     "flow": Flow,

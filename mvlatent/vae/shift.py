@@ -86,7 +86,7 @@ def _shifts(vae: StructuredVAE, q: PrecisionNormal, technical: Tensor) -> Tensor
 def _shift(vae: StructuredVAE, column: int, size: float) -> Tensor:
     """Covariance (k, k) of the shift along one technical column, 0 for factors switched off."""
     k = vae.design.n_shared
-    between = float(vae.spread[column]) + 1.0 / max(size, 1e-6)
+    between = float(vae.technical_variance[column]) + 1.0 / max(size, 1e-6)
     precision = torch.eye(k) / min(between, 1.0)
     for _, part in vae.members:
         pull = part.technical_pull(column)

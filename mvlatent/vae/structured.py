@@ -41,7 +41,7 @@ class StructuredVAE(nn.Module):
     """
 
     active: Tensor  # shared factors that are not switched off, (k,)
-    spread: Tensor  # variance of the means of z along each technical column, (q,)
+    technical_variance: Tensor  # variance of the means of z along each technical column, (q,)
     caution: Tensor  # factor by which evidence on z is weakened when z is read
     doubt: Tensor  # covariance of z that comes of what is not known of the parameters, (k, k)
 
@@ -58,7 +58,7 @@ class StructuredVAE(nn.Module):
         )
         self.heads = nn.ModuleList(heads)
         self.register_buffer("active", torch.ones(design.n_shared, dtype=torch.bool))
-        self.register_buffer("spread", torch.zeros(design.n_technical))
+        self.register_buffer("technical_variance", torch.zeros(design.n_technical))
         self.register_buffer("caution", torch.ones(()))
         self.register_buffer("doubt", torch.zeros(design.n_shared, design.n_shared))
 

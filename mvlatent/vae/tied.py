@@ -50,18 +50,18 @@ class Tied(Expert):
         loadings = self.decoder.loadings
         response, weight = self.likelihood.working(seen.x, seen.predictor)
         weighted = loadings * weight
-        spread = self.decoder.spread
+        random = self.decoder.random_loadings
         if seen.observed is None:
             gram = weighted @ loadings.mT
-            if spread is not None:
-                gram = gram + torch.diag(spread.variance @ weight)
+            if random is not None:
+                gram = gram + torch.diag(random.variance @ weight)
             return gram[None], response @ weighted.mT, None
         seen_entries = seen.observed.to(response.dtype)
         outer = (weighted[:, None] * loadings[None]).flatten(0, 1)  # ((k+d)², p)
         m = loadings.shape[0]
         gram = (seen_entries @ outer.mT).unflatten(-1, (m, m))
-        if spread is not None:
-            gram = gram + torch.diag_embed(seen_entries @ (spread.variance * weight).mT)
+        if random is not None:
+            gram = gram + torch.diag_embed(seen_entries @ (random.variance * weight).mT)
         return gram, (response * seen_entries) @ weighted.mT, None
 
     def _expanded(self, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,11 +70,11 @@ class Tied(Expert):
         Where the expansion is made does not matter to first order, so that gradients go through
         the loadings alone.
         """
-        loadings, spread = self.decoder.loadings, self.decoder.spread
+        loadings, random = self.decoder.loadings, self.decoder.random_loadings
         posterior, mode = self._search(seen)
         gram, projection = posterior.quadratic(mode, loadings)
-        if spread is not None:
-            gram = gram + torch.diag_embed(mode.weight @ spread.variance.mT)
+        if random is not None:
+            gram = gram + torch.diag_embed(mode.weight @ random.variance.mT)
         return gram, projection, mode.latents
 
     def mode(self, seen: Seen) -> Mode:

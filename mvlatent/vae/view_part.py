@@ -50,7 +50,7 @@ class ViewPart(Part):
         )
         if design.loadings != "point":
             width = design.n_shared + view.n_private
-            self.decoder.spread = LOADINGS[design.loadings](width, view.n_features)
+            self.decoder.random_loadings = LOADINGS[design.loadings](width, view.n_features)
         self.likelihood = LIKELIHOODS[view.likelihood](
             view.n_features, noise=view.noise, levels=view.levels
         )
@@ -224,5 +224,5 @@ class ViewPart(Part):
         """Log density of what lies outside a rotated basis, and of its weights, (n,)."""
         own = self.outside_variance
         variance = torch.where(own > 0, own, self.noise_variance()[0])
-        constant = 0.5 * self.design.n_hidden * (variance.log() + math.log(2 * math.pi))
+        constant = 0.5 * self.design.n_outside * (variance.log() + math.log(2 * math.pi))
         return self.log_volume - constant - 0.5 * cast(Tensor, view.residual) / variance

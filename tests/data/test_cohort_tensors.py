@@ -48,10 +48,10 @@ def test_subset_takes_every_tensor_along(rows):
     assert torch.equal(part.technical[:, 0], expected) and part.clinical.shape == (2, 0)
     assert torch.equal(part.survival.time, expected + 1)
     assert torch.equal(part.survival.entry, expected / 2)
-    assert torch.equal(part.survival.outcome, expected)
+    assert torch.equal(part.survival.code, expected)
     assert torch.equal(part.survival.stratum, expected.long())
     assert torch.equal(part.labels.codes, expected.long())
-    assert part.views["rna"].n_hidden == 4
+    assert part.views["rna"].n_outside == 4
 
 
 def test_subset_by_mask_and_without_outcomes():
@@ -103,9 +103,9 @@ def test_batches_are_shuffled_and_reproducible():
 def test_a_record_of_outcomes_says_what_is_known():
     time, cause = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0, 1, 2, 1])
     data = SurvivalData(time, (cause > 0).float(), entry=time / 2, cause=cause)
-    assert data.observed.all() and data.outcome.tolist() == [0, 1, 2, 1]
+    assert data.observed.all() and data.code.tolist() == [0, 1, 2, 1]
     first = data.of_cause(1)
-    assert first.event.tolist() == [0, 1, 0, 1] == first.outcome.tolist() and first.cause is None
+    assert first.event.tolist() == [0, 1, 0, 1] == first.code.tolist() and first.cause is None
     assert torch.equal(first.entry, data.entry)
     some = replace(data, observed=torch.tensor([True, False, True, True])).known()
     assert some.time.tolist() == [1, 3, 4] and some.cause.tolist() == [0, 2, 1]

@@ -44,7 +44,7 @@ def test_ranks_next_to_the_answer_are_tried(scored):
     choice = choose(folds_of(views), 12)
     assert choice.rank == 2 and choice.score == choice.scores[2]
     assert all(v <= choice.score + honest.LOSS * choice.score for v in choice.scores.values())
-    assert honest._between(8, honest.RANKS) == [7, 9, 10]
+    assert honest._between(8, honest.TRIED_RANKS) == [7, 9, 10]
     assert Choice((0.1,), 3, None).score != Choice((0.1,), 3, None).score  # NaN: nobody was asked
 
 

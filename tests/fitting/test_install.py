@@ -61,7 +61,7 @@ def test_effects_are_those_of_the_fit_on_the_features(make_cohort, closed):
         expected = climbed.effects[m].loc / climbed.weights[m]
         found = bases[name].lift(part.effects.loc)
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(vae.spread, climbed.groups.variance)
+    torch.testing.assert_close(vae.technical_variance, climbed.groups.variance)
 
 
 def test_features_of_views_with_holes_keep_their_variance(make_cohort, closed):

@@ -13,8 +13,8 @@ from mvlatent.heads.evidence import fit_block_sds
 from mvlatent.heads.laplace import find_mode
 from mvlatent.heads.sds import PRIOR_SD
 from mvlatent.heads.search import predicted_at_mode
-from mvlatent.heads.spaces import Columns, Patients
-from mvlatent.outcomes import SURVIVAL, Cox, outcome_target, piecewise, walk
+from mvlatent.heads.spaces import ColumnSpace, PatientSpace
+from mvlatent.outcomes import SURVIVAL, Cox, bind_outcome, piecewise, walk
 from mvlatent.specs import Labels, Survival
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]  # competing: test_competing.py
@@ -34,11 +34,11 @@ def outcomes(eta, seed=0, censoring=1.0):
 
 def bind(kind, time, event, n_intervals=8):
     spec = Survival("t", "e", kind=kind, n_intervals=n_intervals)
-    return outcome_target(SurvivalData(time, event), spec)
+    return bind_outcome(SurvivalData(time, event), spec)
 
 
 def classes(codes, n):
-    return outcome_target(LabelData(codes, tuple("uvw"[:n])), Labels("y"))
+    return bind_outcome(LabelData(codes, tuple("uvw"[:n])), Labels("y"))
 
 
 def blocks(sizes, n=200, seed=0):
@@ -82,8 +82,8 @@ def test_a_huge_sd_is_a_poisson_regression(monkeypatch):
 
     monkeypatch.setattr(walk, "SMOOTHNESS", 1e6)
     x, time, event, sd = unpenalised(ties=False)
-    target = bind("piecewise", time, event, n_intervals=4)
-    head = BlockHead.fit(x, target, fixed_sd=sd)
+    bound = bind("piecewise", time, event, n_intervals=4)
+    head = BlockHead.fit(x, bound, fixed_sd=sd)
     cuts = head._profile.cuts
     overlap = piecewise.interval_overlap(time, cuts)
     row, interval = (overlap > 0).nonzero(as_tuple=True)
@@ -111,8 +111,8 @@ def test_a_fixed_sd_is_ridge_softmax_regression(n_classes, p):
     codes = torch.distributions.Categorical(logits=x["a"][:, :n_classes])
     torch.manual_seed(0)
     codes = codes.sample()
-    target = classes(codes, n_classes)
-    head = BlockHead.fit(x, target, fixed_sd={"a": 0.3})
+    bound = classes(codes, n_classes)
+    head = BlockHead.fit(x, bound, fixed_sd={"a": 0.3})
     scale = float(head._scaling.scale)
     reference = LogisticRegression(C=(0.3 / scale) ** 2, tol=1e-12, max_iter=10000)
     reference.fit(x["a"].numpy(), codes.numpy())
@@ -130,9 +130,9 @@ def test_both_spaces_agree(kind):
     time, event = outcomes(x[0][:, 0])
     tau = torch.tensor([0.2, 0.1], dtype=torch.float64)
     found = []
-    for space in (Patients(x), Columns(x)):
-        target, offset = bind(kind, time, event), torch.zeros(80, 1, dtype=torch.float64)
-        result = fit_block_sds(space, target, offset, tau, torch.zeros(2, dtype=torch.bool))
+    for space in (PatientSpace(x), ColumnSpace(x)):
+        bound, offset = bind(kind, time, event), torch.zeros(80, 1, dtype=torch.float64)
+        result = fit_block_sds(space, bound, offset, tau, torch.zeros(2, dtype=torch.bool))
         found.append(
             (
                 result.tau,
@@ -146,14 +146,14 @@ def test_both_spaces_agree(kind):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("space", [Patients, Columns])
+@pytest.mark.parametrize("space", [PatientSpace, ColumnSpace])
 @pytest.mark.parametrize("tau", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
 def test_blocks_that_are_off_need_no_columns(space, tau):
     """Against the formulas with n x n matrices, whichever columns the factorisation takes."""
     x = list(blocks({"a": 10, "b": 45}, 40).values())
     time, event = outcomes(x[0][:, 0])
-    target, sds = bind("piecewise", time, event), torch.tensor(tau, dtype=torch.float64)
-    curvature = target.curvature(0.3 * x[0][:, :1])
+    bound, sds = bind("piecewise", time, event), torch.tensor(tau, dtype=torch.float64)
+    curvature = bound.curvature(0.3 * x[0][:, :1])
     w = curvature.diag[:, 0].diag() - curvature.low_rank[0] @ curvature.low_rank[0].T
     kernels = [b @ b.T for b in x]
     kernel = sum(t**2 * k for t, k in zip(tau, kernels, strict=True))
@@ -182,12 +182,12 @@ def test_a_softmax_mode_takes_few_factorisations():
     x = list(blocks({"a": 8, "b": 12}, 150).values())
     codes = torch.distributions.Categorical(logits=1.5 * x[0][:, :3])
     torch.manual_seed(0)
-    space, target = Columns(x), classes(codes.sample(), 3)
+    space, bound = ColumnSpace(x), classes(codes.sample(), 3)
     space.set_tau(torch.tensor([0.5, 0.3], dtype=torch.float64))
     factorised, solved, factorise, solve = [], [], space.factorise, space.solve
     space.factorise = lambda curvature: factorised.append(1) or factorise(curvature)
     space.solve = lambda right: solved.append(1) or solve(right)
-    mode = find_mode(space, target, torch.zeros(150, 3, dtype=torch.float64), space.zeros(3))
+    mode = find_mode(space, bound, torch.zeros(150, 3, dtype=torch.float64), space.zeros(3))
     residual = space.lift(mode.curvature.grad) - mode.coord
     assert float(space.inner(residual, residual)) < 1e-10
     assert len(factorised) <= 4 and len(solved) <= 25
@@ -199,14 +199,14 @@ def test_a_start_far_off_changes_nothing(kind):
     if kind == "labels":
         torch.manual_seed(0)
         codes = torch.distributions.Categorical(logits=1.5 * x["a"][:, :3]).sample()
-        target = classes(codes, 3)
+        bound = classes(codes, 3)
     else:
-        target = bind(kind, *outcomes(x["a"][:, 0]))
-    cold = BlockHead.fit(x, target, n_sds=0)
-    warm = BlockHead.fit(x, target, n_sds=0, start={"a": 0.0, "b": 2.0})
+        bound = bind(kind, *outcomes(x["a"][:, 0]))
+    cold = BlockHead.fit(x, bound, n_sds=0)
+    warm = BlockHead.fit(x, bound, n_sds=0, start={"a": 0.0, "b": 2.0})
     assert warm.log_marginal == pytest.approx(cold.log_marginal, abs=0.02)
     np.testing.assert_allclose(warm.tau["a"], cold.tau["a"], rtol=0.05)
-    reached = predicted_at_mode(x, target, x, start=cold.tau)
+    reached = predicted_at_mode(x, bound, x, start=cold.tau)
     level = cold.mean(x) - cold.baseline.level() if kind == "labels" else cold.mean(x)
     torch.testing.assert_close(reached, level, atol=0.05, rtol=0.0)
 
@@ -215,13 +215,13 @@ def test_a_start_far_off_changes_nothing(kind):
 def test_log_marginal_is_the_integral(kind):
     x = blocks({"a": 1}, 150)
     time, event = outcomes(x["a"][:, 0])
-    target = bind(kind, time, event)
+    bound = bind(kind, time, event)
     sds = [0.1, 0.4, 1.5]
-    laplace = [BlockHead.fit(x, target, fixed_sd={"a": sd}).log_marginal for sd in sds]
+    laplace = [BlockHead.fit(x, bound, fixed_sd={"a": sd}).log_marginal for sd in sds]
     scaled = (x["a"] - x["a"].mean()) / x["a"].std(correction=0)
     grid = torch.linspace(-3, 3, 1201, dtype=torch.float64)
-    values = torch.stack([target.loglik(b * scaled) for b in grid])
-    volume = torch.stack([target.log_volume(b * scaled) for b in grid])
+    values = torch.stack([bound.loglik(b * scaled) for b in grid])
+    volume = torch.stack([bound.log_volume(b * scaled) for b in grid])
     exact = [
         torch.logsumexp(
             values - 0.5 * volume + torch.distributions.Normal(0.0, sd).log_prob(grid), 0
@@ -236,15 +236,15 @@ def test_log_marginal_is_the_integral(kind):
 def test_sds_are_at_the_top_of_the_evidence(kind):
     x = blocks({"a": 30, "b": 300}, 150)
     time, event = outcomes(0.15 * x["a"].sum(1) + 0.08 * x["b"].sum(1))
-    target = bind(kind, time, event)
-    head = BlockHead.fit(x, target, n_sds=0)
+    bound = bind(kind, time, event)
+    head = BlockHead.fit(x, bound, n_sds=0)
     assert head.converged
     assert head.tau["a"] > 0
     assert head.tau["b"] > 0 or kind == "discrete"  # which knows the order between intervals only
     for name in x:
         for sd in (0.5 * head.tau[name], 2.0 * head.tau[name] or 0.05):
             other = {**head.tau, name: sd}  # all fixed: nothing to integrate
-            worse = BlockHead.fit(x, target, fixed_sd=other).log_marginal
+            worse = BlockHead.fit(x, bound, fixed_sd=other).log_marginal
             assert worse < head.log_marginal + 0.01
 
 
@@ -303,12 +303,12 @@ def test_heavy_censoring_and_many_columns_stay_finite():
 def test_extreme_starts_find_the_mode():
     x = [blocks({"a": 3}, 60)["a"]]
     time, event = outcomes(2.0 * x[0][:, 0], censoring=0.1)
-    target = bind("cox", time, event)
-    space = Columns(x)
+    bound = bind("cox", time, event)
+    space = ColumnSpace(x)
     space.set_tau(torch.tensor([100.0], dtype=torch.float64))
     offset = torch.zeros(60, 1, dtype=torch.float64)
-    near = find_mode(space, target, offset, space.zeros(1))
-    far = find_mode(space, target, offset, torch.full((3, 1), 0.5, dtype=torch.float64))
+    near = find_mode(space, bound, offset, space.zeros(1))
+    far = find_mode(space, bound, offset, torch.full((3, 1), 0.5, dtype=torch.float64))
     torch.testing.assert_close(near.eta, far.eta, rtol=1e-5, atol=1e-5)
 
 
@@ -342,8 +342,8 @@ def test_patients_without_an_outcome_are_left_out(kind, p):
     observed = torch.arange(100) % 4 > 0
     some, spec = {"a": x["a"][observed]}, Survival("t", "e", kind=kind, n_intervals=5)
     data = SurvivalData(time, event, observed)
-    masked = BlockHead.fit(x, outcome_target(data, spec), n_sds=4)
-    alone = BlockHead.fit(some, outcome_target(data.subset(observed), spec), n_sds=4)
+    masked = BlockHead.fit(x, bind_outcome(data, spec), n_sds=4)
+    alone = BlockHead.fit(some, bind_outcome(data.subset(observed), spec), n_sds=4)
     assert masked.tau == alone.tau
     assert torch.equal(masked.predict(x)[0], alone.predict(x)[0])
 
@@ -413,9 +413,9 @@ def test_bands_cover_and_curves_are_calibrated(kind, p, scale):
 def test_bands_know_that_sds_are_uncertain(kind):
     x = blocks({"a": 10, "b": 40}, 120, seed=1)
     time, event = outcomes(0.2 * x["a"].sum(1), 1, censoring=0.5)
-    target, new = bind(kind, time, event), blocks({"a": 10, "b": 40}, 200, seed=2)
-    plugged = BlockHead.fit(x, target, n_sds=0)
-    head = BlockHead.fit(x, target)
+    bound, new = bind(kind, time, event), blocks({"a": 10, "b": 40}, 200, seed=2)
+    plugged = BlockHead.fit(x, bound, n_sds=0)
+    head = BlockHead.fit(x, bound)
     assert plugged.tau == pytest.approx(head.tau)
     torch.testing.assert_close(plugged.coef["a"], head.coef["a"])
     wide, narrow = (h.predict(new)[1].sqrt().mean() for h in (head, plugged))
@@ -423,21 +423,21 @@ def test_bands_know_that_sds_are_uncertain(kind):
     weights = [part.weight for part in head.posterior.components]
     assert sum(weights) == pytest.approx(1.0, abs=0.03)
     # a block whose sd is given has nothing to be averaged over
-    fixed = BlockHead.fit(x, target, fixed_sd={"a": 0.2, "b": 0.01})
+    fixed = BlockHead.fit(x, bound, fixed_sd={"a": 0.2, "b": 0.01})
     assert len(fixed.posterior.components) == 1
 
 
 def test_points_of_the_sds_integrate_their_posterior():
     x = blocks({"a": 6}, 100, seed=4)
     time, event = outcomes(0.3 * x["a"].sum(1), 4)
-    target, scale = bind("piecewise", time, event), PRIOR_SD / 6**0.5
+    bound, scale = bind("piecewise", time, event), PRIOR_SD / 6**0.5
     grid = torch.linspace(-6, 1, 71, dtype=torch.float64).exp() * scale
-    evidence = [BlockHead.fit(x, target, fixed_sd={"a": float(s)}).log_marginal for s in grid]
+    evidence = [BlockHead.fit(x, bound, fixed_sd={"a": float(s)}).log_marginal for s in grid]
     density = torch.tensor(evidence) + grid.log() - 0.5 * (grid / scale).square()
     weight = torch.softmax(density, 0)
     mean = float(weight @ grid)
     sd = float((weight @ (grid - mean).square()).sqrt())
-    head = BlockHead.fit(x, target, n_sds=64)
+    head = BlockHead.fit(x, bound, n_sds=64)
     own = torch.tensor([part.weight for part in head.posterior.components]).double()
     points = torch.stack([part.sd[0] for part in head.posterior.components])
     assert float(own @ points) == pytest.approx(mean, rel=0.03)
@@ -447,22 +447,22 @@ def test_points_of_the_sds_integrate_their_posterior():
 def test_a_block_may_be_off_with_the_odds_of_the_evidence():
     x = blocks({"a": 5, "b": 5}, 150, seed=6)
     time, event = outcomes(0.4 * x["a"].sum(1), 6)
-    target = bind("piecewise", time, event)
-    head = BlockHead.fit(x, target, n_sds=128, off=0.5)
+    bound = bind("piecewise", time, event)
+    head = BlockHead.fit(x, bound, n_sds=128, off=0.5)
     parts, on = head.posterior.components, head.effect_probability
     assert on["a"] > 0.98
     scale = PRIOR_SD / 5**0.5
     grid = torch.linspace(-5, 0.5, 45, dtype=torch.float64).exp() * scale
     given = float(sum(c.weight * c.sd[0] for c in parts))
     log_z = torch.tensor(
-        [BlockHead.fit(x, target, fixed_sd={"a": given, "b": float(s)}).log_marginal for s in grid]
+        [BlockHead.fit(x, bound, fixed_sd={"a": given, "b": float(s)}).log_marginal for s in grid]
     )
     prior = grid / scale * torch.exp(-0.5 * (grid / scale).square()) * (2 / np.pi) ** 0.5
     step = 5.5 / 44
-    none = BlockHead.fit(x, target, fixed_sd={"a": given, "b": 0.0}).log_marginal
+    none = BlockHead.fit(x, bound, fixed_sd={"a": given, "b": 0.0}).log_marginal
     odds = float((torch.exp(log_z - none) * prior).sum() * step)
     assert on["b"] == pytest.approx(odds / (1 + odds), abs=0.06)
-    assert BlockHead.fit(x, target).effect_probability == {"a": 1.0, "b": 1.0}
+    assert BlockHead.fit(x, bound).effect_probability == {"a": 1.0, "b": 1.0}
 
 
 def fitted(kind):
@@ -523,15 +523,15 @@ def test_bad_blocks_are_named():
         head.predict({"shared": x["shared"]})
     with pytest.raises(ValueError, match="'shared' has 2 columns"):
         head.predict({**x, "shared": x["shared"][:, :2]})
-    target = Cox().target(SurvivalData(torch.arange(90.0), torch.ones(90)))
+    bound = Cox().bind(SurvivalData(torch.arange(90.0), torch.ones(90)))
     with pytest.raises(ValueError, match="not finite"):
-        BlockHead.fit({"a": torch.full((90, 1), torch.nan)}, target)
+        BlockHead.fit({"a": torch.full((90, 1), torch.nan)}, bound)
     with pytest.raises(ValueError, match="differ in rows"):
-        BlockHead.fit({"a": torch.ones(90, 1), "b": torch.ones(80, 1)}, target)
+        BlockHead.fit({"a": torch.ones(90, 1), "b": torch.ones(80, 1)}, bound)
     with pytest.raises(ValueError, match="nothing"):
-        BlockHead.fit(x, target, fixed_sd={"nothing": 1.0})
+        BlockHead.fit(x, bound, fixed_sd={"nothing": 1.0})
     with pytest.raises(ValueError, match="at least one block"):
-        BlockHead.fit({}, target)
+        BlockHead.fit({}, bound)
 
 
 def test_labels_have_no_survival_curve():

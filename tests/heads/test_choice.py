@@ -7,7 +7,7 @@ import torch
 from mvlatent.data.cohort import Cohort, LabelData, SurvivalData
 from mvlatent.heads import fit_head
 from mvlatent.heads.choice import EVERY, SHARED_ONLY, judge_blocks
-from mvlatent.heads.held_out import Outcome
+from mvlatent.heads.held_out import HeldOutOutcome
 from mvlatent.heads.reported import fit_outcome
 from mvlatent.outcomes.roles.survival import concordance_at_risk
 from mvlatent.specs import Labels, Survival
@@ -42,7 +42,7 @@ def blocks() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("where", ["shared", "scores:a"])
 def test_the_block_that_predicts_is_seen(blocks, where, kind):
     seen = cohort(blocks[where][:, 0])
-    outcome = Outcome(seen, CLASSES if kind == "labels" else DEATH)
+    outcome = HeldOutOutcome(seen, CLASSES if kind == "labels" else DEATH)
     found = judge_blocks(blocks, outcome)
     alone, everything = (found.scores[kinds] for kinds in (SHARED_ONLY, EVERY))
     if where == "shared":
@@ -52,29 +52,29 @@ def test_the_block_that_predicts_is_seen(blocks, where, kind):
 
 
 def test_too_few_events_for_folds_say_nothing(blocks):
-    outcome = Outcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
+    outcome = HeldOutOutcome(cohort(blocks["shared"][:, 0], events=8), DEATH)
     assert judge_blocks(blocks, outcome) is None
 
 
-def of_classes(codes: torch.Tensor) -> Outcome:
+def of_classes(codes: torch.Tensor) -> HeldOutOutcome:
     names = tuple(f"c{k}" for k in range(int(codes.max()) + 1))
     empty = torch.zeros(N, 0)
     patients = tuple(map(str, range(N)))
-    return Outcome(
+    return HeldOutOutcome(
         Cohort(patients, {}, empty, (), empty, (), {"labels": LabelData(codes, names)}), CLASSES
     )
 
 
-class Watched(Outcome):
+class Watched(HeldOutOutcome):
     """Labels that remember which rows each fold trained on and scored."""
 
-    def __init__(self, of: Outcome) -> None:
+    def __init__(self, of: HeldOutOutcome) -> None:
         vars(self).update(vars(of))
         self.trained, self.scored = [], []
 
-    def target(self, rows=None):
+    def bound(self, rows=None):
         self.trained.append(set(rows.tolist()))
-        return super().target(rows)
+        return super().bound(rows)
 
     def score(self, eta, rows):
         self.scored.append(set(rows.tolist()))
@@ -121,14 +121,14 @@ def test_classes_take_the_slope_that_held_out_rows_ask_for(blocks):
     empty = torch.zeros(4000, 0)
     labels = LabelData(codes, ("a", "b", "c"))
     names = tuple(map(str, range(4000)))
-    outcome = Outcome(Cohort(names, {}, empty, (), empty, (), {"labels": labels}), CLASSES)
+    outcome = HeldOutOutcome(Cohort(names, {}, empty, (), empty, (), {"labels": labels}), CLASSES)
     shy = (logits / 2.5).expand(4, -1, -1)
     assert outcome.slope(shy, np.arange(4000)) == pytest.approx(2.5, rel=0.06)
-    assert Outcome(cohort(blocks["shared"][:, 0]), DEATH).slope(shy, []) == 1.0
+    assert HeldOutOutcome(cohort(blocks["shared"][:, 0]), DEATH).slope(shy, []) == 1.0
 
 
 def test_a_set_of_blocks_that_is_named_twice_is_judged_once(blocks):
-    outcome = Outcome(cohort(blocks["shared"][:, 0]), CLASSES)
+    outcome = HeldOutOutcome(cohort(blocks["shared"][:, 0]), CLASSES)
     once, twice = (judge_blocks(blocks, outcome, (SHARED_ONLY,) * k) for k in (1, 2))
     assert twice == once
 
@@ -148,8 +148,8 @@ def test_classes_have_slopes_whichever_blocks_the_user_takes(blocks, kinds):
 @pytest.mark.parametrize("kind", ["survival", "labels"])
 def test_a_known_head_as_a_start_changes_no_score(blocks, kind):
     seen = cohort(blocks["scores:a"][:, 0])
-    outcome = Outcome(seen, CLASSES if kind == "labels" else DEATH)
-    start = {EVERY: fit_head(blocks, outcome.target(), n_sds=0)}
+    outcome = HeldOutOutcome(seen, CLASSES if kind == "labels" else DEATH)
+    start = {EVERY: fit_head(blocks, outcome.bound(), n_sds=0)}
     cold, warm = (judge_blocks(blocks, outcome, (EVERY,), start=s) for s in (None, start))
     assert warm.scores[EVERY] == pytest.approx(cold.scores[EVERY], abs=0.01)
 

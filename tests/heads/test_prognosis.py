@@ -32,8 +32,8 @@ def clinical_head(n=300):
     x[:, 2] = (x[:, 2] > 0).double()
     time, event = survival_of(0.6 * x[:, 0] - 0.3 * x[:, 1])
     blocks = {"clinical": x}
-    target = Cox().target(SurvivalData(time, event))
-    head = BlockHead.fit(blocks, target, fixed_sd={"clinical": 1e3})
+    bound = Cox().bind(SurvivalData(time, event))
+    head = BlockHead.fit(blocks, bound, fixed_sd={"clinical": 1e3})
     return blocks, time, event, head
 
 
@@ -174,7 +174,7 @@ def hazard_on_views(make_cohort, make_vae):
         eta = sum(blocks[name].double() @ weight for name, weight in on.items())
         data = SurvivalData(*survival_of(eta.flatten(), seed=2, rate=0.2))
         x = {name: blocks[name] for name in on}
-        head = BlockHead.fit(x, Cox().target(data), fixed_sd=dict.fromkeys(on, 0.7))
+        head = BlockHead.fit(x, Cox().bind(data), fixed_sd=dict.fromkeys(on, 0.7))
         return latents, head
 
     return make

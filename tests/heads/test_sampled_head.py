@@ -8,7 +8,7 @@ import torch
 from mvlatent.data.cohort import LabelData, SurvivalData, TargetData
 from mvlatent.heads import BlockHead
 from mvlatent.heads.nuts import sample_head
-from mvlatent.outcomes import SURVIVAL, TARGETS, outcome_target
+from mvlatent.outcomes import SURVIVAL, TARGETS, bind_outcome
 from mvlatent.specs import Labels, Survival, Target
 
 SINGLE = [kind for kind in SURVIVAL if kind != "competing"]
@@ -28,14 +28,14 @@ def problem(kind, n=150, wide=0):
     follow_up = 2 * torch.empty(n).double().exponential_(generator=g)
     time, event = torch.minimum(time, follow_up), (time <= follow_up).double()
     spec = Survival("t", "e", kind=kind, n_intervals=4)
-    return x, outcome_target(SurvivalData(time, event), spec)
+    return x, bind_outcome(SurvivalData(time, event), spec)
 
 
 def labels():
     x, _ = problem("cox")
     logits = torch.cat([1.5 * x["a"][:, :2], 0 * x["a"][:, :1]], 1)
     codes = (logits - torch.rand(len(logits), 3, generator=source(1)).log().neg().log()).argmax(1)
-    return x, outcome_target(LabelData(codes, ("u", "v", "w")), Labels("y"))
+    return x, bind_outcome(LabelData(codes, ("u", "v", "w")), Labels("y"))
 
 
 def value(kind):
@@ -43,19 +43,19 @@ def value(kind):
     eta = x["a"] @ torch.tensor([0.7, -0.5, 0.3]).double()
     if kind == "continuous":
         noise = 0.7 * torch.randn(len(eta), generator=source(1)).double()
-        return x, outcome_target(TargetData(eta + noise), Target("y"))
+        return x, bind_outcome(TargetData(eta + noise), Target("y"))
     above = eta + torch.rand(len(eta), generator=source(1)).double().logit()
     level = (above[:, None] > torch.tensor([-1.0, 0.5])).sum(1).float()
     data = TargetData(level, levels=("I", "II", "III"))
-    return x, outcome_target(data, Target("y", kind="ordinal"))
+    return x, bind_outcome(data, Target("y", kind="ordinal"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TARGETS)
 def test_laplace_of_a_target_agrees_with_the_sampler(kind):
-    x, target = value(kind)
-    head = BlockHead.fit(x, target, n_sds=48)
-    sampled = sample_head(head, x, target, num_samples=300, warmup=120, seed=1)
+    x, bound = value(kind)
+    head = BlockHead.fit(x, bound, n_sds=48)
+    sampled = sample_head(head, x, bound, num_samples=300, warmup=120, seed=1)
     new = {k: torch.randn(60, v.shape[1], generator=source(8)).double() for k, v in x.items()}
     (mean, variance), (exact, spread) = head.predict(new), sampled.predict(new)
     assert ((mean - exact).square().mean() / spread.mean()).sqrt() < 0.2
@@ -67,15 +67,15 @@ def test_laplace_of_a_target_agrees_with_the_sampler(kind):
 
 @pytest.mark.parametrize("kind", [*SINGLE, "labels"])
 def test_joint_agrees_with_the_profile(kind):
-    x, target = labels() if kind == "labels" else problem(kind)
-    eta = torch.stack([x["a"].sum(1), x["b"].sum(1), x["b"][:, 0]], 1)[:, : target.n_outputs]
-    eta = (0.3 * eta)[target.rows].requires_grad_()
-    at = target.profiled(eta.detach()).baseline.coordinates.detach().requires_grad_()
-    value = target.joint(eta, at)
-    assert value.item() == pytest.approx(float(target.loglik(eta.detach())), rel=1e-9)
+    x, bound = labels() if kind == "labels" else problem(kind)
+    eta = torch.stack([x["a"].sum(1), x["b"].sum(1), x["b"][:, 0]], 1)[:, : bound.n_outputs]
+    eta = (0.3 * eta)[bound.rows].requires_grad_()
+    at = bound.profiled(eta.detach()).baseline.coordinates.detach().requires_grad_()
+    value = bound.joint(eta, at)
+    assert value.item() == pytest.approx(float(bound.loglik(eta.detach())), rel=1e-9)
     by_eta, by_baseline = torch.autograd.grad(value, [eta, at], allow_unused=True)
-    torch.testing.assert_close(by_eta, target.curvature(eta.detach()).grad, rtol=1e-6, atol=1e-7)
-    assert target.has_baseline == (by_baseline is not None)
+    torch.testing.assert_close(by_eta, bound.curvature(eta.detach()).grad, rtol=1e-6, atol=1e-7)
+    assert bound.has_baseline == (by_baseline is not None)
     if by_baseline is not None:  # the profile is at its top
         assert by_baseline.abs().max() < 1e-5
 
@@ -87,9 +87,9 @@ QUICK = ("piecewise",)  # the others take as long again each
     "kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in SINGLE]
 )
 def test_laplace_agrees_with_the_sampler(kind):
-    x, target = problem(kind)
-    head = BlockHead.fit(x, target, n_sds=48)
-    sampled = sample_head(head, x, target, num_samples=200, warmup=80, seed=1)
+    x, bound = problem(kind)
+    head = BlockHead.fit(x, bound, n_sds=48)
+    sampled = sample_head(head, x, bound, num_samples=200, warmup=80, seed=1)
     new = {k: torch.randn(60, v.shape[1], generator=source(8)).double() for k, v in x.items()}
     (mean, variance), (exact, spread) = head.predict(new), sampled.predict(new)
     assert ((mean - exact).square().mean() / spread.mean()).sqrt() < 0.2  # sds of the posterior
@@ -102,9 +102,9 @@ def test_laplace_agrees_with_the_sampler(kind):
 
 
 def wide_fit():
-    x, target = problem("piecewise", n=60, wide=90)
-    head = BlockHead.fit(x, target, fixed_sd={"wide": 0.15}, n_sds=8)
-    return x, head, sample_head(head, x, target, fixed=("wide",), num_samples=40, warmup=30)
+    x, bound = problem("piecewise", n=60, wide=90)
+    head = BlockHead.fit(x, bound, fixed_sd={"wide": 0.15}, n_sds=8)
+    return x, head, sample_head(head, x, bound, fixed=("wide",), num_samples=40, warmup=30)
 
 
 def test_more_columns_than_patients_are_sampled_in_their_row_space():
@@ -129,9 +129,9 @@ def test_draws_are_kept_and_repeat():
 
 
 def test_held_sds_are_held():
-    x, target = problem("weibull", n=60)
-    head = BlockHead.fit(x, target, fixed_sd={"b": 1e-6}, n_sds=4)
-    sampled = sample_head(head, x, target, fixed=("b",), num_samples=40, warmup=80)
+    x, bound = problem("weibull", n=60)
+    head = BlockHead.fit(x, bound, fixed_sd={"b": 1e-6}, n_sds=4)
+    sampled = sample_head(head, x, bound, fixed=("b",), num_samples=40, warmup=80)
     drawn = sampled.coefficient_draws(40, source(0))
     assert drawn["b"].abs().max() < 1e-4
     assert drawn["a"].std(0).min() > 0.02

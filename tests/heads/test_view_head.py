@@ -12,7 +12,7 @@ import torch
 from sklearn.linear_model import RidgeCV
 
 import mvlatent as mv
-from mvlatent.fitting.judged import spread_of
+from mvlatent.fitting.judged import error_size
 from mvlatent.fitting.ridge import Ridge
 from mvlatent.fitting.surfaces import scores_of
 from mvlatent.heads.view_head import ViewHead, ViewHeads
@@ -242,7 +242,7 @@ def test_a_spread_is_that_of_the_errors_on_features():
     x = torch.randn(200, 12, generator=generator)
     view = scores_of(x - x.mean(0), torch.ones(200, dtype=torch.bool))
     error = torch.randn(80, 12, generator=generator) * torch.linspace(1, 3, 12)
-    found = spread_of(error, view)
+    found = error_size(error, view)
     lifted = error @ view.directions.T
     torch.testing.assert_close(found.variance, lifted.square().mean(0), rtol=1e-4, atol=1e-5)
     inside = lifted.abs() <= 1.6448536 * found.scale * found.variance.sqrt()
@@ -266,6 +266,6 @@ def test_which_head_serves_whom(fitted):
     assert head.key(["mut", "img"]) == "" and head.key([]) == ""
     for one in head.sources:
         assert head.key([one]) == (one if one in head.coef else "")
-    assert set(head.coef) == set(head.origin) == set(head.level) and set(head.spread) <= set(
+    assert set(head.coef) == set(head.origin) == set(head.level) and set(head.errors) <= set(
         head.coef
     )

@@ -138,7 +138,7 @@ def test_rotation_changes_nothing(double, make_cohort, make_vae, new):
     bases["a"] = replace(bases["a"], directions=torch.linalg.qr(bases["a"].directions).Q)
     cohort = make_cohort(sizes, n=15, noise="view", absent=0.2, seed=5) if new else training
     rotated = rotate(cohort, bases)
-    assert bases["a"].rotated and rotated.views["a"].n_hidden > 10
+    assert bases["a"].rotated and rotated.views["a"].n_outside > 10
     ours, plain = make_vae(rotated), make_vae(cohort)
     plain.part("b").load_state_dict(ours.part("b").state_dict())
     with torch.no_grad():

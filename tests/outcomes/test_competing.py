@@ -6,7 +6,7 @@ import torch
 
 from mvlatent.data.cohort import SurvivalData
 from mvlatent.heads import fit_head
-from mvlatent.outcomes import cumulative_incidence, outcome_likelihood, outcome_target
+from mvlatent.outcomes import bind_outcome, cumulative_incidence, outcome_likelihood
 from mvlatent.outcomes.breslow import BreslowBaseline
 from mvlatent.outcomes.piecewise import PiecewiseBaseline
 from mvlatent.specs import Survival
@@ -48,7 +48,7 @@ def test_incidences_and_no_event_add_up_to_one(hazard):
     time = torch.empty(200, dtype=torch.float64).exponential_(generator=g)
     data = causes(time, torch.randint(0, 4, (200,), generator=g))
     spec = Survival("t", "e", kind="competing", hazard=hazard)
-    head = fit_head({"x": x}, outcome_target(data, spec))
+    head = fit_head({"x": x}, bind_outcome(data, spec))
     times = torch.tensor([0.0, 0.2, 1.0, 50.0], dtype=torch.float64)
     draws = [
         head.incidence_draws(times, {"x": 4 * x}, 25, source(1), cause=k) for k in (1, 2, 3, None)

@@ -24,7 +24,7 @@ def source(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def bound(kind, options=(), n=60):
+def bind(kind, options=(), n=60):
     """A likelihood bound to random outcomes, some of which are missing."""
     draw = torch.rand(4, n, generator=source(0), dtype=torch.float64)
     observed = draw[3] < 0.9
@@ -42,12 +42,12 @@ def bound(kind, options=(), n=60):
         spec = Target("l", kind=kind)
     else:
         data, spec = TargetData(draw[0], observed), Target("l", kind=kind)
-    return outcome_likelihood(data, spec).target(data)
+    return outcome_likelihood(data, spec).bind(data)
 
 
-def predictor(target, seed=1):
-    """A linear predictor (n, C) of the target's rows."""
-    size = (len(target.rows), target.n_outputs)
+def predictor(bound, seed=1):
+    """A linear predictor (n, C) of the likelihood's rows."""
+    size = (len(bound.rows), bound.n_outputs)
     return torch.randn(size, generator=source(seed), dtype=torch.float64)
 
 
@@ -79,41 +79,41 @@ class Exponential(Profiled[torch.Tensor]):
 
 
 class TestExponential:
-    def target(self, n=40):
+    def bound(self, n=40):
         draw = torch.rand(2, n, generator=source(3), dtype=torch.float64)
         return Exponential(0.1 + draw[0], (draw[1] < 0.5).double())
 
     @pytest.mark.parametrize("size", [0.0, 1.0, 30.0, -5.0])
     def test_the_hazard_is_events_over_time_at_risk(self, size):
-        target = self.target()
-        eta = predictor(target) + size
-        rate = target.event.sum() / (target.time @ eta[:, 0].exp())
-        found = target.profile(eta)
+        bound = self.bound()
+        eta = predictor(bound) + size
+        rate = bound.event.sum() / (bound.time @ eta[:, 0].exp())
+        found = bound.profile(eta)
         torch.testing.assert_close(found.parameters, rate.log()[None], rtol=1e-12, atol=1e-12)
-        deaths = target.event.sum()
-        value = (target.event * (eta[:, 0] + rate.log())).sum() - deaths
-        torch.testing.assert_close(target.loglik(eta), value, rtol=1e-12, atol=0)
+        deaths = bound.event.sum()
+        value = (bound.event * (eta[:, 0] + rate.log())).sum() - deaths
+        torch.testing.assert_close(bound.loglik(eta), value, rtol=1e-12, atol=0)
 
     def test_its_precision_is_the_number_of_events(self):
-        target = self.target()
-        eta, deaths = predictor(target), target.event.sum()
-        torch.testing.assert_close(target.log_volume(eta), deaths.log())
-        found = target.profiled(eta)
+        bound = self.bound()
+        eta, deaths = predictor(bound), bound.event.sum()
+        torch.testing.assert_close(bound.log_volume(eta), deaths.log())
+        found = bound.profiled(eta)
         torch.testing.assert_close(found.baseline.factor, deaths.rsqrt()[None, None])
-        share = torch.softmax(target.time.log() + eta[:, 0], 0)
+        share = torch.softmax(bound.time.log() + eta[:, 0], 0)
         torch.testing.assert_close(found.weights[0, 0], share)
         assert found.bend is None
         assert found.centre is None
 
     def test_the_curvature_is_coxs_of_one_risk_set(self):
         """All deaths share one risk set, in which patients weigh by their time."""
-        target = self.target()
-        eta = predictor(target)
-        here, deaths = target.curvature(eta), target.event.sum()
-        share = torch.softmax(target.time.log() + eta[:, 0], 0)
+        bound = self.bound()
+        eta = predictor(bound)
+        here, deaths = bound.curvature(eta), bound.event.sum()
+        share = torch.softmax(bound.time.log() + eta[:, 0], 0)
         ours = here.diag[:, 0].diag() - here.low_rank[0] @ here.low_rank[0].T
         torch.testing.assert_close(ours, deaths * (share.diag() - torch.outer(share, share)))
-        torch.testing.assert_close(here.grad[:, 0], target.event - deaths * share)
+        torch.testing.assert_close(here.grad[:, 0], bound.event - deaths * share)
 
 
 class TestSearch:
@@ -184,29 +184,29 @@ class TestSearch:
 @pytest.mark.parametrize(("kind", "options"), SEARCHED)
 class TestEverySearch:
     def test_the_slope_by_the_parameters_is_zero(self, kind, options):
-        target = bound(kind, options)
-        assert isinstance(target, ProfileSearch)
+        bound = bind(kind, options)
+        assert isinstance(bound, ProfileSearch)
         for scale in (0.0, 0.5, 3.0):
-            eta = scale * predictor(target)
-            found = target.profile(eta)
-            names = len(target.warm)  # those the search is for; others follow in closed form
+            eta = scale * predictor(bound)
+            found = bound.profile(eta)
+            names = len(bound.warm)  # those the search is for; others follow in closed form
             at = found.parameters[-names:].clone().requires_grad_()
-            value = target.objective(at, target.seen(eta))
+            value = bound.objective(at, bound.seen(eta))
             (slope,) = torch.autograd.grad(value, at)
             torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-8)
             torch.testing.assert_close(value.detach(), found.value, rtol=1e-13, atol=0)
 
     def test_the_slopes_are_those_of_the_objective(self, kind, options):
-        target = bound(kind, options)
-        assert isinstance(target, ProfileSearch)
-        seen = target.seen(predictor(target))
-        at = (target.start(seen) + 0.1).requires_grad_()  # away from the top
-        (slope,) = torch.autograd.grad(target.objective(at, seen), at)
-        torch.testing.assert_close(target.slopes(at.detach(), seen).grad, slope)
+        bound = bind(kind, options)
+        assert isinstance(bound, ProfileSearch)
+        seen = bound.seen(predictor(bound))
+        at = (bound.start(seen) + 0.1).requires_grad_()  # away from the top
+        (slope,) = torch.autograd.grad(bound.objective(at, seen), at)
+        torch.testing.assert_close(bound.slopes(at.detach(), seen).grad, slope)
 
     def test_a_search_goes_on_from_anywhere(self, kind, options):
         """What was asked before does not matter, even where it made no sense."""
-        one, two = bound(kind, options), bound(kind, options)
+        one, two = bind(kind, options), bind(kind, options)
         eta = predictor(one)
         two.loglik(40.0 * predictor(two, seed=5))
         two.loglik(torch.full_like(eta, torch.nan))
@@ -219,15 +219,15 @@ class TestEverySearch:
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_the_curvature_is_that_of_the_profile(kind, options):
-    target = bound(kind, options)
-    eta, move = predictor(target), predictor(target, seed=2)
-    here, size = target.curvature(eta), 1e-4
-    up, mid, down = (target.loglik(eta + s * size * move) for s in (1, 0, -1))
+    bound = bind(kind, options)
+    eta, move = predictor(bound), predictor(bound, seed=2)
+    here, size = bound.curvature(eta), 1e-4
+    up, mid, down = (bound.loglik(eta + s * size * move) for s in (1, 0, -1))
     torch.testing.assert_close(here.loglik, mid)
     slope = (here.grad * move).sum()
     torch.testing.assert_close((up - down) / (2 * size), slope, rtol=1e-5, atol=1e-6)
-    if target.n_outputs > 1:  # its blocks leave out what classes share
-        second = target.bend(eta, move)
+    if bound.n_outputs > 1:  # its blocks leave out what classes share
+        second = bound.bend(eta, move)
     else:
         low = here.low_rank[0].T @ move[:, 0]
         second = here.diag[:, 0] @ move[:, 0].square() - low @ low

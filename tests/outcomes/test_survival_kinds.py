@@ -12,7 +12,7 @@ import torch
 
 from mvlatent.data.cohort import Cohort, SurvivalData
 from mvlatent.heads import CauseHeads, fit_head, head_from_state
-from mvlatent.outcomes import SURVIVAL, outcome_likelihood, outcome_target
+from mvlatent.outcomes import SURVIVAL, bind_outcome, outcome_likelihood
 from mvlatent.outcomes.training import TrainingHead
 from mvlatent.specs import STRATIFIED_KINDS, SURVIVAL_KINDS, Survival
 
@@ -72,7 +72,7 @@ def truth(times, x, stratum=0):
 
 def fitted(spec, **options):
     x, data = simulate(causes=spec.kind == "competing", **options)
-    return x, data, fit_head({"x": x}, outcome_target(data, spec), fixed_sd={"x": 10.0})
+    return x, data, fit_head({"x": x}, bind_outcome(data, spec), fixed_sd={"x": 10.0})
 
 
 @pytest.mark.parametrize("cls", [*SURVIVAL.values(), CauseHeads])
@@ -116,7 +116,7 @@ def test_left_truncation_does_not_bias(spec):
     assert len(x) < 1400
     torch.testing.assert_close(head.coef["x"][:, 0], BETA, rtol=0.2, atol=0.15)
     blind = SurvivalData(data.time, data.event, data.observed, cause=data.cause)
-    naive = fit_head({"x": x}, outcome_target(blind, spec), fixed_sd={"x": 10.0})
+    naive = fit_head({"x": x}, bind_outcome(blind, spec), fixed_sd={"x": 10.0})
     expected = float(np.exp(-(0.8**1.4) * (1.5 if spec.kind == "competing" else 1.0)))
     assert head.survival(times, nobody).item() == pytest.approx(expected, abs=0.05)
     assert naive.survival(times, nobody).item() > expected + 0.06
@@ -185,7 +185,7 @@ def test_heads_of_few_events_are_finite(spec):
     assert 2 <= data.event.sum() < 15
     if data.cause is not None and not {1, 2} <= set(data.cause.tolist()):
         data.cause[data.cause > 0] = torch.arange(int((data.cause > 0).sum())) % 2 + 1
-    head = fit_head({"x": x}, outcome_target(data, spec))
+    head = fit_head({"x": x}, bind_outcome(data, spec))
     draws = head.survival_draws(torch.tensor([0.01, 0.1, 5.0]), {"x": 3 * x}, 20, source(0))
     assert ((draws >= 0) & (draws <= 1)).all()
     assert (torch.diff(draws, dim=1) <= 1e-12).all()

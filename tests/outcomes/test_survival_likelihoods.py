@@ -99,8 +99,8 @@ def test_piecewise_tends_to_cox():
     scale = torch.linspace(0.0, 1.0, 3, dtype=torch.float64)
     curves = {}
     for kind in ("cox", "piecewise"):
-        target = build(kind, data, n_intervals=40).target(data)
-        fits = [target.loglik((s * x.sum(1))[:, None]) for s in scale]
+        bound = build(kind, data, n_intervals=40).bind(data)
+        fits = [bound.loglik((s * x.sum(1))[:, None]) for s in scale]
         curves[kind] = torch.stack(fits) - fits[0]
     torch.testing.assert_close(curves["cox"], curves["piecewise"], rtol=0.03, atol=0.1)
 
@@ -172,15 +172,15 @@ class TestFamily:
         with pytest.raises(ValueError, match="no events"):
             build(kind, replace(data, event=torch.zeros_like(data.event)))
         with pytest.raises(ValueError, match="no events"):
-            build(kind, data).target(replace(data, observed=data.event == 0))
+            build(kind, data).bind(replace(data, observed=data.event == 0))
 
     def test_curvature_is_the_second_derivative_of_the_profile(self, kind):
         _, data, eta = cohort(n=25)
-        target = build(kind, data, n_intervals=4).target(data)
-        here = target.curvature(eta[:, None])
+        bound = build(kind, data, n_intervals=4).bind(data)
+        here = bound.curvature(eta[:, None])
         step = 1e-4 * torch.eye(len(eta), dtype=torch.float64)
-        up = [target.curvature((eta + s)[:, None]) for s in step]
-        down = [target.curvature((eta - s)[:, None]) for s in step]
+        up = [bound.curvature((eta + s)[:, None]) for s in step]
+        down = [bound.curvature((eta - s)[:, None]) for s in step]
         pairs = list(zip(up, down, strict=True))
         grad = torch.stack([(a.loglik - b.loglik) / 2e-4 for a, b in pairs])
         torch.testing.assert_close(here.grad[:, 0], grad, rtol=1e-5, atol=1e-6)
@@ -189,21 +189,21 @@ class TestFamily:
         ours = here.diag[:, 0].diag() - low @ low.T
         torch.testing.assert_close(ours, -hessian, rtol=1e-5, atol=1e-6)
         assert torch.linalg.eigvalsh(ours).min() > -1e-10
-        torch.testing.assert_close(target.loglik(eta[:, None]), here.loglik)
+        torch.testing.assert_close(bound.loglik(eta[:, None]), here.loglik)
 
     def test_weights_are_the_answer_of_the_baseline(self, kind):
         _, data, eta = cohort(n=60)
-        target = build(kind, data, n_intervals=4).target(data)
+        bound = build(kind, data, n_intervals=4).bind(data)
         times = torch.tensor([1e6], dtype=torch.float64)
 
         def log_groups(eta):
-            baseline = target.profiled(eta[:, None]).baseline
+            baseline = bound.profiled(eta[:, None]).baseline
             if kind == "cox":
                 return baseline.exposure(times)[0].log()
             names = {"piecewise": "log_hazard", "discrete": "logit", "weibull": "place"}
             return getattr(baseline, names[kind])
 
-        weights = target.profiled(eta[:, None]).weights[0]
+        weights = bound.profiled(eta[:, None]).weights[0]
         move = 1e-5 * torch.randn(60, generator=torch.Generator().manual_seed(0)).double()
         change = log_groups(eta + move) - log_groups(eta - move)
         torch.testing.assert_close(-weights @ move * 2, change, rtol=1e-4, atol=1e-9)

@@ -11,9 +11,9 @@ import torch
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.heads import BlockHead
 from mvlatent.heads.sds import PRIOR_SD
-from mvlatent.outcomes import TARGETS, outcome_likelihood, outcome_target
-from mvlatent.outcomes.continuous import ContinuousTarget
-from mvlatent.outcomes.ordinal import Ordinal, OrdinalTarget, ordered_log_prob
+from mvlatent.outcomes import TARGETS, bind_outcome, outcome_likelihood
+from mvlatent.outcomes.continuous import BoundContinuous
+from mvlatent.outcomes.ordinal import BoundOrdinal, OrdinalOutcome, ordered_log_prob
 from mvlatent.specs import TARGET_KINDS, Target
 
 N, LEVELS = 300, ("low", "mid", "high", "top")
@@ -39,8 +39,8 @@ def simulate(kind, n=N, seed=0):
     return x, TargetData(torch.where(observed, value, 0.0), observed, LEVELS)
 
 
-def bound(kind, data):
-    return outcome_target(data, Target("y", kind=kind))
+def bind(kind, data):
+    return bind_outcome(data, Target("y", kind=kind))
 
 
 def test_registry_has_the_kinds_of_the_spec():
@@ -68,10 +68,10 @@ class TestKinds:
         assert all(torch.isfinite(g).all() for g in grads)
         assert (grads[0][~data.observed] == 0).all()
         # the head is that of the patients with a value
-        whole = BlockHead.fit({"x": x}, bound(kind, data))
+        whole = BlockHead.fit({"x": x}, bind(kind, data))
         rows = data.observed
         seen = TargetData(data.value[rows], rows[rows], data.levels)
-        alone = BlockHead.fit({"x": x[rows]}, bound(kind, seen))
+        alone = BlockHead.fit({"x": x[rows]}, bind(kind, seen))
         torch.testing.assert_close(whole.coef["x"], alone.coef["x"], rtol=1e-8, atol=1e-10)
 
     def test_nothing_observed_is_an_error(self, kind):
@@ -106,20 +106,20 @@ class TestKinds:
         options = {}
         if kind == "continuous":
             options = {"noise": float(module.log_noise.detach().exp())}
-            target = ContinuousTarget(data, **options)
+            bound = BoundContinuous(data, **options)
         else:
-            target = bound(kind, data)
-        found = target.loglik(eta[data.observed][:, None])
+            bound = bind(kind, data)
+        found = bound.loglik(eta[data.observed][:, None])
         assert float(found) == pytest.approx(-float(loss().detach()), rel=1e-9)
 
     def test_derivatives_are_those_of_the_profile(self, kind):
         x, data = simulate(kind, n=60)
-        target = bound(kind, data)
+        bound = bind(kind, data)
         eta = (x @ BETA)[data.observed][:, None]
-        here = target.curvature(eta)
+        here = bound.curvature(eta)
         direction = torch.randn(eta.shape, generator=source(1), dtype=torch.float64)
         size = 1e-4
-        up, mid, down = (float(target.loglik(eta + s * size * direction)) for s in (1, 0, -1))
+        up, mid, down = (float(bound.loglik(eta + s * size * direction)) for s in (1, 0, -1))
         assert (up - down) / (2 * size) == pytest.approx(
             float((here.grad * direction).sum()), rel=1e-6
         )
@@ -130,12 +130,12 @@ class TestKinds:
     def test_joint_likelihood_is_largest_at_the_profile(self, kind):
         x, data = simulate(kind)
         eta = (x @ BETA)[data.observed][:, None]
-        target = bound(kind, data)
+        bound = bind(kind, data)
         if kind == "continuous":
-            target.learn_noise(eta, -1.0)  # of the residual energy over n
-        at = target.profiled(eta).baseline.coordinates.clone().requires_grad_()
-        value = target.joint(eta, at)
-        assert value.item() == pytest.approx(target.loglik(eta).item(), rel=1e-12)
+            bound.learn_noise(eta, -1.0)  # of the residual energy over n
+        at = bound.profiled(eta).baseline.coordinates.clone().requires_grad_()
+        value = bound.joint(eta, at)
+        assert value.item() == pytest.approx(bound.loglik(eta).item(), rel=1e-12)
         (slope,) = torch.autograd.grad(value, at)
         torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-6)
 
@@ -143,15 +143,15 @@ class TestKinds:
         """The weights are minus the derivative of the baseline's coordinates by the predictor."""
         x, data = simulate(kind, n=60)
         eta, size = (x @ BETA)[data.observed][:, None], 1e-5
-        target = bound(kind, data)
-        weights = target.profiled(eta).weights[0]
+        bound = bind(kind, data)
+        weights = bound.profiled(eta).weights[0]
         step = size * torch.randn(eta.shape, generator=source(1), dtype=torch.float64)
-        up, down = (target.profiled(eta + s * step).baseline.coordinates for s in (1, -1))
+        up, down = (bound.profiled(eta + s * step).baseline.coordinates for s in (1, -1))
         torch.testing.assert_close((up - down) / 2, -weights @ step[:, 0], rtol=1e-4, atol=1e-11)
 
     def test_coefficients_are_recovered_and_saved(self, kind):
         x, data = simulate(kind, n=3000)
-        head = BlockHead.fit({"x": x}, bound(kind, data))
+        head = BlockHead.fit({"x": x}, bind(kind, data))
         assert head.converged
         torch.testing.assert_close(head.coef["x"][:, 0], BETA, rtol=0, atol=0.12)
         again = BlockHead.from_state(*head.state())
@@ -164,7 +164,7 @@ class TestKinds:
     def test_a_block_of_noise_is_switched_off(self, kind):
         x, data = simulate(kind)
         noise = torch.randn(N, 40, generator=source(5), dtype=torch.float64)
-        head = BlockHead.fit({"x": x, "noise": noise}, bound(kind, data))
+        head = BlockHead.fit({"x": x, "noise": noise}, bind(kind, data))
         assert head.tau["noise"] < 0.1 * head.tau["x"]
 
     def test_bands_know_that_sds_are_uncertain(self, kind):
@@ -174,8 +174,8 @@ class TestKinds:
         new = {
             k: torch.randn(200, v.shape[1], generator=source(6)).double() for k, v in blocks.items()
         }
-        head = BlockHead.fit(blocks, bound(kind, data))
-        plugged = BlockHead.fit(blocks, bound(kind, data), n_sds=0)
+        head = BlockHead.fit(blocks, bind(kind, data))
+        plugged = BlockHead.fit(blocks, bind(kind, data), n_sds=0)
         assert plugged.tau == head.tau and len(head.posterior.components) > 4
         wide, narrow = (h.predict(new)[1].sqrt().mean() for h in (head, plugged))
         assert 1.05 * narrow < wide < 2 * narrow
@@ -188,14 +188,14 @@ class TestKinds:
         x, scale = torch.cat([x, x.flip(0)], 1), PRIOR_SD / 6**0.5
         grid = torch.linspace(-4, 1, 51, dtype=torch.float64).exp() * scale
         evidence = [
-            BlockHead.fit({"x": x}, bound(kind, data), fixed_sd={"x": float(sd)}).log_marginal
+            BlockHead.fit({"x": x}, bind(kind, data), fixed_sd={"x": float(sd)}).log_marginal
             for sd in grid
         ]
         density = torch.tensor(evidence) + grid.log() - 0.5 * (grid / scale).square()
         weight = torch.softmax(density, 0)
         mean = float(weight @ grid)
         sd = float((weight @ (grid - mean).square()).sqrt())
-        parts = BlockHead.fit({"x": x}, bound(kind, data), n_sds=64).posterior.components
+        parts = BlockHead.fit({"x": x}, bind(kind, data), n_sds=64).posterior.components
         own = torch.tensor([part.weight for part in parts], dtype=torch.float64)
         points = torch.stack([part.sd[0] for part in parts])
         assert float(own @ points) == pytest.approx(mean, rel=0.03)
@@ -212,8 +212,8 @@ def test_continuous_head_is_bayesian_linear_regression(p):
     wide = torch.randn(N, p, generator=source(3), dtype=torch.float64)
     wide[:, :3] = x
     sigma, tau = 0.6, 0.4
-    target = ContinuousTarget(data, noise=sigma)
-    head = BlockHead.fit({"x": wide}, target, fixed_sd={"x": tau})
+    bound = BoundContinuous(data, noise=sigma)
+    head = BlockHead.fit({"x": wide}, bound, fixed_sd={"x": tau})
     rows = wide[data.observed]
     scale = float((rows - rows.mean(0)).square().mean().sqrt())
     centred = rows - rows.mean(0)
@@ -234,8 +234,8 @@ def test_continuous_head_is_bayesian_linear_regression(p):
 def test_evidence_is_that_of_the_marginal_likelihood():
     """Learnt sds are where log N(y | 0, tau² XX' + sigma² I), with a flat intercept, is largest."""
     x, data = simulate("continuous")
-    target = bound("continuous", data)
-    head = BlockHead.fit({"x": x}, target)
+    bound = bind("continuous", data)
+    head = BlockHead.fit({"x": x}, bound)
     rows, y = x[data.observed], data.value[data.observed]
     centred = rows - rows.mean(0)
     kernel = centred @ centred.T / centred.square().mean()
@@ -257,7 +257,7 @@ def test_evidence_is_that_of_the_marginal_likelihood():
 
 def test_draws_of_a_continuous_head_have_its_moments():
     x, data = simulate("continuous")
-    head = BlockHead.fit({"x": x}, bound("continuous", data))
+    head = BlockHead.fit({"x": x}, bind("continuous", data))
     mean, variance = head.predict({"x": x[:4]})
     draws = head.sample({"x": x[:4]}, 40_000, source(0))[..., 0]
     n = int(data.observed.sum())
@@ -293,7 +293,7 @@ def test_a_continuous_head_averages_over_sds_and_noise(p, narrower):
     within = within - square.square()[:, None] * (cross.square() @ (1 / spread).T).T
     expected = weight @ mean
     variance = weight @ (within + mean.square()) - expected.square()
-    head = BlockHead.fit({"x": x}, bound("continuous", data), n_sds=32)
+    head = BlockHead.fit({"x": x}, bind("continuous", data), n_sds=32)
     found, ours = (v[:, 0] for v in head.predict({"x": new}))
     found = found - head._level()
     assert ((found - expected).square().mean() / variance.mean()).sqrt() < 0.15
@@ -311,7 +311,7 @@ def test_more_columns_than_patients_leave_noise():
     x = torch.randn(80, 400, generator=g, dtype=torch.float64)
     y = x[:, :40] @ torch.full((40,), 0.15, dtype=torch.float64)
     y = y + torch.randn(80, generator=g, dtype=torch.float64)
-    head = BlockHead.fit({"x": x}, ContinuousTarget(TargetData(y)))
+    head = BlockHead.fit({"x": x}, BoundContinuous(TargetData(y)))
     assert 0.4 < head.baseline.noise().item() < 1.6
 
 
@@ -329,10 +329,10 @@ def test_ordinal_likelihood_is_that_of_statsmodels():
     cuts = torch.as_tensor(model.transform_threshold_params(fitted.params)[1:-1])
     ours = ordered_log_prob(x[rows] @ beta, data.value[rows].long(), cuts).sum()
     assert float(ours) == pytest.approx(fitted.llf, rel=1e-9)
-    target = bound("ordinal", data)
-    assert float(target.loglik((x[rows] @ beta)[:, None])) == pytest.approx(fitted.llf, rel=1e-9)
+    bound = bind("ordinal", data)
+    assert float(bound.loglik((x[rows] @ beta)[:, None])) == pytest.approx(fitted.llf, rel=1e-9)
     # with hardly any shrinkage the head is the maximum likelihood fit
-    head = BlockHead.fit({"x": x}, target, fixed_sd={"x": 1e3})
+    head = BlockHead.fit({"x": x}, bound, fixed_sd={"x": 1e3})
     torch.testing.assert_close(head.coef["x"][:, 0], beta, rtol=1e-4, atol=1e-4)
     centre = float(x[rows].mean(0) @ head.coef["x"][:, 0])
     torch.testing.assert_close(head.baseline.cuts() + centre, cuts, rtol=1e-4, atol=1e-4)
@@ -351,7 +351,7 @@ def test_two_levels_are_a_logistic_regression():
     expected = torch.distributions.Bernoulli(logits=eta - 0.4).log_prob(codes.double())
     torch.testing.assert_close(found, expected)
     levels = TargetData(codes.double(), levels=("no", "yes"))
-    head = BlockHead.fit({"x": eta[:, None]}, OrdinalTarget(levels))
+    head = BlockHead.fit({"x": eta[:, None]}, BoundOrdinal(levels))
     assert head.baseline.probabilities(torch.zeros(3).double()).shape == (3, 2)
 
 
@@ -367,7 +367,7 @@ def test_probabilities_far_out_are_exact():
 def test_a_level_that_nobody_has_stays_finite(nobody):
     x, data = simulate("ordinal")
     value = torch.where(data.value == nobody, (data.value + 1) % 4, data.value)
-    head = BlockHead.fit({"x": x}, bound("ordinal", replace(data, value=value)))
+    head = BlockHead.fit({"x": x}, bind("ordinal", replace(data, value=value)))
     cuts = head.baseline.cuts()
     assert torch.isfinite(cuts).all() and (cuts.diff() > 0).all()
     eta, moved = head.joint_draws({"x": x}, 50, source(0))
@@ -378,14 +378,14 @@ def test_a_level_that_nobody_has_stays_finite(nobody):
 
 def test_levels_are_two_or_more():
     with pytest.raises(ValueError, match="at least two levels"):
-        Ordinal.from_data(TargetData(torch.zeros(4), levels=("only",)))
+        OrdinalOutcome.from_data(TargetData(torch.zeros(4), levels=("only",)))
 
 
 def test_ordered_levels_forget_a_predictor_that_was_tried_and_refused():
     x, data = simulate("ordinal")
     still = torch.zeros(int(data.observed.sum()), 1, dtype=torch.float64)
-    expected = bound("ordinal", data).loglik(still)
-    target = bound("ordinal", data)
+    expected = bind("ordinal", data).loglik(still)
+    bound = bind("ordinal", data)
     for size in (1e3, 1e5):
-        target.loglik(size * (x @ BETA)[data.observed][:, None])
-        torch.testing.assert_close(target.loglik(still), expected)
+        bound.loglik(size * (x @ BETA)[data.observed][:, None])
+        torch.testing.assert_close(bound.loglik(still), expected)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import mvlatent as mv
-from mvlatent.outcomes import Likelihood
+from mvlatent.outcomes import OutcomeLikelihood
 from mvlatent.outcomes.bound import Curvature, LinearBaseline, ProfiledBaseline
 from mvlatent.outcomes.likelihoods import baseline_of
 from mvlatent.reading.annotate import outcome_columns
@@ -19,7 +19,7 @@ from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, SurvivalKind
 # --- a constant hazard: all that a new kind needs -------------------------------------------------
 
 
-class Exponential(Likelihood):
+class Exponential(OutcomeLikelihood):
     """Survival with a constant hazard ``exp(level + eta)``."""
 
     def __init__(self, level: Tensor) -> None:
@@ -39,11 +39,11 @@ class Exponential(Likelihood):
     def log_prior(self) -> Tensor:
         return torch.zeros_like(self.level)
 
-    def target(self, data):
-        return ExponentialTarget(data)
+    def bind(self, data):
+        return BoundExponential(data)
 
 
-class ExponentialTarget:
+class BoundExponential:
     """The same with the level profiled out."""
 
     n_outputs, effective_share, has_baseline = 1, 1.0, True

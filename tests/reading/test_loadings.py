@@ -94,7 +94,7 @@ def test_the_defaults_are_normal_and_point(small_fit, fitted, fitted_mdata):
     named = small_fit(fitted_mdata, prior="normal", loadings="point")
     pd.testing.assert_frame_equal(named.history, fitted.history, rtol=1e-4)
     state = named.trained.vae.state_dict()
-    assert not any("prior." in name or "decoder.spread" in name for name in state)
+    assert not any("prior." in name or "decoder.random_loadings" in name for name in state)
 
 
 @torch.no_grad()
@@ -130,9 +130,9 @@ def test_predictive_intervals_hold_the_spread_of_the_loadings(make_cohort, make_
         latents = Latents(vae, cohort.mask_views(["b"]))
         return predict_view(latents, "a", basis, lambda x: x).sd ** 2, latents
 
-    vae.part("a").decoder.spread.log_sd.fill_(-20.0)
+    vae.part("a").decoder.random_loadings.log_sd.fill_(-20.0)
     narrow, latents = variance()
-    vae.part("a").decoder.spread.log_sd.fill_(float(np.log(0.5)))
+    vae.part("a").decoder.random_loadings.log_sd.fill_(float(np.log(0.5)))
     wide, _ = variance()
     energy = (latents.z.mean.square() + latents.z.variance).sum(1) + 1.0  # w at its prior
     known = 0.25 * energy[:, None].expand(30, 4)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mvlatent import sim
-from mvlatent.sim._cohort.kinds import MEASURES
-from mvlatent.sim._cohort.spec import KINDS
+from mvlatent.sim._cohort.kinds import MEASURED_AS
+from mvlatent.sim._cohort.spec import VIEW_KINDS
 
 VIEWS = {"rna": 40, "cnv": 30, "img": 20}
 
@@ -13,7 +13,7 @@ def _views(**options):
 
 
 def test_every_kind_has_its_measure():
-    assert set(KINDS) == set(MEASURES)
+    assert set(VIEW_KINDS) == set(MEASURED_AS)
 
 
 def _is_integer(x):
@@ -35,7 +35,7 @@ SUPPORT = {
 
 
 @pytest.mark.parametrize("mixing", ["linear", "additive", "mlp"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VIEW_KINDS)
 def test_every_kind_has_its_support_and_follows_the_factors(kind, mixing):
     mdata, truth = sim.cohort(
         "easy", n=600, views=_views(kind=kind, n_private=1), mixing=mixing, seed=2

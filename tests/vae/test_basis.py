@@ -38,7 +38,7 @@ def test_rotation_keeps_energy_of_new_rows(wide, make_cohort):
     energy = (new.x - basis.centre).square().sum(1)
     assert float(rotated.residual.min()) > 1  # new rows do lie outside
     torch.testing.assert_close(rotated.x.square().sum(1) + rotated.residual, energy)
-    assert rotated.n_hidden + rotated.x.shape[1] == 50
+    assert rotated.n_outside + rotated.x.shape[1] == 50
     torch.testing.assert_close(basis.scores(rotated), basis.scores(new))
 
 
@@ -53,7 +53,7 @@ def test_what_may_be_rotated(wide, make_cohort):
     bases = fit_bases(wide)
     assert (bases["a"].rotated, bases["b"].rotated) == (True, False)
     seen = rotate(wide, bases)
-    assert seen.views["b"] is wide.views["b"] and seen.views["a"].n_hidden > 0
+    assert seen.views["b"] is wide.views["b"] and seen.views["a"].n_outside > 0
 
 
 def test_unobserved_entries_count_as_the_centre(make_cohort):

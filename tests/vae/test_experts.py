@@ -271,8 +271,8 @@ def test_random_loadings_add_their_variances_to_the_precision(double, likelihood
     view, part, _ = view_of(likelihood, holes=True, size=0.7)
     technical = torch.zeros(len(view.x), 0)
     points, weight = part.read(view, technical), part.expert.mode(seen_of(view, part)).weight
-    part.decoder.spread = Ard(3, view.x.shape[1])
-    part.decoder.spread.log_sd.copy_(torch.linspace(-2, 0, 3)[:, None])
+    part.decoder.random_loadings = Ard(3, view.x.shape[1])
+    part.decoder.random_loadings.log_sd.copy_(torch.linspace(-2, 0, 3)[:, None])
     spread = part.read(view, technical)
     known = weight.sum(1)[:, None, None] * torch.diag(torch.tensor([-4.0, -2.0]).exp())
     torch.testing.assert_close(spread.precision - points.precision, known)

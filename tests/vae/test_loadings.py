@@ -53,7 +53,7 @@ def test_log_half_cauchy(double):
 
 def test_priors_have_their_variance(double, kind):
     """Draws of the model's own sites: conditionally Gaussian with the scales they come with."""
-    spread = LOADINGS[kind](2, 400)
+    random = LOADINGS[kind](2, 400)
     if kind == "ard":
         known = {"precision:v": torch.tensor([4.0, 100.0])}
         sd = torch.tensor([0.5, 0.1])[:, None].expand(2, 400)
@@ -62,7 +62,7 @@ def test_priors_have_their_variance(double, kind):
         known = {"global:v": overall.log(), "local:v": local.log()}
         scale = overall[:, None] * local
         sd = (scale**2 * SLAB**2 / (SLAB**2 + scale**2)).sqrt()
-    trace = pyro.poutine.trace(pyro.poutine.condition(spread.model, known)).get_trace("v")
+    trace = pyro.poutine.trace(pyro.poutine.condition(random.model, known)).get_trace("v")
     assert {name.split(":")[0] for name in trace.nodes if name.endswith(":v")} == SITES[kind]
     prior = trace.nodes["loadings:v"]["fn"]
     torch.testing.assert_close(prior.variance.sqrt(), sd)
@@ -106,11 +106,11 @@ def test_experts_take_expected_products(double, make_cohort, make_vae, kind, hol
     cohort = make_cohort(n=6, holes=holes)
     vae = make_vae(cohort, loadings=kind)
     part, view = vae.part("a"), cohort.views["a"]
-    spread = part.decoder.spread
-    spread.log_sd.fill_(math.log(0.5))
+    random = part.decoder.random_loadings
+    random.log_sd.fill_(math.log(0.5))
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(60_000, *spread.sd.shape, generator=generator)
-    drawn = part.decoder.loadings + spread.sd * noise
+    noise = torch.randn(60_000, *random.sd.shape, generator=generator)
+    drawn = part.decoder.loadings + random.sd * noise
     weight = part.weight()
     seen = torch.ones_like(view.x) if view.observed is None else view.observed.to(view.x.dtype)
     evidence = part.read(view, cohort.technical)
@@ -127,7 +127,7 @@ def test_point_loadings_are_the_limit_of_no_spread(double, make_cohort, make_vae
     cohort = make_cohort(n=6)
     sure, point = make_vae(cohort, loadings=kind), make_vae(cohort)
     for one, other in zip(sure.parts, point.parts, strict=True):
-        one.decoder.spread.log_sd.fill_(-20.0)
+        one.decoder.random_loadings.log_sd.fill_(-20.0)
         one.load_state_dict(other.state_dict(), strict=False)
     torch.testing.assert_close(sure.posterior(cohort)[0].mean, point.posterior(cohort)[0].mean)
     a, b = terms_of(sure, cohort, 6), terms_of(point, cohort, 6)
@@ -135,13 +135,13 @@ def test_point_loadings_are_the_limit_of_no_spread(double, make_cohort, make_vae
 
 
 def test_widening_follows_the_means(double, kind):
-    spread = LOADINGS[kind](2, 6)
+    random = LOADINGS[kind](2, 6)
     mean = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
     factor = torch.tensor([2.0, 0.5])
-    determined, sd = spread.determined(mean), spread.sd.detach().clone()
-    spread.widen(factor)
-    torch.testing.assert_close(spread.sd.detach(), factor[:, None] * sd)
-    torch.testing.assert_close(spread.determined(factor[:, None] * mean), determined)
+    determined, sd = random.determined(mean), random.sd.detach().clone()
+    random.widen(factor)
+    torch.testing.assert_close(random.sd.detach(), factor[:, None] * sd)
+    torch.testing.assert_close(random.determined(factor[:, None] * mean), determined)
 
 
 # --- what they are for --------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_spare_factors_are_switched_off(kind):
     vae = fitted_to(cohort, kind, n_shared=6, n_private=3)
     for name, part in vae.items:
         mean = part.decoder.loadings.detach()
-        determined = part.decoder.spread.determined(mean)
+        determined = part.decoder.random_loadings.determined(mean)
         assert sorted((determined[:6] > 0.5).tolist()) == [False] * 4 + [True] * 2
         assert sorted((determined[6:] > 0.5).tolist()) == [False] * 2 + [True]
         active = mean[:6][determined[:6] > 0.5]
@@ -203,7 +203,7 @@ def test_ninety_percent_intervals_cover_about_as_often(kind):
         cohort, truth = simulated(seed, rank=1, share=share)
         vae = fitted_to(cohort, kind, n_shared=1, n_private=1)
         for name, part in vae.items:
-            mean, sd = part.decoder.shared[0].detach(), part.decoder.spread.sd[0].detach()
+            mean, sd = part.decoder.shared[0].detach(), part.decoder.random_loadings.sd[0].detach()
             error = mean * torch.sign(mean @ truth[name][0]) - truth[name][0]
             inside.append((error.abs() < 1.645 * sd).double())
     assert 0.85 <= float(torch.cat(inside).mean()) <= 0.95

@@ -100,7 +100,7 @@ def _with_group_means(
             between = (means[columns][:, vae.active].square().mean(1) * size).sum() - len(size)
             tau2 = (between / size.sum()).clamp_min(MIN_VARIANCE)
             shrink[columns] = size / (size + 1.0 / tau2)
-            vae.spread[columns] = tau2
+            vae.technical_variance[columns] = tau2
         prior = design @ (means * shrink[:, None])
         z = q.mean + (covariance @ prior.unsqueeze(-1)).squeeze(-1)
     return z
@@ -133,7 +133,7 @@ def _maximise(
     decoder.intercept.copy_(intercept)
     decoder.shared.copy_(loadings[: len(decoder.shared)])
     decoder.private.copy_(loadings[len(decoder.shared) :])
-    share = x.shape[1] / (x.shape[1] + view.n_hidden)
+    share = x.shape[1] / (x.shape[1] + view.n_outside)
     outside = 0.0 if view.residual is None else view.residual.sum() / len(x) / x.shape[1]
     part.likelihood.start((energy / count + outside).clamp_min(0.0) * share)
     if part.effects is not None:

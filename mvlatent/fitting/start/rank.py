@@ -8,9 +8,9 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-__all__ = ["RANKS", "SharedRank", "private_rank", "shared_rank"]
+__all__ = ["RANK_WORDS", "SharedRank", "private_rank", "shared_rank"]
 
-RANKS = ("auto", "full")
+RANK_WORDS = ("auto", "full")
 COMPONENTS = (8, 12, 24, 48, 96)  # of each view, from which held-out agreement chooses
 FOLDS = 5
 PATIENTS_A_COMPONENT = 3  # in training folds, for the fewest patients that have a view

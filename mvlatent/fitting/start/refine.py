@@ -18,7 +18,7 @@ MIN_PATIENTS = 5  # of a cluster: no component starts at one patient
 
 @torch.no_grad()
 def refine_start(vae: StructuredVAE, cohort: Cohort, *, seed: int = 0) -> None:
-    """Start the prior of z and the spread of random loadings from a started model, in place.
+    """Start the prior of z and the sds of random loadings from a started model, in place.
 
     Nothing happens to a standard normal prior or to point loadings.
 
@@ -99,8 +99,8 @@ def _mean_potential(potential: Tensor, seen: Tensor, rows: Tensor, everyone: Ten
 def _start_loadings(vae: StructuredVAE, cohort: Cohort) -> None:
     q, evidence = vae.posterior(cohort)
     for name, part in vae.items:
-        spread = part.decoder.spread
-        if spread is None:
+        random = part.decoder.random_loadings
+        if random is None:
             continue
         seen = cohort.views[name].present
         given = evidence[name].private(q.mean)
@@ -108,4 +108,4 @@ def _start_loadings(vae: StructuredVAE, cohort: Cohort) -> None:
             (f.mean.square() + f.variance)[seen].sum(0)  # E[f²] over the patients with the view
             for f in (q, given)
         ]
-        spread.start(part.decoder.loadings, part.weight(), torch.cat(energy))
+        random.start(part.decoder.loadings, part.weight(), torch.cat(energy))

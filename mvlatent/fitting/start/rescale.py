@@ -52,8 +52,8 @@ def rescale_latents(vae: StructuredVAE, cohort: Cohort) -> None:
             part.decoder.shared.copy_(root @ part.decoder.shared)
             if isinstance(part.expert, SurfaceExpert):
                 part.expert.turn(root)
-            if part.decoder.spread is not None:
-                part.decoder.spread.widen(torch.cat([root.diagonal(), own.diagonal()]))
+            if part.decoder.random_loadings is not None:
+                part.decoder.random_loadings.widen(torch.cat([root.diagonal(), own.diagonal()]))
 
 
 def _second_moment(mean: Tensor, covariance: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ def _settle_view(
     *,
     by_factor: bool,
 ) -> None:
-    decoder, spread, seen = part.decoder, part.decoder.spread, view.present
-    assert spread is not None  # as the loadings are no points
+    decoder, random, seen = part.decoder, part.decoder.random_loadings, view.present
+    assert random is not None  # as the loadings are no points
     joint = joint_posterior(q.mean, q.covariance, evidence, seen)
     offset = decoder.offset(technical, part.expected_effect())
     x = (view.values - offset)[seen]
@@ -78,7 +78,7 @@ def _settle_view(
         x, count = x * observed, observed.sum(0)
         energy = second_moments(joint, observed)  # (p, m, m)
     response = joint.mean.T @ x  # (m, p)
-    expected = spread.factor_precision if by_factor else spread.expected_precision
+    expected = random.factor_precision if by_factor else random.expected_precision
     off = ~active[:, None]
     prior = expected(decoder.loadings).expand_as(response).masked_fill(off, MAX_PRECISION)
     precision = torch.diag_embed(prior.T) + weight[:, None, None] * energy
@@ -87,12 +87,12 @@ def _settle_view(
     mean = solved.masked_fill(off, 0.0)
     decoder.shared.copy_(mean[: len(decoder.shared)])
     decoder.private.copy_(mean[len(decoder.shared) :])
-    spread.log_sd.copy_(-0.5 * precision.diagonal(dim1=1, dim2=2).T.log())
-    spread.refresh(mean)
+    random.log_sd.copy_(-0.5 * precision.diagonal(dim1=1, dim2=2).T.log())
+    random.refresh(mean)
     if view.observed is None:
         fitted = (mean * (energy[0] @ mean)).sum(0)
     else:
         fitted = torch.einsum("jf,fjl,lf->f", mean, energy, mean)
-    fitted = fitted + (energy.diagonal(dim1=1, dim2=2).T * spread.variance).sum(0)
+    fitted = fitted + (energy.diagonal(dim1=1, dim2=2).T * random.variance).sum(0)
     left = x.square().sum(0) - 2 * (mean * response).sum(0) + fitted
     part.likelihood.start(left / count.clamp_min(1))

@@ -184,7 +184,7 @@ def _start_effects(vae: StructuredVAE, cohort: Cohort, *, latent: bool) -> None:
         residual = residual / part.likelihood.slope(part.decoder.intercept)
         if view.observed is not None:
             residual = residual * view.observed
-        width = residual.shape[1] + view.n_hidden
+        width = residual.shape[1] + view.n_outside
         part.effects.start(residual[seen], cohort.technical[seen], vae.groups, n_features=width)
 
 
@@ -219,7 +219,7 @@ def start_view(
     seen = view.present
     x, z = x[seen], z[seen]
     n = max(int(seen.sum()), 1)
-    share = x.shape[1] / (x.shape[1] + view.n_hidden)  # of a rotated view's features
+    share = x.shape[1] / (x.shape[1] + view.n_outside)  # of a rotated view's features
     entries = seen[:, None] if view.observed is None else view.observed & seen[:, None]
     values, exposure = view.values, view.exposure
     intercept = part.likelihood.intercept(values, exposure, entries)

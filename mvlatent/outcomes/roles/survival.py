@@ -42,7 +42,7 @@ class SurvivalRole(OutcomeRole[Survival, SurvivalData]):
 
     def strata(self, data: SurvivalData) -> np.ndarray:
         """Cause of the event, 0 where censored."""
-        return np.where(data.observed.numpy(), data.outcome.numpy(), -1).astype(int)
+        return np.where(data.observed.numpy(), data.code.numpy(), -1).astype(int)
 
     def n_telling(self, strata: np.ndarray) -> int:
         """Those with an event: who was censored is only compared with them."""
@@ -53,7 +53,7 @@ class SurvivalRole(OutcomeRole[Survival, SurvivalData]):
         seen = data.observed
         known = data.subset(seen)
         causes = [
-            concordance_at_risk(known, known.outcome == k, eta[seen, k - 1])
+            concordance_at_risk(known, known.code == k, eta[seen, k - 1])
             for k in range(1, eta.shape[1] + 1)
         ]
         return len(known.time) * float(np.mean(causes))
@@ -113,7 +113,7 @@ class SurvivalRole(OutcomeRole[Survival, SurvivalData]):
         seen = data.observed.numpy()
         if not seen.any():
             return {}
-        event = (data.outcome == 1).float().numpy()
+        event = (data.code == 1).float().numpy()
         found = {
             f"time{end}": np.where(seen, data.time.numpy(), np.nan),
             f"event{end}": np.where(seen, event, np.nan),

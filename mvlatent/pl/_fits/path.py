@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["path"]
 
-SHOWN = ("cross_view", "private", "c_index", "site_accuracy")
+SHOWN_SCORES = ("cross_view", "private", "c_index", "site_accuracy")
 
 
 def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = None) -> "Axes":
@@ -49,21 +49,21 @@ def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = No
     >>> path(Path("alignment", table, table)).get_xlabel()
     'weight of alignment'
     """
-    from mvlatent.study._scores import METRICS
+    from mvlatent.study._scores import HELD_OUT_SCORES
 
     table = found.table
-    known = [name for name in METRICS if name in table]
+    known = [name for name in HELD_OUT_SCORES if name in table]
     unknown = [name for name in metrics or [] if name not in known]
     if unknown:
         raise KeyError(f"no score {unknown[0]!r}; the scores are {', '.join(known)}.")
-    shown = [name for name in SHOWN if name in known] if metrics is None else metrics
+    shown = [name for name in SHOWN_SCORES if name in known] if metrics is None else metrics
     ax = new_axes(ax, size=(5.6, 3.4))
     at = np.arange(len(table))
     for name, colour in zip(shown, colours(len(shown)), strict=True):
         error = table[f"{name}_se"].fillna(0.0)
         ax.errorbar(
             at, table[name], yerr=error, color=colour, marker="o", ms=4, lw=1.5, capsize=2,
-            label=METRICS[name],
+            label=HELD_OUT_SCORES[name],
         )  # fmt: skip
     if "cross_view" in table:
         best = table["cross_view"].idxmax()

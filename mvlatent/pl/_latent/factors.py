@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["factor_metrics"]
 
-SHOWN = {
+SHOWN_INDICES = {
     "mig": "MIG",
     "sap": "SAP",
     "modularity": "modularity",
@@ -65,14 +65,14 @@ def factor_metrics(
     table = pd.DataFrame({name: found.to_series() for name, found in bars.items()})
     ax = new_axes(ax, size=(7.6 if "" in bars else 9.2, 3.2))
     width = 0.8 / len(bars)
-    centres = np.arange(len(SHOWN))
+    centres = np.arange(len(SHOWN_INDICES))
     for j, (name, colour) in enumerate(zip(bars, colours(len(bars)), strict=True)):
-        heights = table.loc[[*SHOWN], name].clip(lower=0).fillna(0)
+        heights = table.loc[[*SHOWN_INDICES], name].clip(lower=0).fillna(0)
         shift = (j - (len(bars) - 1) / 2) * width
         drawn = ax.bar(centres + shift, heights, 0.9 * width, color=colour, label=name or None)
         if len(bars) <= 3:
             ax.bar_label(drawn, fmt="%.2f", fontsize=8, color="#333333", padding=1)
-    ax.set_xticks(centres, [*SHOWN.values()], fontsize=8.5)
+    ax.set_xticks(centres, [*SHOWN_INDICES.values()], fontsize=8.5)
     ax.tick_params(axis="x", length=0)
     ax.set(ylim=(0, 1.08), ylabel="score")
     bare(ax)

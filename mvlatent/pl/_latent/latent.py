@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["latent"]
 
-METHODS = ("pca", "umap")
+LAYOUTS = ("pca", "umap")
 
 
 def latent(
@@ -66,8 +66,8 @@ def latent(
     >>> latent(np.eye(4), color=["a", "a", "b", "b"]).get_xlabel()
     'PC 1 (33 %)'
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}.")
+    if method not in LAYOUTS:
+        raise ValueError(f"unknown method {method!r}; choose from {', '.join(LAYOUTS)}.")
     z, values, name = _coordinates_and_colour(data, color, basis)
     z, labels = _two_dimensions(z, method, seed)
     ax = new_axes(ax, size=(5.6, 4.2))

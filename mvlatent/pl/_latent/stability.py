@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stability"]
 
-SHOWN = {
+SHOWN_SIMILARITIES = {
     "procrustes": "1 − Procrustes disparity",
     "subspace": "same subspace",
     "cka": "CKA",
@@ -59,12 +59,12 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     blocks = [*pairs["block"].unique()]
     ax = new_axes(ax, size=(6.4, 1.3 + 0.62 * len(blocks)))
     rng = np.random.default_rng(0)
-    spread = 0.6 / len(SHOWN)
+    spread = 0.6 / len(SHOWN_SIMILARITIES)
     for j, ((measure, label), colour) in enumerate(
-        zip(SHOWN.items(), colours(len(SHOWN)), strict=True)
+        zip(SHOWN_SIMILARITIES.items(), colours(len(SHOWN_SIMILARITIES)), strict=True)
     ):
         values = 1 - pairs[measure] if measure == "procrustes" else pairs[measure]
-        middle = pairs["block"].map(blocks.index) + (j - (len(SHOWN) - 1) / 2) * spread
+        middle = pairs["block"].map(blocks.index) + (j - (len(SHOWN_SIMILARITIES) - 1) / 2) * spread
         shaken = middle + rng.uniform(-0.2, 0.2, len(pairs)) * spread
         ax.scatter(values, shaken, s=18, color=colour, alpha=0.8, lw=0, label=label, zorder=3)
     for row, block in enumerate(blocks):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["variance_explained"]
 
-KINDS = ("auto", "bar", "heatmap")
+SHAPES = ("auto", "bar", "heatmap")
 
 
 def variance_explained(
@@ -55,8 +55,8 @@ def variance_explained(
     >>> len(variance_explained(table).patches)
     2
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(KINDS)}.")
+    if kind not in SHAPES:
+        raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(SHAPES)}.")
     if table.empty:
         raise ValueError("the table is empty; give at least one row.")
     if kind == "bar" or (kind == "auto" and len(table) <= 6):

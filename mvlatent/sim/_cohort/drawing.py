@@ -8,9 +8,14 @@ import pandas as pd
 from mvlatent.sim._cohort import outcome
 from mvlatent.sim._cohort.facts import Facts
 from mvlatent.sim._cohort.gaps import draw_gaps
-from mvlatent.sim._cohort.patients import Patients, Population, draw_population, standardised_purity
+from mvlatent.sim._cohort.patients import (
+    Population,
+    SimulatedPatients,
+    draw_population,
+    standardised_purity,
+)
 from mvlatent.sim._cohort.spec import CohortSpec, pairwise_blocks
-from mvlatent.sim._cohort.views import Factors, View, draw_view, measure_view
+from mvlatent.sim._cohort.views import Factors, SimulatedView, draw_view, measure_view
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -122,12 +127,12 @@ def _draw(
 
 def _draw_views(
     population: Population,
-    patients: Patients,
+    patients: SimulatedPatients,
     pairwise: dict[str, np.ndarray],
     purity: np.ndarray | None,
     streams: _Streams,
     known: Facts | None,
-) -> dict[str, View]:
+) -> dict[str, SimulatedView]:
     spec, members = population.spec, pairwise_blocks(population.spec)
     nuisance = None if purity is None else standardised_purity(purity)
     reference = None
@@ -146,7 +151,7 @@ def _draw_views(
     return views
 
 
-def _obs_table(truth: Facts, patients: Patients, rng: np.random.Generator) -> pd.DataFrame:
+def _obs_table(truth: Facts, patients: SimulatedPatients, rng: np.random.Generator) -> pd.DataFrame:
     rate = truth.spec.missing_covariates
     n = len(truth.obs_names)
     age = np.where(rng.random(n) < rate, np.nan, patients.age)

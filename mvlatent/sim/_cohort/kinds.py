@@ -14,14 +14,14 @@ from scipy.special import expit, logit
 from mvlatent.sim._cohort.mixing import SEGMENT
 from mvlatent.sim._cohort.spec import ViewSpec
 
-__all__ = ["MEASURES", "Draws", "Measurement"]
+__all__ = ["MEASURED_AS", "Measurement", "Sources"]
 
 CUTS = (-1.9, -0.9, 0.9, 1.9)  # copy-number states −2..2 on a standardised scale
 ORDINAL_SPREAD = 2.3  # sd of shared and private signal with logistic noise, both of sd 1 and π/√3
 MAX_LOG_MEAN = 11.0
 
 
-class Draws(NamedTuple):
+class Sources(NamedTuple):
     """Sources of randomness: of the parameters of features, and of what happens to patients."""
 
     features: np.random.Generator
@@ -56,7 +56,7 @@ def _natural_scale(
 
 
 def _normal(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     n, p = signal.shape
     noise = _around(spec.noise, p, draws.features) if known is None else known.noise
@@ -67,7 +67,7 @@ def _normal(
 
 
 def _studentt(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     n, p = signal.shape
     if known is None:
@@ -79,7 +79,7 @@ def _studentt(
 
 
 def _copy_number(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     n, p = signal.shape
     segments = -(-p // SEGMENT)
@@ -105,13 +105,13 @@ def _intercepts(logits: np.ndarray, rates: np.ndarray) -> np.ndarray:
     return (low + high) / 2
 
 
-def _exposure(n: int, sd: float, draws: Draws) -> np.ndarray:
+def _exposure(n: int, sd: float, draws: Sources) -> np.ndarray:
     """Log-normal exposures of median 1: library sizes, or mutation burdens."""
     return np.exp(sd * draws.patients.standard_normal(n))
 
 
 def _bernoulli(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     n, p = signal.shape
     logits, burden = spec.link * signal, None
@@ -126,7 +126,7 @@ def _bernoulli(
 
 
 def _log_means(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> tuple[np.ndarray, Measurement, np.ndarray]:
     """Log mean counts, the parameters so far, and the library sizes."""
     n, p = signal.shape
@@ -140,13 +140,13 @@ def _log_means(
 
 
 def _poisson(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     log_mean, known, library = _log_means(signal, spec, draws, known)
     return draws.patients.poisson(np.exp(log_mean)), known, library
 
 
-def _nb(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None) -> Measured:
+def _nb(signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None) -> Measured:
     log_mean, known, library = _log_means(signal, spec, draws, known)
     if "dispersion" not in known.likelihood:
         theta = _around(spec.dispersion, signal.shape[1], draws.features, sd=0.5)
@@ -156,7 +156,9 @@ def _nb(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | N
     return draws.patients.poisson(rates), known, library
 
 
-def _zinb(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None) -> Measured:
+def _zinb(
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
+) -> Measured:
     counts, known, library = _nb(signal, spec, draws, known)
     if "dropout" not in known.likelihood:
         p = signal.shape[1]
@@ -166,7 +168,9 @@ def _zinb(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement |
     return counts * kept, known, library
 
 
-def _beta(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None) -> Measured:
+def _beta(
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
+) -> Measured:
     p = signal.shape[1]
     if known is None:
         offset = np.asarray(1.2 * draws.features.standard_normal(p))
@@ -181,7 +185,7 @@ def _beta(signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement |
 
 
 def _ordinal(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     n, p = signal.shape
     if known is None:
@@ -194,7 +198,7 @@ def _ordinal(
 
 
 def _categorical(
-    signal: np.ndarray, spec: ViewSpec, draws: Draws, known: Measurement | None
+    signal: np.ndarray, spec: ViewSpec, draws: Sources, known: Measurement | None
 ) -> Measured:
     p = signal.shape[1]
     if known is None:
@@ -212,7 +216,7 @@ def _categorical(
     return (logits + draws.patients.gumbel(size=logits.shape)).argmax(axis=-1), known, None
 
 
-MEASURES: dict[str, Callable[[np.ndarray, ViewSpec, Draws, Measurement | None], Measured]] = {
+MEASURED_AS: dict[str, Callable[[np.ndarray, ViewSpec, Sources, Measurement | None], Measured]] = {
     "normal": _normal,
     "studentt": _studentt,
     "bernoulli": _bernoulli,

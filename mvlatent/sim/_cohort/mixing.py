@@ -6,14 +6,14 @@ import numpy as np
 
 from mvlatent.sim._cohort.spec import ViewSpec
 
-__all__ = ["Network", "draw_loadings", "draw_network", "private_scales"]
+__all__ = ["MixingNetwork", "draw_loadings", "draw_network", "private_scales"]
 
 SEGMENT = 12  # features of one copy-number segment share their loadings
 WIDTH = 32
 
 
 @dataclass(frozen=True)
-class Network:
+class MixingNetwork:
     """A random two-layer tanh network with p outputs, standardised over the population.
 
     Attributes
@@ -53,7 +53,7 @@ class Network:
 
 def draw_network(
     reference: np.ndarray, target_sd: float, p: int, rng: np.random.Generator
-) -> Network:
+) -> MixingNetwork:
     """Draw a network whose outputs have mean 0 and a given sd on the reference factors.
 
     Parameters
@@ -75,7 +75,7 @@ def draw_network(
     # The moments of the outputs follow from those of the 32 units: no n × p array is needed.
     covariance = np.atleast_2d(np.cov(hidden, rowvar=False))
     sd = np.sqrt(np.einsum("hp,hg,gp->p", second, covariance, second, optimize=True))
-    return Network(first, bias, second, hidden.mean(axis=0) @ second, target_sd / sd)
+    return MixingNetwork(first, bias, second, hidden.mean(axis=0) @ second, target_sd / sd)
 
 
 def draw_loadings(p: int, k: int, spec: ViewSpec, rng: np.random.Generator) -> np.ndarray:

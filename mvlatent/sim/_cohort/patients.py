@@ -7,12 +7,12 @@ import numpy as np
 
 from mvlatent.sim._cohort.spec import CohortSpec, pairwise_blocks
 
-__all__ = ["Patients", "Population", "draw_population"]
+__all__ = ["Population", "SimulatedPatients", "draw_population"]
 
 PURITY = (0.65, 0.15)  # mean and sd
 
 
-class Patients(NamedTuple):
+class SimulatedPatients(NamedTuple):
     """Latent and recorded facts of n patients; one row each."""
 
     subtype: np.ndarray
@@ -104,7 +104,7 @@ class Population:
         total = joint.sum(axis=1, keepdims=True)
         return np.where(total > 0, joint / np.where(total > 0, total, 1), self.weights)
 
-    def draw(self, n: int, rng: np.random.Generator) -> Patients:
+    def draw(self, n: int, rng: np.random.Generator) -> SimulatedPatients:
         """Draw n patients: ``subtype`` and ``site`` are codes, ``age`` is in years."""
         spec = self.spec
         subtype = rng.choice(len(self.weights), size=n, p=self.weights)
@@ -114,7 +114,7 @@ class Population:
         site = (rng.random((n, 1)) > cumulative[:, :-1]).sum(axis=1)
         age = np.clip(np.round(60 + 11 * rng.standard_normal(n), 1), 25, 90)
         is_female = (rng.random(n) < spec.female_share).astype(int)
-        return Patients(subtype, shared, site, age, is_female)
+        return SimulatedPatients(subtype, shared, site, age, is_female)
 
     def draw_pairwise(self, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw the pairwise-shared factors, n × k a block, N(0, I)."""

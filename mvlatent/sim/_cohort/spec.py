@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["KINDS", "MECHANISMS", "MIXINGS", "CohortSpec", "ViewSpec", "pairwise_blocks"]
+__all__ = ["MECHANISMS", "MIXINGS", "VIEW_KINDS", "CohortSpec", "ViewSpec", "pairwise_blocks"]
 
 COUNTS = ("poisson", "nb", "zinb")
-KINDS = (
+VIEW_KINDS = (
     "normal",
     "studentt",
     "bernoulli",
@@ -107,8 +107,10 @@ class ViewSpec:
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        if self.kind not in KINDS:
-            raise ValueError(f"unknown kind of view {self.kind!r}; choose from {', '.join(KINDS)}.")
+        if self.kind not in VIEW_KINDS:
+            raise ValueError(
+                f"unknown kind of view {self.kind!r}; choose from {', '.join(VIEW_KINDS)}."
+            )
         if self.n_features < 1 or self.n_private < 0:
             raise ValueError("a view needs at least one feature and no negative number of factors.")
         if not 0 < self.base_rate[0] <= self.base_rate[1] < 1:

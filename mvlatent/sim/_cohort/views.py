@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mvlatent.sim._cohort.kinds import MEASURES, Draws, Measurement
-from mvlatent.sim._cohort.mixing import Network, draw_loadings, draw_network, private_scales
+from mvlatent.sim._cohort.kinds import MEASURED_AS, Measurement, Sources
+from mvlatent.sim._cohort.mixing import MixingNetwork, draw_loadings, draw_network, private_scales
 from mvlatent.sim._cohort.spec import CohortSpec, ViewSpec
 
-__all__ = ["Factors", "View", "ViewTruth", "draw_view", "measure_view"]
+__all__ = ["Factors", "SimulatedView", "ViewTruth", "draw_view", "measure_view"]
 
 
 class Factors(NamedTuple):
@@ -74,7 +74,7 @@ class ViewTruth:
     purity_effects: np.ndarray
     pairwise_loadings: Mapping[str, np.ndarray] = field(default_factory=dict)
     likelihood: Mapping[str, np.ndarray] = field(default_factory=dict)
-    network: Network | None = None
+    network: MixingNetwork | None = None
 
     @property
     def measurement(self) -> Measurement:
@@ -83,7 +83,7 @@ class ViewTruth:
         return Measurement(**{name: getattr(self, name) for name in names})
 
 
-class View(NamedTuple):
+class SimulatedView(NamedTuple):
     """One view of n patients: measurements, private factors, exposures, and what made them."""
 
     measured: np.ndarray
@@ -96,7 +96,7 @@ class _Mixing(NamedTuple):
     loadings: np.ndarray
     pairwise: dict[str, np.ndarray]
     private: np.ndarray
-    network: Network | None
+    network: MixingNetwork | None
 
 
 def _stack(
@@ -166,7 +166,7 @@ def draw_view(
     rng: np.random.Generator,
     *,
     reference: np.ndarray | None = None,
-) -> View:
+) -> SimulatedView:
     """Draw the parameters of one view, and the view of every patient.
 
     Parameters
@@ -195,7 +195,7 @@ def draw_view(
     site_effects -= site_effects.mean(axis=1, keepdims=True)
     purity_effects = view.site_scale * spec.purity_sd * effects_rng.standard_normal(p)
     signal = _shift(signal, factors, site_effects, purity_effects)
-    measured, values, exposure = MEASURES[view.kind](signal, view, Draws(features, rng), None)
+    measured, values, exposure = MEASURED_AS[view.kind](signal, view, Sources(features, rng), None)
     truth = ViewTruth(
         loadings=mixing.loadings,
         private_loadings=mixing.private,
@@ -208,7 +208,7 @@ def draw_view(
         likelihood=values.likelihood,
         network=mixing.network,
     )
-    return View(measured.astype(np.float32), private, exposure, truth)
+    return SimulatedView(measured.astype(np.float32), private, exposure, truth)
 
 
 def _shift(
@@ -220,7 +220,7 @@ def _shift(
 
 def measure_view(
     spec: CohortSpec, view: ViewSpec, truth: ViewTruth, factors: Factors, rng: np.random.Generator
-) -> View:
+) -> SimulatedView:
     """Draw one view of further patients, with parameters that are known.
 
     Parameters
@@ -237,5 +237,5 @@ def measure_view(
     signal = _signal(spec.mixing, view, mixing, factors, private)
     signal = _shift(signal, factors, truth.site_effects, truth.purity_effects)
     known = truth.measurement
-    measured, _, exposure = MEASURES[view.kind](signal, view, Draws(rng, rng), known)
-    return View(measured.astype(np.float32), private, exposure, truth)
+    measured, _, exposure = MEASURED_AS[view.kind](signal, view, Sources(rng, rng), known)
+    return SimulatedView(measured.astype(np.float32), private, exposure, truth)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["supervised_ceiling"]
 
-PROBES = ("kernel", "ridge")
+CEILING_PROBES = ("kernel", "ridge")
 ALPHAS = np.logspace(-3, 3, 13)
 WIDTHS = (0.1, 0.3, 1.0)  # kernel widths beside that of the median heuristic
 TINY = 1e-12
@@ -84,8 +84,8 @@ def supervised_ceiling(
     """
     from mvlatent.tl._latent.probes import make_folds, r_squared
 
-    if probe not in PROBES:
-        raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}.")
+    if probe not in CEILING_PROBES:
+        raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(CEILING_PROBES)}.")
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, got {n_components}.")
     if not mdata.obs_names.equals(truth.obs_names):

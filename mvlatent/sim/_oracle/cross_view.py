@@ -18,7 +18,7 @@ from mvlatent.sim._oracle.oracle import (
 
 __all__ = ["cross_view_r2", "oracle_prediction", "probe_prediction"]
 
-PROBES = ("ridge", "kernel")
+CROSS_VIEW_PROBES = ("ridge", "kernel")
 
 
 def _given(truth: Truth, view: str, given: Sequence[str] | None) -> list[str]:
@@ -236,4 +236,4 @@ def _regression(probe: str) -> Any:
         search = GridSearchCV(KernelRidge(kernel="rbf"), grid, cv=3)
         # Kernel ridge has no intercept, and one penalty fits features of one scale only.
         return TransformedTargetRegressor(search, transformer=StandardScaler())
-    raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(PROBES)}.")
+    raise ValueError(f"unknown probe {probe!r}; choose from {', '.join(CROSS_VIEW_PROBES)}.")

@@ -19,7 +19,7 @@ __all__ = [
     "technical_shift",
 ]
 
-PRIORS = ("normal", "mixture")
+ORACLE_PRIORS = ("normal", "mixture")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _prior(truth: Truth, prior: str, d: int) -> tuple[np.ndarray, np.ndarray, np
     if prior == "normal":
         return np.zeros((n, 1)), np.zeros((1, d)), precision
     if prior != "mixture":
-        raise ValueError(f"unknown prior {prior!r}; choose from {', '.join(PRIORS)}.")
+        raise ValueError(f"unknown prior {prior!r}; choose from {', '.join(ORACLE_PRIORS)}.")
     population = truth.population
     means = np.zeros((len(population.weights), d))
     means[:, :k] = population.subtype_means

@@ -13,11 +13,11 @@ from mvlatent.tl._model import as_block
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
 
-__all__ = ["Reading", "block_recovery", "disentanglement", "leakage", "read_targets"]
+__all__ = ["ProbeReading", "block_recovery", "disentanglement", "leakage", "read_targets"]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ProbeReading:
     """A target block read from latents: the rows known on both sides, truth and prediction."""
 
     rows: np.ndarray
@@ -37,7 +37,7 @@ def read_targets(
     probe: "str | Probe" = "ridge",
     n_splits: int = 5,
     seed: int = 0,
-) -> dict[str, Reading]:
+) -> dict[str, ProbeReading]:
     """Predict several target blocks from one latent block, out of fold.
 
     Parameters
@@ -73,7 +73,7 @@ def read_targets(
     for name, y in blocks.items():
         rows = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
         alike.setdefault(rows.tobytes(), []).append(name)
-    found: dict[str, Reading] = {}
+    found: dict[str, ProbeReading] = {}
     for key, names in alike.items():
         rows = np.frombuffer(key, bool)
         found |= _read_alike(
@@ -89,7 +89,7 @@ def _read_alike(
     probe: "Probe",
     n_splits: int,
     seed: int,
-) -> dict[str, Reading]:
+) -> dict[str, ProbeReading]:
     folds = make_folds(len(x), n_splits, seed)
     truths: Sequence[np.ndarray] = list(targets.values())
     if x.shape[1] == 0:
@@ -98,7 +98,8 @@ def _read_alike(
         predicted = probe.out_of_fold(x, truths, folds)
     where = np.flatnonzero(rows)
     return {
-        name: Reading(where, y, p) for (name, y), p in zip(targets.items(), predicted, strict=True)
+        name: ProbeReading(where, y, p)
+        for (name, y), p in zip(targets.items(), predicted, strict=True)
     }
 
 

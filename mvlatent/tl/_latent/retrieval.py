@@ -10,7 +10,7 @@ import pandas as pd
 
 __all__ = ["Retrieval", "retrieval", "view_retrieval"]
 
-METRICS = ("euclidean", "cosine")
+DISTANCES = ("euclidean", "cosine")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ def retrieval(
     >>> retrieval(z, z, k=[1]).table.loc[1].tolist()
     [1.0, 1.0, 1.0, 0.02]
     """
-    if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}.")
+    if metric not in DISTANCES:
+        raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(DISTANCES)}.")
     a, b = np.asarray(za, float), np.asarray(zb, float)
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.tl._latent.recovery import Reading, read_targets
+from mvlatent.tl._latent.recovery import ProbeReading, read_targets
 from mvlatent.tl._model import latent_blocks, true_blocks
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _beyond_own(
     return out
 
 
-def _share(reading: Reading, whole: np.ndarray) -> float:
+def _share(reading: ProbeReading, whole: np.ndarray) -> float:
     """R² of the residual in units of the variance of the whole block, mean over columns."""
     if not reading.truth.size:
         return 0.0

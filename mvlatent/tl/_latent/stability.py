@@ -12,7 +12,7 @@ from mvlatent.tl._model import latent_blocks
 
 __all__ = ["Stability", "stability"]
 
-MEASURES = ("procrustes", "subspace", "cka", "axes")
+SIMILARITIES = ("procrustes", "subspace", "cka", "axes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Stability:
     @property
     def table(self) -> pd.DataFrame:
         """Blocks × measures, mean over pairs."""
-        return self.pairs.groupby("block", sort=False)[[*MEASURES, "chance"]].mean()
+        return self.pairs.groupby("block", sort=False)[[*SIMILARITIES, "chance"]].mean()
 
 
 def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
@@ -115,7 +115,7 @@ def _compare(a: Any, b: Any, block: str) -> dict[str, float]:
     cross = x.T @ y
     energy_x, energy_y = np.square(x).sum(), np.square(y).sum()
     if n < 3 or energy_x == 0 or energy_y == 0:
-        nothing = dict.fromkeys([*MEASURES, "chance"], float("nan"))
+        nothing = dict.fromkeys([*SIMILARITIES, "chance"], float("nan"))
         return {"n": n, **nothing}
     nuclear = np.linalg.svd(cross, compute_uv=False).sum()
     u, v = _span(x), _span(y)

@@ -15,7 +15,7 @@ from mvlatent.tl._outcomes.resampling import Interval, bootstrap
 
 __all__ = ["bootstrap_interval", "concordance"]
 
-KINDS = ("harrell", "uno")
+CONCORDANCES = ("harrell", "uno")
 
 
 def concordance(
@@ -74,8 +74,10 @@ def concordance(
     >>> concordance([1, 2, 3, 4], [1, 1, 1, 0], [4.0, 3.0, 1.0, 2.0])
     0.8333333333333334
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of concordance {kind!r}; choose from {', '.join(KINDS)}.")
+    if kind not in CONCORDANCES:
+        raise ValueError(
+            f"unknown kind of concordance {kind!r}; choose from {', '.join(CONCORDANCES)}."
+        )
     times, events = checked_outcome(time, event)
     check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")

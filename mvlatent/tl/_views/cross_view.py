@@ -1,4 +1,4 @@
-"""How well one view is predicted from others, beside plain baselines."""
+"""How well one view is predicted from others, beside plain methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mvlatent.tl._views.imputers import IMPUTERS
 __all__ = ["ALL_OTHERS", "cross_view"]
 
 ALL_OTHERS = "all others"
-BASELINES = tuple(IMPUTERS)
+PLAIN_METHODS = tuple(IMPUTERS)
 
 
 def cross_view(
@@ -21,7 +21,7 @@ def cross_view(
     test: Any,
     *,
     train: Any = None,
-    baselines: Sequence[str] = BASELINES,
+    baselines: Sequence[str] = PLAIN_METHODS,
     each: bool = True,
     through: str = "all",
     seed: int = 0,

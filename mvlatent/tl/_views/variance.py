@@ -6,7 +6,7 @@ import pandas as pd
 
 __all__ = ["variance_explained"]
 
-SHARES = ("alone", "unique", "sequential")
+WAYS_TO_SHARE = ("alone", "unique", "sequential")
 
 
 def variance_explained(
@@ -51,8 +51,8 @@ def variance_explained(
     >>> bool(shares.drop("all").sum().sub(shares.loc["all"]).abs().max() < 1e-6)
     True
     """
-    if share not in SHARES:
-        raise ValueError(f"unknown share {share!r}; choose from {', '.join(SHARES)}.")
+    if share not in WAYS_TO_SHARE:
+        raise ValueError(f"unknown share {share!r}; choose from {', '.join(WAYS_TO_SHARE)}.")
     if by not in ("block", "factor"):
         raise ValueError(f"by must be 'block' or 'factor', not {by!r}.")
     if share == "alone":

@@ -23,9 +23,9 @@ def test_a_sweep_is_bayesian_regression_on_the_expected_factors(double, make_coh
     part, view = vae.part("a"), cohort.views["a"]
     vae.part("b").decoder.shared.mul_(30.0)  # pins z
     part.decoder.private.zero_()
-    part.decoder.spread.log_sd[1].fill_(-15.0)  # w stays at its prior: nothing is explained by it
+    part.decoder.random_loadings.log_sd[1].fill_(-15.0)  # w explains nothing
     z = vae.posterior(cohort)[0].mean[:, 0]
-    alpha = part.decoder.spread.expected_precision(part.decoder.loadings)[0]
+    alpha = part.decoder.random_loadings.expected_precision(part.decoder.loadings)[0]
     weight, intercept = part.weight().clone(), part.decoder.intercept
     settle_loadings(vae, cohort, sweeps=1)
     for f in range(5):
@@ -33,7 +33,7 @@ def test_a_sweep_is_bayesian_regression_on_the_expected_factors(double, make_coh
         precision = alpha + weight[f] * z[rows].square().sum()
         known = weight[f] * (z[rows] @ (view.x[rows, f] - intercept[f])) / precision
         assert float(part.decoder.shared[0, f]) == pytest.approx(float(known), rel=1e-3)
-        found = float(part.decoder.spread.sd[0, f])
+        found = float(part.decoder.random_loadings.sd[0, f])
         assert found == pytest.approx(float(precision.rsqrt()), rel=1e-3)
 
 
@@ -71,4 +71,4 @@ def test_factors_that_are_switched_off_stay_off(make_cohort, make_vae):
             (part.decoder.shared[0] != 0).all()
         )
         assert bool((part.decoder.private[0] == 0).all()) == (name == "a")
-        assert float(part.decoder.spread.sd[1].detach().max()) <= 1e-3
+        assert float(part.decoder.random_loadings.sd[1].detach().max()) <= 1e-3

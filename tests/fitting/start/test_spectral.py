@@ -60,7 +60,7 @@ def test_a_rotated_view_starts_with_the_same_site_variance_and_noise(make_cohort
 
     cohort = make_cohort({"a": 120, "b": 90}, n=60, n_sites=3, noise="view")
     turned = rotate(cohort, fit_bases(cohort))
-    assert turned.views["a"].n_hidden > 0
+    assert turned.views["a"].n_outside > 0
     plain, rotated = make_vae(cohort), make_vae(turned)
     for vae, seen in ((plain, cohort), (rotated, turned)):
         spectral_start(vae, seen, kind="svd")
