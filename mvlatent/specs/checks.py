@@ -76,7 +76,7 @@ def check_number(
     """
     text = "positive and finite" if above and not low else f"a finite number from {low:g} on"
     if math.isfinite(high):
-        text = f"a number in {'(' if above else '['}{low:g}, {high:g})"
+        text = f"in {'(' if above else '['}{low:g}, {high:g})"
     if not is_number(value):
         raise TypeError(f"{name} must be {text}, not {value!r}.")
     number = float(value)  # type: ignore[arg-type]
