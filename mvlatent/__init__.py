@@ -17,6 +17,7 @@ _PLACES = {
     "View": "mvlatent.specs",
     "MVLatent": "mvlatent.model",
     "fit": "mvlatent._fit",
+    "read_tables": "mvlatent.data.read_tables",
     "Imputation": "mvlatent.methods.results",
     "Posterior": "mvlatent.posterior",
     "SurvivalCurves": "mvlatent.methods.results",
@@ -38,6 +39,7 @@ __all__ = [
     "fit",
     "objectives",
     "pl",
+    "read_tables",
     "sim",
     "study",
     "tl",
@@ -46,6 +48,7 @@ __all__ = [
 if TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent._fit import fit
+    from mvlatent.data.read_tables import read_tables
     from mvlatent.methods.results import Imputation, SurvivalCurves, TargetPrediction
     from mvlatent.model import MVLatent
     from mvlatent.posterior import Posterior
