@@ -27,6 +27,14 @@ SEVERAL = ("--clinical", "--technical", "--views")
 FILES = (".h5mu", ".h5ad")
 
 Cohort = Annotated[Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).")]
+CohortOrTables = Annotated[
+    Path | None, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views); or --table and --obs.")
+]
+Tables = Annotated[
+    list[str] | None,
+    typer.Option(help="CSV, TSV or parquet of a view; again for another.", metavar="VIEW=FILE"),
+]
+Obs = Annotated[Path | None, typer.Option(help="Clinical table, a row a patient.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Model = Annotated[Path, typer.Option(help="Folder for the model.")]
 TimeEvent = Annotated[
@@ -108,8 +116,10 @@ def demo(
 
 @app.command()
 def fit(
-    cohort: Cohort,
     out: Model,
+    cohort: CohortOrTables = None,
+    table: Tables = None,
+    obs: Obs = None,
     survival: TimeEvent = None,
     batch: Batch = None,
     labels: Classes = None,
@@ -140,6 +150,8 @@ def fit(
     run_fit(
         cohort,
         out,
+        tables=table or [],
+        obs=obs,
         outcomes=[*outcomes, *parse_labels(labels or []), *parse_targets(target or [])],
         batch=batch,
         clinical=clinical or [],

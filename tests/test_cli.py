@@ -5,6 +5,7 @@ import warnings
 import anndata
 import mudata
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -251,3 +252,27 @@ def test_help_names_every_survival_kind(capsys, monkeypatch):
         cli.main(["fit", "--help"])
     said = capsys.readouterr().out
     assert all(kind in said for kind in SURVIVAL_KINDS)
+
+
+def test_a_cohort_may_be_tables(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    names = [f"p{i}" for i in range(40)]
+    z = rng.normal(size=(40, 2))
+    for name in ("rna", "meth"):
+        x = z @ rng.normal(size=(2, 6)) + rng.normal(size=(40, 6))
+        table = pd.DataFrame(x, names, [f"{name}{j}" for j in range(6)])
+        (table.T if name == "rna" else table).to_csv(tmp_path / f"{name}.csv")
+    pd.DataFrame({"age": rng.normal(60, 9, 40)}, names).to_csv(tmp_path / "clinic.csv")
+    tables = [f"--table={name}={tmp_path / name}.csv" for name in ("rna", "meth")]
+    out = ["--out", tmp_path / "m", "--max-epochs", 1, "--out-data", tmp_path / "c.h5mu"]
+    cli.main(list(map(str, ["fit", *tables, "--obs", tmp_path / "clinic.csv", *out])))
+    assert "rna: turned" in capsys.readouterr().out
+    assert (tmp_path / "m" / "spec.json").is_file() and (tmp_path / "c.h5mu").is_file()
+    for wrong, words in (
+        (["fit", "--out", "m"], "give a cohort"),
+        (["fit", "c.h5mu", "--table", "rna=a.csv", "--out", "m"], "not both"),
+        (["fit", "--table", "a.csv", "--out", "m"], "names no view"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(wrong)
+        assert words in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mvlatent.commands.files import check_output, check_writable, read_cohort
+from mvlatent.commands.tables import check_tables, read_named_tables
 from mvlatent.commands.transform import write_predictions
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 
@@ -15,9 +16,11 @@ __all__ = ["run_fit"]
 
 
 def run_fit(
-    cohort: Path,
+    cohort: Path | None,
     out: Path,
     *,
+    tables: Sequence[str] = (),
+    obs: Path | None = None,
     outcomes: Sequence[OutcomeSpec],
     batch: str | None,
     clinical: Sequence[str],
@@ -33,20 +36,22 @@ def run_fit(
 ) -> None:
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
+    check_tables(cohort, tables, obs)
     named = parse_views(views)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
     if out.is_file():
         raise NotADirectoryError(f"{out} is a file; a model is a folder.")
     check_writable(out)
-    if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
+    if cohort is not None and cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."
         )
-    data = read_cohort(cohort)
     if out_data is not None:
-        check_output(out_data, (cohort.suffix,), overwrite=overwrite)
+        suffix = ".h5mu" if cohort is None else cohort.suffix
+        check_output(out_data, (suffix,), overwrite=overwrite)
+    data = read_named_tables(tables, obs) if cohort is None else read_cohort(cohort)
     options: dict[str, Any] = {
         "views": named,
         "batch": batch,

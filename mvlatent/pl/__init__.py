@@ -7,7 +7,7 @@ Outcomes   patients: `kaplan_meier`, `survival_curves`, `cumulative_incidence`;
            labels: `reliability`, `risk_coverage`
 Intervals  `interval_calibration`
 Latents    `latent`, `factor_metrics`, `leakage_matrix`, `view_leakage`, `retrieval`, `stability`
-Views      `cross_view`, `variance_explained`
+Views      `overview`, `cross_view`, `variance_explained`
 Fits       `history`, `path`
 =========  ======================================================================================
 """
@@ -26,6 +26,7 @@ from mvlatent.pl._outcomes.forest import forest, ledger
 from mvlatent.pl._outcomes.labels import reliability, risk_coverage
 from mvlatent.pl._outcomes.survival import kaplan_meier
 from mvlatent.pl._views.cross_view import cross_view
+from mvlatent.pl._views.overview import overview
 from mvlatent.pl._views.variance import variance_explained
 
 __all__ = [  # outcomes
@@ -53,6 +54,7 @@ __all__ += [  # latents
 ]
 __all__ += [  # views
     "cross_view",
+    "overview",
     "variance_explained",
 ]
 __all__ += [  # fits
