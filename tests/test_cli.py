@@ -265,7 +265,9 @@ def test_a_cohort_may_be_tables(tmp_path, capsys):
     pd.DataFrame({"age": rng.normal(60, 9, 40)}, names).to_csv(tmp_path / "clinic.csv")
     tables = [f"--table={name}={tmp_path / name}.csv" for name in ("rna", "meth")]
     out = ["--out", tmp_path / "m", "--max-epochs", 1, "--out-data", tmp_path / "c.h5mu"]
-    cli.main(list(map(str, ["fit", *tables, "--obs", tmp_path / "clinic.csv", *out])))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(map(str, ["fit", *tables, "--obs", tmp_path / "clinic.csv", *out])))
+    assert not ended.value.code
     assert "rna: turned" in capsys.readouterr().out
     assert (tmp_path / "m" / "spec.json").is_file() and (tmp_path / "c.h5mu").is_file()
     for wrong, words in (

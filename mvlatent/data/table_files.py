@@ -16,7 +16,7 @@ __all__ = ["Table", "csv_options", "numbers_of", "read_frame"]
 
 Table: TypeAlias = str | Path | pd.DataFrame
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-MARKS = (",", "\t", ";", "|")
+SEPARATED_BY = (",", "\t", ";", "|")
 PACKED = (".gz", ".bz2", ".xz", ".zip")
 OPTIONS = frozenset(inspect.signature(pd.read_csv).parameters) - {"filepath_or_buffer"}
 
@@ -61,9 +61,7 @@ def read_frame(name: str, table: Table, options: Mapping[str, Any]) -> pd.DataFr
         frame = _of_file(name, Path(table), options)
     if frame.shape[0] == 0 or frame.shape[1] == 0:
         size = f"{frame.shape[0]} rows × {frame.shape[1]} columns"
-        raise ValueError(
-            f"table {name!r} has no values: it has {size}; give sep= if it is another."
-        )
+        raise ValueError(f"table {name!r} has no values: it has {size}; give its separator, sep=.")
     frame.index = pd.Index([_name(x) for x in frame.index], name=None)
     frame.columns = pd.Index([_name(x) for x in frame.columns], name=None)
     nameless = [i for i, x in enumerate(frame.index) if x == ""]
@@ -107,7 +105,7 @@ def _separator(path: Path, suffix: str, options: Mapping[str, Any]) -> str:
     )  # fmt: skip
     first = str(line.iloc[0, 0]) if len(line) else ""
     usual = SEPARATORS[suffix]
-    best = max(MARKS, key=lambda mark: (first.count(mark), mark == usual))
+    best = max(SEPARATED_BY, key=lambda mark: (first.count(mark), mark == usual))
     return best if first.count(best) else usual
 
 
