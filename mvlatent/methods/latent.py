@@ -59,7 +59,7 @@ class LatentReader(FittedModel):
         >>> low, high = found.interval(0.9)
         """
         block_names(block, self.roles.views)
-        return self.latents(mdata, given=given).posterior(block)
+        return self.latents(mdata, given=given).posterior(block, self.roles.views)
 
     def transform(
         self,

@@ -109,10 +109,9 @@ class ViewReader(LatentReader):
             heads=self.trained.view_heads,
             latent=through == "latent",
         )
-        coded = found.mean.shape[1] != len(preparation.features(view))  # a column a level
-        columns = preparation.columns(view) if coded else preparation.features(view)
+        patients = list(latents.cohort.obs_names)
         frames = [
-            pd.DataFrame(x, list(latents.cohort.obs_names), columns)
+            preparation.frame(view, x, patients)
             for x in (found.mean, found.sd, found.lower, found.upper)
             if x is not None
         ]
@@ -166,11 +165,11 @@ class ViewReader(LatentReader):
             check_level("interval", interval)
             return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
-        values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
+        values = jacobian(latents, view, self.trained.bases[view], block).numpy()
         if block == "private":
-            values = values[:, : self.trained.vae.part(view).design.n_shown]
-        columns = [f"{block}_{j}" for j in range(values.shape[1])]
-        return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
+            values = values[: self.trained.vae.part(view).design.n_shown]
+        names = [f"{block}_{j}" for j in range(len(values))]
+        return self.trained.preparation.frame(view, values, names).T
 
     def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
         """Which factors are active in which view, where loadings have a posterior.
@@ -231,4 +230,4 @@ class ViewReader(LatentReader):
         """
         check_one_of("by", by, ("block", "factor"))
         blocks, factors = variance_explained(self.latents(mdata))
-        return blocks if by == "block" else factors
+        return (blocks if by == "block" else factors)[list(self.roles.views)]
