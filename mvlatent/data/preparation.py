@@ -17,6 +17,7 @@ from mvlatent.data.coder import Coder, coder_of, fit_coders
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import by_name, quote
+from mvlatent.data.newcomers import read_newcomers
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -135,8 +136,12 @@ class Preparation:
             lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
         )
 
-    def read(self, data: MuData | AnnData) -> Tables:
+    def read(
+        self, data: MuData | AnnData, *, outcomes: bool = True, missing_features: str = "refuse"
+    ) -> Tables:
         """Return the tables of new patients; whole views, outcomes and clinical columns may lack.
+
+        ``outcomes`` and ``missing_features`` are those of `read_newcomers`.
 
         Raises
         ------
@@ -148,7 +153,8 @@ class Preparation:
         check_cohort(data)
         if isinstance(data, AnnData):
             data = mudata_from_anndata(data, self.roles.views, allow_missing=True)
-        return Tables.from_mudata(data, self.roles, features=self.kept)
+        options: dict[str, Any] = {"outcomes": outcomes, "missing_features": missing_features}
+        return read_newcomers(data, self.roles, self.kept, **options)
 
     @property
     def kept(self) -> dict[str, list[str]]:
