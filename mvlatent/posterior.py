@@ -16,6 +16,7 @@ from mvlatent.data.cohort import Cohort
 from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.moments import private_slope
+from mvlatent.vae.own_noise import OwnNoise
 from mvlatent.vae.shift import with_shift
 from mvlatent.vae.structured import StructuredVAE
 from mvlatent.vae.unseen import PriorWhereUnseen
@@ -181,8 +182,7 @@ class Latents:
             slope = self.private_slope(name)  # (n, d, k)
             spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
         else:
-            with torch.random.fork_rng():
-                torch.manual_seed(0)  # the same answer every time it is asked for
+            with OwnNoise(self.cohort.obs_names, 0, f"sd:{name}"):  # the same answer every time
                 z = self.z.rsample(torch.Size([N_DRAWS]))
             spread = self.evidence[name].private(z).mean.var(0)
         variance = given.variance + spread
@@ -195,16 +195,20 @@ class Latents:
 
     @torch.no_grad()
     def draw(self, n: int, generator_seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Joint draws of z, (n, N, k), and each w, (n, N, d); the prior where a view is missing."""
-        with torch.random.fork_rng():
-            torch.manual_seed(generator_seed)
+        """Joint draws of z, (n, N, k), and each w, (n, N, d); the prior where a view is missing.
+
+        Those of a patient hang on the patient's name and the seed, not on who else is there.
+        """
+        patients = self.cohort.obs_names
+        with OwnNoise(patients, generator_seed, "z"):
             z = self.z.rsample(torch.Size([n]))
-            private = {}
-            for name in self.vae.names:
-                given, present = self.private_given(name, z)
+        private = {}
+        for name in self.vae.names:
+            given, present = self.private_given(name, z)
+            with OwnNoise(patients, generator_seed, f"w:{name}"):
                 w = given.rsample()
                 unseen = self.vae.member(name).private_sd * torch.randn_like(w)
-                private[name] = torch.where(present[:, None], w, unseen)
+            private[name] = torch.where(present[:, None], w, unseen)
         return z, private
 
     @cached_property
@@ -220,9 +224,9 @@ class Latents:
         """Names of the latent blocks that ``block`` stands for."""
         return block_names(block, self.vae.names)
 
-    def posterior(self, block: str) -> Posterior:
-        """Posterior of a block, or of all side by side."""
-        names = self.blocks(block)
+    def posterior(self, block: str, views: Iterable[str] | None = None) -> Posterior:
+        """Posterior of a block, or of all side by side, in the order of the views if given."""
+        names = self.blocks(block) if views is None else block_names(block, views)
         parts = [self._moments(name) for name in names]
 
         def sampler(n: int, seed: int) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
-__all__ = ["check_names", "quote"]
+__all__ = ["by_name", "check_names", "quote", "rows_by_name"]
 
 
 def quote(names: Iterable[object], limit: int = 5) -> str:
@@ -34,3 +36,33 @@ def check_names(names: pd.Index, what: str) -> None:
     if not names.is_unique:
         twice = names[names.duplicated()].unique()
         raise ValueError(f"{what} occur more than once: {quote(twice)}; make them unique first.")
+
+
+def by_name(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
+    """Key that sorts names as people do, numbers in them by size: the one order of the package.
+
+    What a fit is given in another order it puts into this one, so that order is no input.
+
+    Examples
+    --------
+    >>> sorted(["g10", "g9", "a"], key=by_name)
+    ['a', 'g9', 'g10']
+    """
+    pieces = re.split(r"(\d+)", name)
+    parts: list[str | tuple[int, str]] = list(pieces)
+    for i in range(1, len(pieces), 2):
+        number = pieces[i].lstrip("0")
+        parts[i] = (len(number), number)
+    return tuple(parts), name
+
+
+def rows_by_name(names: Iterable[object]) -> np.ndarray:
+    """Rows in the order of their names, (N,) int.
+
+    Examples
+    --------
+    >>> rows_by_name(["P2", "P10", "P1"]).tolist()
+    [2, 0, 1]
+    """
+    keys = [by_name(str(name)) for name in names]
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
@@ -15,7 +16,8 @@ from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.coder import Coder, coder_of, fit_coders
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
-from mvlatent.data.names import quote
+from mvlatent.data.names import by_name, quote
+from mvlatent.data.newcomers import read_newcomers
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -93,7 +95,8 @@ class Preparation:
         """
         train = tables if rows is None else tables.subset(np.asarray(rows))
         said = list(notes)
-        views = {k: PreparedView.fit(train.views[k], spec, k) for k, spec in roles.views.items()}
+        names = sorted(roles.views, key=by_name)  # of views too the order is no input
+        views = {k: PreparedView.fit(train.views[k], roles.views[k], k) for k in names}
         said += _presence_notes(train)
         said += [note for name, view in views.items() for note in view.notes(name)]
         said += _outcome_notes(roles, views)
@@ -133,8 +136,12 @@ class Preparation:
             lacking=tuple(e.name for e in self.clinical if e.name not in tables.obs),
         )
 
-    def read(self, data: MuData | AnnData) -> Tables:
+    def read(
+        self, data: MuData | AnnData, *, outcomes: bool = True, missing_features: str = "refuse"
+    ) -> Tables:
         """Return the tables of new patients; whole views, outcomes and clinical columns may lack.
+
+        ``outcomes`` and ``missing_features`` are those of `read_newcomers`.
 
         Raises
         ------
@@ -146,7 +153,8 @@ class Preparation:
         check_cohort(data)
         if isinstance(data, AnnData):
             data = mudata_from_anndata(data, self.roles.views, allow_missing=True)
-        return Tables.from_mudata(data, self.roles, features=self.kept)
+        options: dict[str, Any] = {"outcomes": outcomes, "missing_features": missing_features}
+        return read_newcomers(data, self.roles, self.kept, **options)
 
     @property
     def kept(self) -> dict[str, list[str]]:
@@ -169,16 +177,27 @@ class Preparation:
         return tuple(c for e in self.clinical for c in e.columns)
 
     def features(self, view: str) -> list[str]:
-        """Return the kept features of a view."""
-        return list(self._view(view).features)
+        """Return the kept features of a view, in the order of the data they were learnt from."""
+        return list(self._view(view).shown)
 
     def columns(self, view: str) -> list[str]:
         """Return the names of a view's columns as the model sees them."""
         return list(self._view(view).columns)
 
     def inverse(self, view: str, scaled: np.ndarray) -> np.ndarray:
-        """Return scaled values (n, columns) in the user's units, (n, kept features) float32."""
+        """Return scaled values (n, columns) in the user's units, (n, kept features) float32.
+
+        Features are in the model's order, as the columns are; `frame` shows the user's.
+        """
         return self._view(view).scaler.inverse(np.asarray(scaled))
+
+    def frame(self, view: str, values: np.ndarray, index: Sequence[str]) -> pd.DataFrame:
+        """Values (n, features or columns) of the model's order, in that of the user."""
+        own = self._view(view)
+        coded = values.shape[1] != len(own.features)  # a column a level
+        names, shown = (own.columns, own.shown_columns) if coded else (own.features, own.shown)
+        found = pd.DataFrame(values, list(index), list(names))
+        return found if names == shown else found[list(shown)]
 
     def _view(self, name: str) -> PreparedView:
         if name not in self.views:
@@ -208,6 +227,7 @@ class Preparation:
                     "dropped": v.dropped,
                     "scaler": v.scaler.name,
                     "offset": v.exposure is not None,
+                    "order": list(v.order),
                 }
                 for k, v in self.views.items()
             },

@@ -13,7 +13,7 @@ from scipy import sparse
 from mvlatent.data.cohort import CohortView
 from mvlatent.data.exposure import Exposure
 from mvlatent.data.levels import CODINGS
-from mvlatent.data.names import quote
+from mvlatent.data.names import quote, rows_by_name
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.sparse_rows import SparseRows
 from mvlatent.data.support import MAX_LEVELS, check_support
@@ -30,19 +30,22 @@ class PreparedView:
     Attributes
     ----------
     features
-        Kept features, in the order of the data.
+        Kept features, in the order of their names: that of the data is no input.
     dropped
         Why each other feature was dropped.
     scaler
         Fitted on the kept features.
     exposure
         Library size or burden, fitted on the kept features; ``None`` without an offset.
+    order
+        Where the features are among the kept ones as the data had them; empty: in that order.
     """
 
     features: tuple[str, ...]
     dropped: dict[str, str]
     scaler: Scaler
     exposure: Exposure | None = None
+    order: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, raw: RawView, spec: View, name: str) -> PreparedView:
@@ -65,8 +68,11 @@ class PreparedView:
             )
         coding = spec.declaration.coding
         scaler = make_scaler(str(spec.scaling)) if coding is None else CODINGS[coding]()
-        kept = x if varies.all() else x[:, np.flatnonzero(varies)]
-        features = tuple(f for f, keep in zip(raw.features, varies, strict=True) if keep)
+        where = np.flatnonzero(varies)
+        order = rows_by_name([raw.features[j] for j in where])
+        ordered, where = bool((np.diff(order) > 0).all()), where[order]
+        kept = x if ordered and varies.all() else x[:, where]
+        features = tuple(raw.features[j] for j in where)
         if not sparse.issparse(kept):
             _check_scalable(scaler, kept, features, name)
         prepared = cls(
@@ -74,6 +80,7 @@ class PreparedView:
             dropped,
             scaler if sparse.issparse(kept) else scaler.fit(kept),
             None if spec.offset == "none" else Exposure.fit(kept, plain=spec.offset == "burden"),
+            () if ordered else tuple(order.tolist()),
         )
         prepared.check_levels(name, spec)
         return prepared
@@ -119,6 +126,20 @@ class PreparedView:
         """Names of the columns that the model sees: a categorical feature has one a level."""
         return self.scaler.columns(self.features)
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The features in the order of the data they were learnt from."""
+        return tuple(self.features[j] for j in np.argsort(self.order)) or self.features
+
+    @property
+    def shown_columns(self) -> tuple[str, ...]:
+        """The columns that the model sees, by feature in the order of `shown`."""
+        sizes = self.levels if len(self.columns) != len(self.features) else ()
+        ends = np.cumsum(sizes or [1] * len(self.features))
+        groups = np.split(np.arange(len(self.columns)), ends[:-1])
+        places = np.argsort(self.order) if self.order else range(len(self.features))
+        return tuple(self.columns[j] for f in places for j in groups[f])
+
     def check_levels(self, name: str, spec: View) -> None:
         """Raise ValueError if a view has more levels than its likelihood can be meant for."""
         if max(self.levels, default=0) > MAX_LEVELS:
@@ -146,7 +167,8 @@ class PreparedView:
         if state.get("offset"):
             kept = {key: arrays[f"{name}/exposure_{key}"] for key in Exposure.arrays}
             exposure = Exposure.from_state(kept)
-        return cls(tuple(state["features"]), dict(state["dropped"]), scaler, exposure)
+        order = tuple(state.get("order", ()))
+        return cls(tuple(state["features"]), dict(state["dropped"]), scaler, exposure, order)
 
     def notes(self, name: str) -> list[str]:
         """Return what was dropped, in a sentence (or none)."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.data.names import rows_by_name
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.checks import check_objectives, check_sizes, validation_rows
@@ -40,6 +41,9 @@ def train(
     Scaling, bases and the spectral start are learnt on the training rows only; the reported heads
     take all rows (nothing is validated on them).
 
+    Order is no input: patients are fitted in the order of their names, and so are views and the
+    features of each (`Preparation`), so that folds, subsets and noise fall to the same ones.
+
     Parameters
     ----------
     tables
@@ -70,8 +74,9 @@ def train(
     check_sizes(tables, options)
     held_out = validation_rows(len(tables), validation_size, plan.seed)
     rows = np.setdiff1d(np.arange(len(tables)), held_out)
-    preparation = Preparation.fit(tables, roles, rows, notes=notes)
-    everyone = without_technical(preparation.transform(tables), options)
+    order = rows_by_name(tables.obs_names)
+    preparation = Preparation.fit(tables, roles, order[rows], notes=notes)
+    everyone = without_technical(preparation.transform(tables), options).subset(order)
     size = len(everyone) * sum(view.x.shape[1] for view in everyone.matrices.values())
     settled = plan.resolved(validated=validation_size > 0)
     with stages(progress) as say, small_work_on_one_thread(size) as n_threads:
@@ -86,7 +91,7 @@ def train(
         fitted.said.append(f"on {n_threads} thread{'s' * (n_threads > 1)}")
         trained = Trained(preparation, bases, vae, {}, fitted, options, settled, view_heads)
         _report(trained, seen, say)
-    return trained, seen
+    return trained, seen.subset(np.argsort(order))
 
 
 def _report(trained: Trained, cohort: Cohort, say: Stages) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
+from mvlatent.vae.own_noise import OwnNoise
 
 __all__ = ["BLOCK_KINDS", "block_kind", "head_blocks", "head_draws", "pick", "trim"]
 
@@ -73,7 +74,7 @@ def head_blocks(
     blocks |= {f"private:{k}": latents.shown(k, w) for k, w in latents.private_means.items()}
     for name, basis in bases.items():
         if wanted is None or f"scores:{name}" in wanted:
-            blocks[f"scores:{name}"] = _scores(latents, name, basis, z, noise=False)
+            blocks[f"scores:{name}"] = _scores(latents, name, basis, z)
     blocks |= {"clinical": cohort.clinical, "technical": cohort.technical}
     return {
         name: x for name, x in blocks.items() if x.shape[1] and (wanted is None or name in wanted)
@@ -93,25 +94,28 @@ def head_draws(
     z, private = latents.draw(n_draws, seed)
     fixed = head_blocks(latents, bases, names)
     drawn: dict[str, Tensor] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
-        for name in names:
-            kind, _, view = name.partition(":")
-            if kind == "shared":
-                drawn[name] = torch.where(latents.vae.active, z, fixed[name])
-            elif kind == "private":
-                active = latents.vae.member(view).shown
-                drawn[name] = torch.where(active, latents.shown(view, private[view]), fixed[name])
-            elif kind == "scores" and not bool(latents.cohort.matrices[view].present.all()):
-                drawn[name] = _scores(latents, view, bases[view], z, noise=True)
-            else:
-                drawn[name] = fixed[name].expand(n_draws, *fixed[name].shape)
+    for name in names:
+        kind, _, view = name.partition(":")
+        if kind == "shared":
+            drawn[name] = torch.where(latents.vae.active, z, fixed[name])
+        elif kind == "private":
+            active = latents.vae.member(view).shown
+            drawn[name] = torch.where(active, latents.shown(view, private[view]), fixed[name])
+        elif kind == "scores" and not bool(latents.cohort.matrices[view].present.all()):
+            drawn[name] = _scores(latents, view, bases[view], z, seed=seed)
+        else:
+            drawn[name] = fixed[name].expand(n_draws, *fixed[name].shape)
     return drawn
 
 
 @torch.no_grad()
-def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool) -> Tensor:
-    """Scores of a view, (..., n, r): measured where present, decoded where absent."""
+def _scores(
+    latents: Latents, name: str, basis: Basis, z: Tensor, *, seed: int | None = None
+) -> Tensor:
+    """Scores of a view, (..., n, r): measured where present, decoded where absent.
+
+    With a seed there is noise in them, of draws of z.
+    """
     view, part = latents.cohort.matrices[name], latents.vae.part(name)
     scores = basis.scores(view)
     absent = ~view.present
@@ -119,15 +123,16 @@ def _scores(latents: Latents, name: str, basis: Basis, z: Tensor, *, noise: bool
         return scores
     z = z[..., absent, :]
     w = z.new_zeros(*z.shape[:-1], part.design.n_private)
-    if noise:
-        w = part.private_sd * torch.randn_like(w)
-    technical = latents.cohort.technical[absent]
-    eta = part.decoder(z, w, technical, part.expected_effect())
-    surface = part.likelihood.expected_surface(eta)
-    if noise:
-        exposure = None if part.exposure is None else part.exposure.draw(z, technical)
-        drawn = part.draw(exposed(eta, exposure))
-        surface = part.likelihood.surface(drawn, exposure)
+    technical, effect = latents.cohort.technical[absent], part.expected_effect()
+    if seed is None:
+        surface = part.likelihood.expected_surface(part.decoder(z, w, technical, effect))
+    else:
+        lacking = [latents.cohort.obs_names[i] for i in absent.nonzero()[:, 0].tolist()]
+        with OwnNoise(lacking, seed, f"scores:{name}"):
+            w = part.private_sd * torch.randn_like(w)
+            eta = part.decoder(z, w, technical, effect)
+            exposure = None if part.exposure is None else part.exposure.draw(z, technical)
+            surface = part.likelihood.surface(part.draw(exposed(eta, exposure)), exposure)
     decoded = surface if basis.rotated else basis.project(surface)
     out = scores.expand(*z.shape[:-2], *scores.shape).clone()
     out[..., absent, :] = decoded

@@ -101,7 +101,7 @@ class Reported:
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             chunk = latents if step >= n else latents.subset(rows)
-            drawn = head_draws(chunk, bases, head.coef, n_samples, seed + 7919 * start)
+            drawn = head_draws(chunk, bases, head.coef, n_samples, seed)
             generator = torch.Generator().manual_seed(seed)
             yield rows, head, trim(drawn, head.coef), generator
 

@@ -44,6 +44,7 @@ class CurveReader(OutcomeReader):
         n_samples: int = 200,
         seed: int = 0,
         blocks: str = "full",
+        missing_features: str = "refuse",
     ) -> pd.DataFrame | SurvivalCurves:
         """Survival probabilities, times × patients; of competing risks that of no event at all.
 
@@ -65,6 +66,8 @@ class CurveReader(OutcomeReader):
             Posterior draws.
         blocks
             ``"full"`` or ``"shared"``, as in `predict_risk`.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -90,7 +93,7 @@ class CurveReader(OutcomeReader):
         SurvivalCurves of 100 times × 80 patients: .mean, .lower, .upper
         """
         options = checked_draws(n_samples, seed, blocks)
-        return self._curves(times, mdata, interval, given, None, outcome, options)
+        return self._curves(times, mdata, interval, given, None, outcome, options, missing_features)
 
     def predict_cumulative_incidence(
         self,
@@ -104,6 +107,7 @@ class CurveReader(OutcomeReader):
         n_samples: int = 200,
         seed: int = 0,
         blocks: str = "full",
+        missing_features: str = "refuse",
     ) -> pd.DataFrame | SurvivalCurves:
         """Probability of an event of one of the competing causes by each time, times × patients.
 
@@ -115,6 +119,8 @@ class CurveReader(OutcomeReader):
             Cause as coded in the event column, from 1.
         outcome, interval, given, n_samples, seed, blocks
             As in `predict_survival`; the band carries the uncertainty of every cause's head.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -136,7 +142,9 @@ class CurveReader(OutcomeReader):
         (2, 80)
         """
         options = checked_draws(n_samples, seed, blocks)
-        return self._curves(times, mdata, interval, given, cause, outcome, options)
+        return self._curves(
+            times, mdata, interval, given, cause, outcome, options, missing_features
+        )
 
     def _curves(
         self,
@@ -147,6 +155,7 @@ class CurveReader(OutcomeReader):
         cause: int | None,
         outcome: str | None,
         options: Draws,
+        missing_features: str,
     ) -> pd.DataFrame | SurvivalCurves:
         """Curves of survival (``cause=None``) or of the incidence of a cause."""
         if interval is not None:
@@ -157,7 +166,7 @@ class CurveReader(OutcomeReader):
         if cause is not None and n_causes(reported) > 1:
             check_cause(cause, n_causes(reported))
         grid = reported.times(N_TIMES) if asked is None else asked
-        read = self._reading(spec.name, mdata, given, options)
+        read = self._reading(spec.name, mdata, given, options, missing_features)
         curves = SurvivalRole(spec).curves(read, grid, level=interval, cause=cause)
         columns = list(read.latents.cohort.obs_names)
         index = pd.Index(grid, name="time")

@@ -12,12 +12,13 @@ from mudata import MuData
 
 from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.cohort import Cohort
+from mvlatent.data.newcomers import MISSING_FEATURES
 from mvlatent.data.register import register_mudata
 from mvlatent.data.registered import CohortManager, registered_notes
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.trained import Trained
-from mvlatent.methods.arguments import given_views
+from mvlatent.methods.arguments import check_one_of, given_views
 from mvlatent.posterior import Latents
 from mvlatent.reading.summary import summarise
 from mvlatent.specs import Roles
@@ -43,6 +44,7 @@ class FittedModel:
     _tables: Tables | None = None
     _trained: Trained | None = None
     _cohort: Cohort | None = None
+    _unsound: Exception | None = None  # why the outcomes of a loaded model's patients cannot be had
 
     # --- its patients -----------------------------------------------------------------------------
 
@@ -55,8 +57,12 @@ class FittedModel:
     def _attach(self, mdata: MuData | AnnData) -> None:
         """Take patients as those that are read by default; they need no outcome for it."""
         self._source = self._adata = self._as_mudata(mdata)
-        self._tables = self.tables(self._source)
-        self._cohort = self.trained.cohort(self._tables)
+        try:
+            self._tables = self.tables(self._source)
+            self._cohort = self.trained.cohort(self._tables)
+        except (KeyError, ValueError) as error:
+            self._tables = self.trained.preparation.read(self._source, outcomes=False)
+            self._cohort, self._unsound = self.trained.cohort(self._tables), error
 
     def _as_mudata(self, mdata: MuData | AnnData) -> MuData:
         check_cohort(mdata)
@@ -186,12 +192,28 @@ class FittedModel:
         """
         if mdata is not None:
             return self.trained.cohort(self.tables(mdata))
+        if self._unsound is not None:
+            raise self._unsound
+        return self._read(None)
+
+    def _read(self, mdata: MuData | AnnData | None, missing_features: str = "refuse") -> Cohort:
+        """The patients, for what needs no outcome; those of new ones are not read."""
+        check_one_of("missing_features", missing_features, MISSING_FEATURES)
+        if mdata is not None:
+            read = self.trained.preparation.read
+            return self.trained.cohort(
+                read(mdata, outcomes=False, missing_features=missing_features)
+            )
         if self._cohort is None:
             raise ValueError("this model was loaded without data; pass mdata.")
         return self._cohort
 
     def latents(
-        self, mdata: MuData | AnnData | None = None, *, given: Sequence[str] | str | None = None
+        self,
+        mdata: MuData | AnnData | None = None,
+        *,
+        given: Sequence[str] | str | None = None,
+        missing_features: str = "refuse",
     ) -> Latents:
         """Posterior of every latent at once; `posterior` is that of one block.
 
@@ -201,11 +223,14 @@ class FittedModel:
             Patients; the model's own by default.
         given
             Views that may be looked at; all by default.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
         Latents
-            ``.z`` and the private latents as tensors, with joint draws.
+            ``.z`` and the private latents as tensors, with joint draws. Outcomes of new patients
+            are not read.
 
         Raises
         ------
@@ -218,7 +243,7 @@ class FittedModel:
         torch.Size([80, 3])
         """
         names = given_views(given, self.roles.views)
-        return self.trained.latents(self.cohort(mdata), names)
+        return self.trained.latents(self._read(mdata, missing_features), names)
 
     @property
     def history(self) -> pd.DataFrame | None:

@@ -24,6 +24,7 @@ class LatentReader(FittedModel):
         *,
         block: str = "shared",
         given: Sequence[str] | str | None = None,
+        missing_features: str = "refuse",
     ) -> Posterior:
         """Posterior of a block of latents.
 
@@ -36,6 +37,10 @@ class LatentReader(FittedModel):
         given
             Views that may be looked at; all by default. ``given="img"`` is what histology alone
             says, ``given=[]`` the prior.
+        missing_features
+            What to do where new patients lack features that the model was fitted on: ``"refuse"``,
+            or ``"integrate"`` to take them as entries that were not measured, with a warning that
+            names them.
 
         Returns
         -------
@@ -59,7 +64,8 @@ class LatentReader(FittedModel):
         >>> low, high = found.interval(0.9)
         """
         block_names(block, self.roles.views)
-        return self.latents(mdata, given=given).posterior(block)
+        latents = self.latents(mdata, given=given, missing_features=missing_features)
+        return latents.posterior(block, self.roles.views)
 
     def transform(
         self,
@@ -67,12 +73,15 @@ class LatentReader(FittedModel):
         *,
         block: str = "shared",
         given: Sequence[str] | str | None = None,
+        missing_features: str = "refuse",
     ) -> np.ndarray:
         """Posterior means of a block of latents.
 
         Parameters
         ----------
         mdata, block, given
+            As in `posterior`.
+        missing_features
             As in `posterior`.
 
         Returns
@@ -92,11 +101,18 @@ class LatentReader(FittedModel):
         >>> model.transform(mdata[:5].copy(), block="private:rna").shape
         (5, 2)
         """
-        return self.posterior(mdata, block=block, given=given).mean
+        return self.posterior(
+            mdata, block=block, given=given, missing_features=missing_features
+        ).mean
 
     get_latent_representation = transform
 
-    def annotate(self, mdata: MuData | AnnData | None = None) -> None:
+    def annotate(
+        self,
+        mdata: MuData | AnnData | None = None,
+        *,
+        missing_features: str = "refuse",
+    ) -> None:
         """Write the latents into the slots that scanpy reads.
 
         ``obsm["X_mvlatent"]`` and ``obsm["X_mvlatent_sd"]`` hold mean and sd of z, (patients, d),
@@ -107,6 +123,8 @@ class LatentReader(FittedModel):
         ----------
         mdata
             Patients to write into; ``None``: the model's own, `adata`.
+        missing_features
+            As in `posterior`.
 
         Raises
         ------
@@ -120,5 +138,5 @@ class LatentReader(FittedModel):
         >>> new.obsm["X_mvlatent"].shape
         (80, 3)
         """
-        latents = self.latents(mdata)
+        latents = self.latents(mdata, missing_features=missing_features)
         annotate(self.adata if mdata is None else mdata, self.trained, latents)

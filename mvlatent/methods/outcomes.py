@@ -36,6 +36,7 @@ class OutcomeReader(ViewReader):
         given: Sequence[str] | str | None = None,
         blocks: str = "full",
         cause: int = 1,
+        missing_features: str = "refuse",
     ) -> pd.Series:
         """Posterior mean log hazard, relative to an average patient (of the stratum).
 
@@ -52,6 +53,8 @@ class OutcomeReader(ViewReader):
             and the site alone.
         cause
             Which of competing causes, as coded in the event column, from 1.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -76,7 +79,7 @@ class OutcomeReader(ViewReader):
         reported = self._survival(outcome)
         check_one_of("blocks", blocks, ("full", "shared"))
         check_cause(cause, n_causes(reported))
-        latents = self.latents(mdata, given=given)
+        latents = self.latents(mdata, given=given, missing_features=missing_features)
         eta = reported.predict(latents, self.trained.bases, blocks=blocks)
         return pd.Series(eta[:, cause - 1].numpy(), list(latents.cohort.obs_names), name="risk")
 
@@ -90,6 +93,7 @@ class OutcomeReader(ViewReader):
         n_samples: int = 200,
         seed: int = 0,
         blocks: str = "full",
+        missing_features: str = "refuse",
     ) -> pd.Series | pd.DataFrame:
         """Most probable class of each patient, or the probabilities of all classes.
 
@@ -107,6 +111,8 @@ class OutcomeReader(ViewReader):
             Posterior draws over which probabilities are averaged.
         blocks
             ``"full"`` or ``"shared"``, as in `predict_risk`.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -130,7 +136,7 @@ class OutcomeReader(ViewReader):
         """
         spec = cast(Labels, self.trained.roles.outcome("labels", outcome))
         options = checked_draws(n_samples, seed, blocks)
-        read = self._reading(spec.name, mdata, given, options)
+        read = self._reading(spec.name, mdata, given, options, missing_features)
         frame = _probabilities(LabelRole(spec), read, read.coder.categories)
         return frame if proba else frame.idxmax(axis=1).rename("label")
 
@@ -145,6 +151,7 @@ class OutcomeReader(ViewReader):
         n_samples: int = 200,
         seed: int = 0,
         blocks: str = "full",
+        missing_features: str = "refuse",
     ) -> pd.Series | pd.DataFrame | TargetPrediction:
         """Predicted values of a continuous target, or levels of an ordinal one.
 
@@ -160,6 +167,8 @@ class OutcomeReader(ViewReader):
             Probabilities of the levels of an ordinal target.
         given, n_samples, seed, blocks
             As in `predict_labels`.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -194,7 +203,7 @@ class OutcomeReader(ViewReader):
             raise ValueError(f"target {name!r} is ordinal: take proba=True, not an interval.")
         if not ordered and proba:
             raise ValueError(f"target {name!r} is continuous: take interval=0.9, not proba.")
-        read = self._reading(name, mdata, given, options)
+        read = self._reading(name, mdata, given, options, missing_features)
         if ordered:
             frame = _probabilities(TargetRole(spec), read, read.coder.levels)
             return frame if proba else frame.idxmax(axis=1).rename(name)
@@ -212,9 +221,11 @@ class OutcomeReader(ViewReader):
         mdata: MuData | AnnData | None,
         given: Sequence[str] | str | None,
         options: Draws,
+        missing_features: str = "refuse",
     ) -> Reading:
         """What the role of an outcome predicts from."""
-        return reading_of(self.trained, self.latents(mdata, given=given), name, **options)
+        latents = self.latents(mdata, given=given, missing_features=missing_features)
+        return reading_of(self.trained, latents, name, **options)
 
     def _survival(self, outcome: str | None = None) -> Reported:
         return self.trained.outcomes[self.trained.roles.outcome("survival", outcome).name]

@@ -35,6 +35,7 @@ class SummaryReader(CurveReader):
         seed: int = 0,
         blocks: str = "full",
         outcome: str | None = None,
+        missing_features: str = "refuse",
     ) -> pd.Series | pd.DataFrame:
         """Median survival time: when the curve of `predict_survival` reaches one half.
 
@@ -50,6 +51,8 @@ class SummaryReader(CurveReader):
             As in `predict_survival`.
         outcome
             Which outcome.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -68,7 +71,9 @@ class SummaryReader(CurveReader):
         ['median', 'lower', 'upper']
         """
         options = checked_draws(n_samples, seed, blocks)
-        return self._summary("median", None, mdata, interval, given, outcome, options)
+        return self._summary(
+            "median", None, mdata, interval, given, outcome, options, missing_features
+        )
 
     def predict_rmst(
         self,
@@ -81,6 +86,7 @@ class SummaryReader(CurveReader):
         seed: int = 0,
         blocks: str = "full",
         outcome: str | None = None,
+        missing_features: str = "refuse",
     ) -> pd.Series | pd.DataFrame:
         """Restricted mean survival time: expected time without the event, up to a horizon.
 
@@ -91,6 +97,8 @@ class SummaryReader(CurveReader):
             nothing is known.
         mdata, interval, given, n_samples, seed, blocks, outcome
             As in `predict_median`.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -113,7 +121,9 @@ class SummaryReader(CurveReader):
         True
         """
         options = checked_draws(n_samples, seed, blocks)
-        return self._summary("rmst", horizon, mdata, interval, given, outcome, options)
+        return self._summary(
+            "rmst", horizon, mdata, interval, given, outcome, options, missing_features
+        )
 
     def predict_risk_at(
         self,
@@ -126,6 +136,7 @@ class SummaryReader(CurveReader):
         seed: int = 0,
         blocks: str = "full",
         outcome: str | None = None,
+        missing_features: str = "refuse",
     ) -> pd.Series | pd.DataFrame:
         """Probability of the event (of any cause) by a horizon: ``1 - S(horizon)``.
 
@@ -135,6 +146,8 @@ class SummaryReader(CurveReader):
             In the unit of the training times.
         mdata, interval, given, n_samples, seed, blocks, outcome
             As in `predict_median`.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -153,7 +166,9 @@ class SummaryReader(CurveReader):
         True
         """
         options = checked_draws(n_samples, seed, blocks)
-        return self._summary("risk", horizon, mdata, interval, given, outcome, options)
+        return self._summary(
+            "risk", horizon, mdata, interval, given, outcome, options, missing_features
+        )
 
     def _summary(
         self,
@@ -164,6 +179,7 @@ class SummaryReader(CurveReader):
         given: Sequence[str] | str | None,
         outcome: str | None,
         options: Draws,
+        missing_features: str,
     ) -> pd.Series | pd.DataFrame:
         """One of `SUMMARIES` a patient, up to a horizon or the last training event."""
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
@@ -174,7 +190,7 @@ class SummaryReader(CurveReader):
             check_level("interval", interval)
         end = float(reported.horizon if horizon is None else horizon)
         value, times = SUMMARIES[name]
-        read = self._reading(spec.name, mdata, given, options)
+        read = self._reading(spec.name, mdata, given, options, missing_features)
         grid = times(reported.head(options["blocks"]), end)
         found = SurvivalRole(spec).curves(read, grid, level=interval, summary=value)
         index = list(read.latents.cohort.obs_names)

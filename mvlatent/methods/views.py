@@ -35,6 +35,7 @@ class ViewReader(LatentReader):
         n_samples: int = 200,
         seed: int = 0,
         units: str = "original",
+        missing_features: str = "refuse",
     ) -> pd.DataFrame | Imputation:
         """Predict a view from others.
 
@@ -55,6 +56,8 @@ class ViewReader(LatentReader):
             Draws, where the prediction has no closed form.
         units
             ``"original"``, or ``"scaled"`` for the model's own.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -92,7 +95,8 @@ class ViewReader(LatentReader):
         check_whole("n_samples", n_samples, 1)
         check_whole("seed", seed, 0)
         others = [name for name in self.roles.views if name != view]
-        latents = self.latents(mdata, given=others if given is None else given)
+        looked_at = others if given is None else given
+        latents = self.latents(mdata, given=looked_at, missing_features=missing_features)
         preparation = self.trained.preparation
 
         def inverse(x: np.ndarray) -> np.ndarray:
@@ -109,10 +113,9 @@ class ViewReader(LatentReader):
             heads=self.trained.view_heads,
             latent=through == "latent",
         )
-        coded = found.mean.shape[1] != len(preparation.features(view))  # a column a level
-        columns = preparation.columns(view) if coded else preparation.features(view)
+        patients = list(latents.cohort.obs_names)
         frames = [
-            pd.DataFrame(x, list(latents.cohort.obs_names), columns)
+            preparation.frame(view, x, patients)
             for x in (found.mean, found.sd, found.lower, found.upper)
             if x is not None
         ]
@@ -166,11 +169,11 @@ class ViewReader(LatentReader):
             check_level("interval", interval)
             return credible_loadings(self.trained, view, block, interval)
         latents = self.latents() if self._cohort is not None else self._prior_latents()
-        values = jacobian(latents, view, self.trained.bases[view], block).T.numpy()
+        values = jacobian(latents, view, self.trained.bases[view], block).numpy()
         if block == "private":
-            values = values[:, : self.trained.vae.part(view).design.n_shown]
-        columns = [f"{block}_{j}" for j in range(values.shape[1])]
-        return pd.DataFrame(values, self.trained.preparation.columns(view), columns)
+            values = values[: self.trained.vae.part(view).design.n_shown]
+        names = [f"{block}_{j}" for j in range(len(values))]
+        return self.trained.preparation.frame(view, values, names).T
 
     def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
         """Which factors are active in which view, where loadings have a posterior.
@@ -200,7 +203,11 @@ class ViewReader(LatentReader):
         return active_factors(self.trained, sd=sd)
 
     def variance_explained(
-        self, mdata: MuData | AnnData | None = None, *, by: str = "block"
+        self,
+        mdata: MuData | AnnData | None = None,
+        *,
+        by: str = "block",
+        missing_features: str = "refuse",
     ) -> pd.DataFrame:
         """Share of each view's variance that the model explains, and through what.
 
@@ -211,6 +218,8 @@ class ViewReader(LatentReader):
         by
             ``"block"``: rows ``shared``, ``private``, ``technical`` and ``all``; ``"factor"``: a
             row a factor.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -230,5 +239,5 @@ class ViewReader(LatentReader):
         ['shared', 'private', 'technical', 'all']
         """
         check_one_of("by", by, ("block", "factor"))
-        blocks, factors = variance_explained(self.latents(mdata))
-        return blocks if by == "block" else factors
+        blocks, factors = variance_explained(self.latents(mdata, missing_features=missing_features))
+        return (blocks if by == "block" else factors)[list(self.roles.views)]

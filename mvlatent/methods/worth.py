@@ -100,7 +100,7 @@ class WorthReader(HeadReader):
         spec = cast(Survival, self.trained.roles.outcome("survival", outcome))
         fitted = self.cohort(mdata if self._cohort is None else None)
         same = mdata is None or self._cohort is None
-        cohort = fitted if same else self.cohort(mdata)
+        cohort = fitted if same else self._read(mdata)
         patients = head_blocks(self.trained.latents(cohort), self.trained.bases)
         training = training_blocks(self.trained, fitted)
         head = ledger_head(residual_scores(training), fitted, spec)
@@ -123,6 +123,7 @@ class WorthReader(HeadReader):
         blocks: str = "full",
         cause: int = 1,
         outcome: str | None = None,
+        missing_features: str = "refuse",
     ) -> pd.Series:
         """How much a missing view is expected to narrow each patient's prognosis, largest first.
 
@@ -145,6 +146,8 @@ class WorthReader(HeadReader):
             Competing cause whose log hazard is meant.
         outcome
             Which outcome.
+        missing_features
+            As in `posterior`.
 
         Returns
         -------
@@ -176,7 +179,7 @@ class WorthReader(HeadReader):
             if len(head.parts) > 1:
                 raise ValueError("with competing causes value_of knows the log hazard only.")
             check_horizon(horizon, reported.horizon)
-        cohort = self.cohort(mdata)
+        cohort = self._read(mdata, missing_features)
         lacking = cohort.subset(~cohort.views[view].present)
         if not len(lacking):
             warnings.warn(

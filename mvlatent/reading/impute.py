@@ -16,6 +16,7 @@ from mvlatent.reading.by_head import by_head
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.moments import joint_covariance
+from mvlatent.vae.own_noise import OwnNoise
 
 __all__ = ["Prediction", "predict_view"]
 
@@ -175,9 +176,8 @@ def _by_draws(
         rows = list(range(start, min(start + step, len(latents.cohort))))
         chunk = Latents(latents.vae, latents.cohort.subset(rows))
         view = chunk.cohort.matrices[name]
-        z, private = chunk.draw(n_samples, seed + start)
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(seed + start)
+        z, private = chunk.draw(n_samples, seed)
+        with OwnNoise(chunk.cohort.obs_names, seed, f"entries:{name}"), torch.no_grad():
             technical, effect = chunk.cohort.technical, part.expected_effect()
             exposure = view.exposure
             if part.exposure is not None and exposure is not None:

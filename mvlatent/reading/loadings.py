@@ -86,9 +86,8 @@ def credible_loadings(trained: Trained, view: str, block: str, level: float) -> 
     mean = part.decoder.loadings[rows].T.double().numpy()
     sd = part.decoder.random_loadings.sd[rows].T.double().numpy()
     width = float(norm.ppf(0.5 + level / 2)) * sd
-    features = trained.preparation.features(view)
-    columns = [f"{block}_{j}" for j in range(mean.shape[1])]
-    frames = [pd.DataFrame(x, features, columns) for x in (mean, sd, mean - width, mean + width)]
+    names, frame = [f"{block}_{j}" for j in range(mean.shape[1])], trained.preparation.frame
+    frames = [frame(view, x.T, names).T for x in (mean, sd, mean - width, mean + width)]
     return Loadings(*frames)
 
 
@@ -117,7 +116,8 @@ def active_factors(trained: Trained, *, sd: bool = False) -> pd.DataFrame:
     _refuse_points(trained)
     k = trained.vae.design.n_shared
     columns: dict[str, pd.Series] = {}
-    for name, part in trained.vae.items:
+    for name in trained.roles.views:
+        part = trained.vae.part(name)
         random, mean = part.decoder.random_loadings, part.decoder.loadings
         assert random is not None  # as the loadings are no points
         names = [f"shared_{j}" for j in range(k)]

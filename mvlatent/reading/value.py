@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -17,6 +18,7 @@ from mvlatent.outcomes.curves import survival_curves
 from mvlatent.posterior import Latents
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
+from mvlatent.vae.own_noise import OwnNoise
 
 __all__ = ["expected_reduction", "with_drawn_view"]
 
@@ -59,12 +61,10 @@ def expected_reduction(
     outcome
         Name of the outcome, whose strata the baseline has; ``None`` where it has none.
     """
-    means = []
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for _ in range(n_samples):
-            measured = Latents(latents.vae, with_drawn_view(latents, bases, view))
-            means.append(_log_hazard(head, measured, bases))
+    means = [
+        _log_hazard(head, Latents(latents.vae, measured), bases)
+        for measured in with_drawn_view(latents, view, n_samples, seed)
+    ]
     mean = torch.stack(means)
     if horizon is None:
         return mean.var(0).numpy()
@@ -75,23 +75,26 @@ def expected_reduction(
 
 
 @torch.no_grad()
-def with_drawn_view(latents: Latents, bases: dict[str, Basis], view: str) -> Cohort:
-    """The cohort with a view that nobody has, drawn from its posterior predictive."""
+def with_drawn_view(latents: Latents, view: str, n_samples: int, seed: int) -> Iterator[Cohort]:
+    """The cohort with a view that nobody has, drawn from its posterior predictive, many times."""
     part, cohort = latents.vae.part(view), latents.cohort
-    z, private = latents.draw(1, int(torch.randint(2**31, (1,))))
     technical, effect = cohort.technical, part.expected_effect()
-    eta = part.decoder(z[0], private[view][0], technical, effect)
-    exposure = None if part.exposure is None else part.exposure.draw(z[0], technical)
-    x = part.draw(exposed(eta, exposure))
     held = cohort.matrices[view]
-    drawn = replace(
-        held,
-        x=x,
-        exposure=exposure,
-        present=torch.ones_like(held.present),
-        observed=None if held.observed is None else torch.ones_like(held.observed),
-    )
-    return replace(cohort, views={**cohort.views, view: drawn})
+    noise = OwnNoise(cohort.obs_names, seed, f"view:{view}", axis=0)
+    drawn, private = latents.draw(n_samples, seed)
+    for z, w in zip(drawn, private[view], strict=True):
+        with noise:
+            eta = part.decoder(z, w, technical, effect)
+            exposure = None if part.exposure is None else part.exposure.draw(z, technical)
+            x = part.draw(exposed(eta, exposure))
+        measured = replace(
+            held,
+            x=x,
+            exposure=exposure,
+            present=torch.ones_like(held.present),
+            observed=None if held.observed is None else torch.ones_like(held.observed),
+        )
+        yield replace(cohort, views={**cohort.views, view: measured})
 
 
 def _log_hazard(head: BlockHead, latents: Latents, bases: dict[str, Basis]) -> Tensor:

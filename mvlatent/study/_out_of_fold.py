@@ -212,7 +212,8 @@ def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:
     from mvlatent.reading.outcomes import reading_of
 
     table = pd.DataFrame({"fold": k}, index=held_out.obs_names)
-    trained, latents = model.trained, model.latents(held_out)
+    trained = model.trained
+    latents = trained.latents(model.cohort(held_out))
     for name in latents.cohort.outcomes:
         spec = trained.roles.outcome(trained.roles.named[name], name)
         found = role_of(spec).table(reading_of(trained, latents, name))

@@ -111,7 +111,10 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     (100, 60)
     """
     preparation = model.trained.preparation
-    cohort = preparation.transform(model.tables(mdata))
+    own = mdata is None
+    cohort = preparation.transform(
+        model.tables() if own else preparation.read(mdata, outcomes=False)
+    )
     views = {}
     for name, view in cohort.views.items():
         seen = view.present[:, None] if view.observed is None else view.observed

@@ -21,7 +21,7 @@ def test_cohort_is_complete(tables, roles, mdata):
     preparation = Preparation.fit(tables, roles)
     cohort = preparation.transform(tables)
     assert cohort.obs_names == tuple(mdata.obs_names)
-    assert torch.equal(cohort.presence[:, 2], torch.tensor([False] * 10 + [True] * 30))
+    assert torch.equal(cohort.views["img"].present, torch.tensor([False] * 10 + [True] * 30))
     img = cohort.views["img"]
     assert img.observed is not None and int((~img.observed[10:]).sum()) == 1
     assert not img.x[~img.observed].any()

@@ -193,11 +193,8 @@ def test_a_view_is_worth_what_a_nested_simulation_says(hazard_on_views):
         return head.mean(drawn)[..., 0].var(0)
 
     left = []
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        for outer in range(25):
-            after = Latents(latents.vae, with_drawn_view(now, {}, "b"))
-            left.append(variance(after, outer))
+    for outer, measured in enumerate(with_drawn_view(now, "b", 25, 7)):
+        left.append(variance(Latents(latents.vae, measured), outer))
     before = torch.stack([variance(now, 100 + s) for s in range(10)]).mean(0)
     brute = (before - torch.stack(left).mean(0)).numpy()
     np.testing.assert_allclose(found, brute, rtol=0.15, atol=0.1 * brute.mean())
@@ -211,8 +208,7 @@ def test_the_value_of_a_view_for_z_has_a_closed_form(hazard_on_views):
     latents, head = hazard_on_views({"shared": torch.ones(3, 1).double()})
     now = Latents(latents.vae, latents.cohort.mask_views(["a", "c"]))
     found = expected_reduction(head, now, {}, "b", horizon=None, n_samples=1500, seed=0)
-    with torch.random.fork_rng():
-        after = Latents(latents.vae, with_drawn_view(now, {}, "b"))
+    after = Latents(latents.vae, next(iter(with_drawn_view(now, "b", 1, 7))))
     scale = head.mean({"shared": torch.eye(3)}) - head.mean({"shared": torch.zeros(3, 3)})
     gained = (now.z.covariance - after.z.covariance).double()
     exact = (scale.T @ gained @ scale)[:, 0, 0]
@@ -257,12 +253,9 @@ def test_value_for_the_risk_at_a_horizon(hazard_on_views):
         return 1 - torch.exp(-hazard)
 
     left = []
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        for outer in range(25):
-            after = Latents(latents.vae, with_drawn_view(now, {}, "b"))
-            left.append(risk(after, outer).var(0))
+    for outer, measured in enumerate(with_drawn_view(now, "b", 50, 7)):
+        left.append(risk(Latents(latents.vae, measured), outer).var(0))
     before = torch.stack([risk(now, 100 + s).var(0) for s in range(10)]).mean(0)
     brute = (before - torch.stack(left).mean(0)).numpy()
     assert found.mean() == pytest.approx(brute.mean(), rel=0.15)
-    assert np.corrcoef(found, brute)[0, 1] > 0.5  # 25 outcomes a patient are a noisy reference
+    assert np.corrcoef(found, brute)[0, 1] > 0.5  # 50 outcomes a patient are a noisy reference

@@ -262,7 +262,7 @@ def test_heads_come_back_from_their_arrays(fitted):
 
 def test_which_head_serves_whom(fitted):
     head = fitted.trained.view_heads.heads["rna"]
-    assert isinstance(head, ViewHead) and head.sources == ("mut", "img")
+    assert isinstance(head, ViewHead) and head.sources == ("img", "mut")
     assert head.key(["mut", "img"]) == "" and head.key([]) == ""
     for one in head.sources:
         assert head.key([one]) == (one if one in head.coef else "")
