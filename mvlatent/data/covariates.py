@@ -21,6 +21,8 @@ from mvlatent.data.obs_columns import (
 
 __all__ = ["Encoder", "encode_all", "fit_encoder", "fit_encoders"]
 
+FAR = 1000.0  # standard deviations of the training rows: no value, but a slip of the pen
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -86,8 +88,20 @@ class Encoder:
         values = as_numbers(column, f"{self.role} covariate {self.name!r}")
         missing = np.isnan(values)
         scaled = (np.where(missing, float(self.fill or 0.0), values) - self.center) / self.scale
+        if (far := np.abs(scaled) > FAR).any():
+            self._warn_far(values[far][0], column.index[far])
+            scaled = np.clip(scaled, -FAR, FAR)
         parts = [scaled, missing] if self.indicator else [scaled]
         return np.stack(parts, axis=1).astype(np.float32)
+
+    def _warn_far(self, value: float, patients: pd.Index) -> None:
+        warnings.warn(
+            f"{self.role} covariate {self.name!r} is {value:g} for "
+            f"{quote(patients)}, more than {FAR:g} standard deviations from the training rows; "
+            f"taken as {FAR:g} of them: check the unit.",
+            UserWarning,
+            stacklevel=6,
+        )
 
     def _warn_unseen(self, unseen: list[str]) -> None:
         what = "sites" if self.role == "batch" else "levels"

@@ -13,6 +13,7 @@ __all__ = ["SCALERS", "Identity", "Log1p", "RankNormal", "Scaler", "ZScore", "ma
 N_KNOTS = 256
 CHUNK = 1024
 CLIP = 5.0
+MOST = np.float32(1e15)  # of a value without scaling: sums of squares stay finite in float32
 
 
 class Scaler(ABC):
@@ -73,8 +74,12 @@ class Identity(Scaler):
         return self
 
     def transform(self, x: np.ndarray) -> np.ndarray:
-        """Return x as float32."""
-        return np.asarray(x, dtype=np.float32)
+        """Return x as float32, within what its square can bear."""
+        with np.errstate(over="ignore"):
+            values = np.asarray(x, dtype=np.float32)
+        if values.size and max(-np.nanmin(values, initial=0), np.nanmax(values, initial=0)) > MOST:
+            return np.clip(values, -MOST, MOST)
+        return values
 
     def inverse(self, y: np.ndarray) -> np.ndarray:
         """Return y as float32."""

@@ -23,7 +23,21 @@ __all__ = [
     "PlacedBaseline",
     "ProfiledBaseline",
     "bound_parts",
+    "relative_hazard",
 ]
+
+MAX_LOG_HAZARD = 300.0  # relative; nobody is known to live or die by more
+
+
+def relative_hazard(eta: Tensor) -> Tensor:
+    """``exp(eta)`` in float64, within what a product with a hazard of 0 can bear.
+
+    Examples
+    --------
+    >>> bool((0 * relative_hazard(torch.tensor([1e20])) == 0).all())
+    True
+    """
+    return eta.double().clamp(-MAX_LOG_HAZARD, MAX_LOG_HAZARD).exp()
 
 
 class Curvature(NamedTuple):
@@ -282,4 +296,4 @@ class LinearBaseline(BaselineShape):
         exposure = self.exposure(times, stratum)
         scale = exposure.new_ones(exposure.shape[1]) if draw is None else draw.exp()
         hazard = scale @ exposure.T
-        return hazard[..., :, None] * eta.double().exp()[..., None, :]
+        return hazard[..., :, None] * relative_hazard(eta)[..., None, :]

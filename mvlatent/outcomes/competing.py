@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mvlatent.data.outcome_data import SurvivalData
-from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline
+from mvlatent.outcomes.bound import BoundLikelihood, LinearBaseline, relative_hazard
 from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.specs import Survival
 from mvlatent.specs.implementation import implementation_of
@@ -144,7 +144,7 @@ def cumulative_incidence(
     knots = torch.cat([at, *(b.knots(stratum) for b in baselines)])
     grid = knots[(knots > 0) & (knots <= at.max())].unique()
     steps = _increments(grid, baselines, draws, stratum)
-    relative = [e.double().exp() for e in eta]
+    relative = [relative_hazard(e) for e in eta]
     free = torch.ones_like(relative[0])
     found = free if cause is None else torch.zeros_like(free)
     place = torch.searchsorted(grid, at, right=True)
