@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
@@ -16,6 +17,7 @@ from mvlatent.data.coder import Coder, coder_of, fit_coders
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import quote
+from mvlatent.data.obs_columns import as_text
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -42,6 +44,8 @@ class Preparation:
         What was guessed, dropped or imputed, a sentence each.
     outcomes
         Outcomes by name: what a time of 0 becomes, strata, classes, levels, scaling.
+    views_held
+        How many training patients have 0, 1, ... views.
     """
 
     roles: Roles
@@ -50,6 +54,7 @@ class Preparation:
     clinical: tuple[Encoder, ...] = ()
     notes: list[str] = field(default_factory=list)
     outcomes: dict[str, Coder] = field(default_factory=dict)
+    views_held: tuple[int, ...] = ()
 
     @classmethod
     def fit(
@@ -94,7 +99,7 @@ class Preparation:
         train = tables if rows is None else tables.subset(np.asarray(rows))
         said = list(notes)
         views = {k: PreparedView.fit(train.views[k], spec, k) for k, spec in roles.views.items()}
-        said += _presence_notes(train)
+        said += _presence_notes(train) + _site_notes(train, roles)
         said += [note for name, view in views.items() for note in view.notes(name)]
         said += _outcome_notes(roles, views)
         keys = [(k, "technical") for k in roles.technical]
@@ -104,7 +109,9 @@ class Preparation:
         clinical, last = fit_encoders(train.obs, [(k, "clinical") for k in roles.clinical])
         said += more + last
         outcomes, notes_of_outcomes = fit_coders(roles, train.obs)
-        return cls(roles, views, technical, clinical, said + notes_of_outcomes, outcomes)
+        said += notes_of_outcomes
+        held = np.bincount(_presence(train).sum(axis=0), minlength=len(views) + 1)
+        return cls(roles, views, technical, clinical, said, outcomes, tuple(held.tolist()))
 
     def transform(self, tables: Tables) -> Cohort:
         """Return the patients as tensors, scaled and encoded as learnt.
@@ -208,6 +215,7 @@ class Preparation:
                     "dropped": v.dropped,
                     "scaler": v.scaler.name,
                     "offset": v.exposure is not None,
+                    "patients": v.patients,
                 }
                 for k, v in self.views.items()
             },
@@ -215,6 +223,7 @@ class Preparation:
             "clinical": [e.to_dict() for e in self.clinical],
             "notes": list(self.notes),
             "outcomes": {k: held for k, (held, _) in outcomes.items()},
+            "views_held": list(self.views_held),
         }
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
@@ -247,6 +256,7 @@ class Preparation:
             clinical=tuple(Encoder.from_dict(e) for e in state["clinical"]),
             notes=list(state["notes"]),
             outcomes=outcomes,
+            views_held=tuple(state["views_held"]),
         )
 
 
@@ -262,10 +272,34 @@ def _outcome_notes(roles: Roles, views: Mapping[str, PreparedView]) -> list[str]
     ]
 
 
+def _presence(tables: Tables) -> np.ndarray:
+    """Which patient has which view, (M, N) bool."""
+    held = [v.present for v in tables.views.values()]
+    return np.stack(held) if held else np.zeros((0, len(tables)), dtype=bool)
+
+
+def _site_notes(tables: Tables, roles: Roles) -> list[str]:
+    """Views that the patients of one site alone have: what the site does to them is not told."""
+    if roles.batch is None:
+        return []
+    site = as_text(tables.obs[roles.batch])
+    if len(pd.unique(site[pd.notna(site)])) < 2:
+        return []
+    notes = []
+    for name, view in tables.views.items():
+        sites = pd.unique(site[view.present & pd.notna(site)])
+        if len(sites) == 1:
+            notes.append(
+                f"view {name!r}: only patients of {roles.batch} {str(sites[0])!r} have it, so that "
+                "what the site does to it cannot be told from what it is"
+            )
+    return notes
+
+
 def _presence_notes(tables: Tables) -> list[str]:
     if not tables.views:
         return []
-    none = ~np.stack([v.present for v in tables.views.values()]).any(axis=0)
+    none = ~_presence(tables).any(axis=0)
     if not none.any():
         return []
     return [f"{none.sum()} patients have no view: {quote(tables.obs_names[none])}"]

@@ -37,17 +37,22 @@ class PreparedView:
         Fitted on the kept features.
     exposure
         Library size or burden, fitted on the kept features; ``None`` without an offset.
+    patients
+        How many training patients have the view.
     """
 
     features: tuple[str, ...]
     dropped: dict[str, str]
     scaler: Scaler
     exposure: Exposure | None = None
+    patients: int = 0
 
     @classmethod
     def fit(cls, raw: RawView, spec: View, name: str) -> PreparedView:
         """Choose the usable features of the training rows and learn their scaling."""
         x = raw.x[raw.present]
+        if not x.shape[1]:
+            raise ValueError(f"view {name!r} has no feature; leave it out.")
         if not x.shape[0]:
             raise ValueError(f"view {name!r}: no training row has it.")
         check_support(x, raw.features, spec, name)
@@ -74,6 +79,7 @@ class PreparedView:
             dropped,
             scaler if sparse.issparse(kept) else scaler.fit(kept),
             None if spec.offset == "none" else Exposure.fit(kept, plain=spec.offset == "burden"),
+            int(raw.present.sum()),
         )
         prepared.check_levels(name, spec)
         return prepared
@@ -146,7 +152,8 @@ class PreparedView:
         if state.get("offset"):
             kept = {key: arrays[f"{name}/exposure_{key}"] for key in Exposure.arrays}
             exposure = Exposure.from_state(kept)
-        return cls(tuple(state["features"]), dict(state["dropped"]), scaler, exposure)
+        features, dropped = tuple(state["features"]), dict(state["dropped"])
+        return cls(features, dropped, scaler, exposure, int(state["patients"]))
 
     def notes(self, name: str) -> list[str]:
         """Return what was dropped, in a sentence (or none)."""
