@@ -103,6 +103,11 @@ def mudata_from_anndata(
 def _from_obsm(adata: AnnData, name: str) -> AnnData:
     """An entry of ``obsm`` as a modality of the patients who have a value in it."""
     block = adata.obsm[name]
+    if block.ndim != 2:
+        raise ValueError(
+            f"view {name!r} has {block.ndim} dimensions in adata.obsm, not patients × features; "
+            "make it a table."
+        )
     features = (
         [str(c) for c in block.columns]
         if isinstance(block, pd.DataFrame)

@@ -33,6 +33,7 @@ Dense: TypeAlias = npt.NDArray[np.float32]
 Matrix: TypeAlias = Dense | sparse.csr_matrix
 """Values (n, p) float32: dense, NaN where missing, or in compressed rows that have no gap."""
 
+LARGEST = 1e15  # sums of squares of larger numbers leave float32
 WORDS = "OUS"  # kinds of numpy's dtypes that may hold numbers written out, or words
 NUMBERS = "biuf"
 
@@ -66,7 +67,8 @@ def normalise(
     Raises
     ------
     ValueError
-        If a value is not a number or infinite; the message names the view and where.
+        If a value is not a number, infinite or too large to compute with; the message names view,
+        feature, patient and value.
 
     Examples
     --------
@@ -171,8 +173,11 @@ class _Where:
 def _compressed(values: Any, where: _Where) -> sparse.csr_matrix:
     """Compressed rows of float32, each entry once; the user's matrix keeps its own entries."""
     if values.dtype.kind not in NUMBERS:
-        raise ValueError(f"view {where.view!r} holds values that are not numbers ({values.dtype}).")
-    rows = sparse.csr_matrix(values, dtype=np.float32)
+        raise ValueError(f"{_not_numbers(where)} ({values.dtype}).")
+    if values.shape[1] and values.format == "coo":
+        values = values.astype(np.float32)  # entries that occur twice are added up in their type
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        rows = sparse.csr_matrix(values, dtype=np.float32)
     rows = rows if where.columns is None else rows[:, where.columns]
     if not rows.has_canonical_format:
         rows = rows.copy()  # duplicates are summed in place
@@ -183,32 +188,65 @@ def _compressed(values: Any, where: _Where) -> sparse.csr_matrix:
 def _numbers(values: npt.NDArray[Any], where: _Where) -> Dense:
     """Values as float32; what pandas calls missing is NaN, numbers written out are read."""
     kind = values.dtype.kind
-    if kind in NUMBERS:
-        return np.asarray(values, dtype=np.float32)
-    if kind not in WORDS:
-        raise ValueError(f"view {where.view!r} holds values that are not numbers ({values.dtype}).")
-    filled = np.where(pd.isna(values), np.nan, values) if kind == "O" else values
-    try:
-        return np.asarray(filled, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise ValueError(_not_a_number(filled, where)) from None
+    if values.ndim != 2:
+        raise ValueError(
+            f"view {where.view!r} has {values.ndim} dimensions, not patients × features; make it a "
+            "table."
+        )
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        if kind in NUMBERS:
+            return np.asarray(values, dtype=np.float32)
+        if kind not in WORDS:
+            raise ValueError(f"{_not_numbers(where)} ({values.dtype}).")
+        filled = np.where(pd.isna(values), np.nan, values) if kind == "O" else values
+        try:
+            if kind == "O" and any(isinstance(v, TIMES) for v in filled.flat):
+                raise TypeError
+            return np.asarray(filled, dtype=np.float32)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(_not_a_number(filled, where)) from None
+
+
+TIMES = (np.datetime64, np.timedelta64)  # numpy takes them for numbers of days
+
+
+def _not_numbers(where: _Where) -> str:
+    return f"view {where.view!r} holds values that are not numbers"
 
 
 def _not_a_number(values: npt.NDArray[Any], where: _Where) -> str:
     """Say which is the first value that is not a number."""
     for row, column in np.ndindex(values.shape):
         try:
+            if isinstance(values[row, column], TIMES):
+                raise TypeError
             float(values[row, column])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             place = f"patient {where.patient(row)!r}, feature {where.feature(column)!r}"
             found = f"{values[row, column]!s:.40}"
-            return f"view {where.view!r} holds values that are not numbers: {found!r} ({place})."
-    return f"view {where.view!r} holds values that are not numbers."
+            return (
+                f"{_not_numbers(where)}: {found!r} ({place}); make it a number, NaN where it is "
+                "missing."
+            )
+    return f"{_not_numbers(where)}."
 
 
 def _refuse_infinite(matrix: Matrix, where: _Where) -> None:
-    """Raise ValueError where a value is infinite, or too large for float32."""
-    infinite = np.isinf(entries_of(matrix))
-    if infinite.any():
-        bad = [where.feature(j) for j in columns_of(matrix, infinite)]
-        raise ValueError(f"view {where.view!r} holds infinite values in {quote(bad)}.")
+    """Raise ValueError where a value is infinite, or too large to compute with in float32."""
+    entries = entries_of(matrix)
+    large = np.abs(entries) > LARGEST
+    if not large.any():
+        return
+    bad = [where.feature(j) for j in columns_of(matrix, large)]
+    at = int(large.argmax())  # the first
+    row = (
+        int(np.searchsorted(matrix.indptr, at, side="right")) - 1
+        if is_sparse(matrix)
+        else at // matrix.shape[1]
+    )
+    value = entries.flat[at]
+    what = "infinite values" if np.isinf(value) else f"values beyond {LARGEST:g}"
+    raise ValueError(
+        f"view {where.view!r} holds {what} in {quote(bad)} (first {value:g} of patient "
+        f"{where.patient(row)!r}); set them to NaN if they are missing."
+    )

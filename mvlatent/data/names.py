@@ -10,6 +10,8 @@ import pandas as pd
 
 __all__ = ["by_name", "check_names", "quote", "rows_by_name"]
 
+NO_NAME = ("nan", "NaN", "<NA>", "None", "")  # what a missing name becomes when it is made text
+
 
 def quote(names: Iterable[object], limit: int = 5) -> str:
     """Return the first few names in quotes, and how many there are if more.
@@ -25,7 +27,7 @@ def quote(names: Iterable[object], limit: int = 5) -> str:
 
 
 def check_names(names: pd.Index, what: str) -> None:
-    """Raise ValueError if a name occurs twice.
+    """Raise ValueError if a name is missing or occurs twice, as text too.
 
     Examples
     --------
@@ -33,6 +35,15 @@ def check_names(names: pd.Index, what: str) -> None:
     Traceback (most recent call last):
     ValueError: patients of mdata occur more than once: 'a'; make them unique first.
     """
+    missing = np.flatnonzero(names.isna() | names.isin(NO_NAME))
+    if len(missing):
+        word = "nan" if pd.isna(names[missing[0]]) else str(names[missing[0]])
+        raise ValueError(
+            f"{what} lack a name: {word!r} in place {missing[0]} ({len(missing)} in all); name "
+            "them, or leave them out first."
+        )
+    if not all(isinstance(name, str) for name in names):
+        names = names.map(str)
     if not names.is_unique:
         twice = names[names.duplicated()].unique()
         raise ValueError(f"{what} occur more than once: {quote(twice)}; make them unique first.")

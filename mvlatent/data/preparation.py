@@ -18,6 +18,7 @@ from mvlatent.data.cohort import Cohort, Group, OutcomeData
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import by_name, quote
 from mvlatent.data.newcomers import read_newcomers
+from mvlatent.data.obs_columns import as_text
 from mvlatent.data.prepared_view import PreparedView
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Roles
@@ -44,6 +45,8 @@ class Preparation:
         What was guessed, dropped or imputed, a sentence each.
     outcomes
         Outcomes by name: what a time of 0 becomes, strata, classes, levels, scaling.
+    views_held
+        How many training patients have 0, 1, ... views.
     """
 
     roles: Roles
@@ -52,6 +55,7 @@ class Preparation:
     clinical: tuple[Encoder, ...] = ()
     notes: list[str] = field(default_factory=list)
     outcomes: dict[str, Coder] = field(default_factory=dict)
+    views_held: tuple[int, ...] = ()
 
     @classmethod
     def fit(
@@ -97,7 +101,7 @@ class Preparation:
         said = list(notes)
         names = sorted(roles.views, key=by_name)  # of views too the order is no input
         views = {k: PreparedView.fit(train.views[k], roles.views[k], k) for k in names}
-        said += _presence_notes(train)
+        said += _presence_notes(train) + _site_notes(train, roles)
         said += [note for name, view in views.items() for note in view.notes(name)]
         said += _outcome_notes(roles, views)
         keys = [(k, "technical") for k in roles.technical]
@@ -107,7 +111,9 @@ class Preparation:
         clinical, last = fit_encoders(train.obs, [(k, "clinical") for k in roles.clinical])
         said += more + last
         outcomes, notes_of_outcomes = fit_coders(roles, train.obs)
-        return cls(roles, views, technical, clinical, said + notes_of_outcomes, outcomes)
+        said += notes_of_outcomes
+        held = np.bincount(_presence(train).sum(axis=0), minlength=len(views) + 1)
+        return cls(roles, views, technical, clinical, said, outcomes, tuple(held.tolist()))
 
     def transform(self, tables: Tables) -> Cohort:
         """Return the patients as tensors, scaled and encoded as learnt.
@@ -228,6 +234,7 @@ class Preparation:
                     "scaler": v.scaler.name,
                     "offset": v.exposure is not None,
                     "order": list(v.order),
+                    "patients": v.patients,
                 }
                 for k, v in self.views.items()
             },
@@ -235,6 +242,7 @@ class Preparation:
             "clinical": [e.to_dict() for e in self.clinical],
             "notes": list(self.notes),
             "outcomes": {k: held for k, (held, _) in outcomes.items()},
+            "views_held": list(self.views_held),
         }
         arrays = {
             f"{k}/{name}": np.ascontiguousarray(array)
@@ -267,6 +275,7 @@ class Preparation:
             clinical=tuple(Encoder.from_dict(e) for e in state["clinical"]),
             notes=list(state["notes"]),
             outcomes=outcomes,
+            views_held=tuple(state["views_held"]),
         )
 
 
@@ -282,10 +291,34 @@ def _outcome_notes(roles: Roles, views: Mapping[str, PreparedView]) -> list[str]
     ]
 
 
+def _presence(tables: Tables) -> np.ndarray:
+    """Which patient has which view, (M, N) bool."""
+    held = [v.present for v in tables.views.values()]
+    return np.stack(held) if held else np.zeros((0, len(tables)), dtype=bool)
+
+
+def _site_notes(tables: Tables, roles: Roles) -> list[str]:
+    """Views that the patients of one site alone have: what the site does to them is not told."""
+    if roles.batch is None:
+        return []
+    site = as_text(tables.obs[roles.batch])
+    if len(pd.unique(site[pd.notna(site)])) < 2:
+        return []
+    notes = []
+    for name, view in tables.views.items():
+        sites = pd.unique(site[view.present & pd.notna(site)])
+        if len(sites) == 1:
+            notes.append(
+                f"view {name!r}: only patients of {roles.batch} {str(sites[0])!r} have it, so that "
+                "what the site does to it cannot be told from what it is"
+            )
+    return notes
+
+
 def _presence_notes(tables: Tables) -> list[str]:
     if not tables.views:
         return []
-    none = ~np.stack([v.present for v in tables.views.values()]).any(axis=0)
+    none = ~_presence(tables).any(axis=0)
     if not none.any():
         return []
     return [f"{none.sum()} patients have no view: {quote(tables.obs_names[none])}"]

@@ -39,6 +39,8 @@ class PreparedView:
         Library size or burden, fitted on the kept features; ``None`` without an offset.
     order
         Where the features are among the kept ones as the data had them; empty: in that order.
+    patients
+        How many training patients have the view.
     """
 
     features: tuple[str, ...]
@@ -46,11 +48,14 @@ class PreparedView:
     scaler: Scaler
     exposure: Exposure | None = None
     order: tuple[int, ...] = ()
+    patients: int = 0
 
     @classmethod
     def fit(cls, raw: RawView, spec: View, name: str) -> PreparedView:
         """Choose the usable features of the training rows and learn their scaling."""
         x = raw.x[raw.present]
+        if not x.shape[1]:
+            raise ValueError(f"view {name!r} has no feature; leave it out.")
         if not x.shape[0]:
             raise ValueError(f"view {name!r}: no training row has it.")
         check_support(x, raw.features, spec, name)
@@ -81,6 +86,7 @@ class PreparedView:
             scaler if sparse.issparse(kept) else scaler.fit(kept),
             None if spec.offset == "none" else Exposure.fit(kept, plain=spec.offset == "burden"),
             () if ordered else tuple(order.tolist()),
+            int(raw.present.sum()),
         )
         prepared.check_levels(name, spec)
         return prepared
@@ -167,8 +173,9 @@ class PreparedView:
         if state.get("offset"):
             kept = {key: arrays[f"{name}/exposure_{key}"] for key in Exposure.arrays}
             exposure = Exposure.from_state(kept)
-        order = tuple(state.get("order", ()))
-        return cls(tuple(state["features"]), dict(state["dropped"]), scaler, exposure, order)
+        order, patients = tuple(state.get("order", ())), int(state["patients"])
+        features, dropped = tuple(state["features"]), dict(state["dropped"])
+        return cls(features, dropped, scaler, exposure, order, patients)
 
     def notes(self, name: str) -> list[str]:
         """Return what was dropped, in a sentence (or none)."""

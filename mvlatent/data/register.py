@@ -7,7 +7,7 @@ same matrices, and holds a copy of the role columns.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -23,13 +23,16 @@ from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.matrix import Matrix
 from mvlatent.data.names import check_names
 from mvlatent.data.obs_columns import as_text, find_column
+from mvlatent.data.odd_values import copied_views, value_notes
 from mvlatent.data.registered import CohortManager, forget, remember
+from mvlatent.data.shape import Names, barcode_notes, check_shape
 from mvlatent.data.tables import RawView, Tables, check_view, read_matrix, role_columns
 from mvlatent.specs import OutcomeSpec, Roles, View
 
 __all__ = ["guess_views", "register_cohort", "register_mudata"]
 
 BATCH = "_mvlatent_batch"
+FEWEST = 6  # patients who have a view that is modelled
 
 
 def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[str, View]:
@@ -69,21 +72,62 @@ def _guessed(name: str, spec: View, values: Matrix) -> tuple[View, list[str]]:
     return replace(spec, likelihood=likelihood), [note]
 
 
+def _names(mdata: MuData, views: Iterable[str]) -> dict[str, Names]:
+    """Names of the views that have patients."""
+    mods = {name: mdata.mod[name] for name in views}
+    return {k: Names(m.obs_names, m.var_names) for k, m in mods.items() if m.n_obs}
+
+
+def _without_few(
+    asked: Mapping[str, View], raw: Mapping[str, RawView], rows: Mapping[str, int], n: int
+) -> tuple[list[str], list[str]]:
+    """Views that enough patients have, and what is said of the others, a sentence each.
+
+    A model of few patients' values knows nothing of others. Where all patients have the view, it
+    is the cohort that is small, and a view of rows without any value is refused later.
+    """
+    have = {name: int(view.present.sum()) for name, view in raw.items()}
+    few = {k: h for k, h in have.items() if h < min(FEWEST, n) and (h or not rows[k])}
+    notes = [
+        f"view {name!r} is left out: {h} patients have it, and a view needs {FEWEST}"
+        for name, h in few.items()
+    ]
+    kept = [name for name in asked if name not in few]
+    if not kept:
+        raise ValueError(
+            f"no view is left: a view needs values of {FEWEST} patients, and there are "
+            f"{', '.join(f'{h} of {k!r}' for k, h in few.items())}; name other views, or check "
+            "that their obs_names are the patients."
+        )
+    for note in notes:
+        warnings.warn(f"{note}.", UserWarning, stacklevel=2)
+    return kept, notes
+
+
 def _read(
     mdata: MuData, roles: Roles, asked_views: Mapping[str, View]
 ) -> tuple[Tables, Roles, list[str]]:
     """Read a cohort once: its tables, the roles with the views named, what was guessed."""
     obs = role_columns(mdata, roles)
-    views, raw, notes = {}, {}, []
+    views, raw = {}, {}
+    guesses: dict[str, list[str]] = {}
     for name, asked in asked_views.items():
         values = read_matrix(mdata, name, asked.layer)
-        views[name], said = _guessed(name, asked, values)
-        notes += said
+        views[name], guesses[name] = _guessed(name, asked, values)
         mod = mdata.mod[name]
         raw[name] = RawView.aligned(
             values, views[name], mod.var_names, mod.obs_names, mdata.obs_names
         )
-    tables = Tables(np.asarray(mdata.obs_names, dtype=object), raw, obs)
+    patients = np.asarray(mdata.obs_names, dtype=object)
+    rows = {name: mdata.mod[name].n_obs for name in views}
+    kept, left_out = _without_few(asked_views, raw, rows, len(patients))
+    views, raw = {k: views[k] for k in kept}, {k: raw[k] for k in kept}
+    notes = [*left_out, *(note for name in kept for note in guesses[name])]
+    notes += barcode_notes(_names(mdata, kept))
+    for name in kept:
+        notes += value_notes(raw[name], views[name], name, patients)
+    notes += copied_views(raw, views)
+    tables = Tables(patients, raw, obs)
     return tables, roles if views == roles.views else replace(roles, views=views), notes
 
 
@@ -116,9 +160,10 @@ def _private_mudata(mdata: MuData, roles: Roles, tables: Tables) -> MuData:
 
 def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
     """Raise on what can be seen wrong without reading the matrices' values."""
-    check_names(mdata.obs_names, "patients of mdata")
     for name, spec in views.items():
         check_view(mdata, name, spec.layer)
+    check_names(mdata.obs_names, "patients of mdata")
+    check_shape(_names(mdata, views), mdata.obs_names[mdata.obs.notna().any(axis=1)])
     for key in roles.covariates:
         column = find_column(mdata, key, "covariate")
         if not any(t is not None for t in as_text(column)):

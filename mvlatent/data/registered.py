@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from ml_collections import ConfigDict
 from scvi.data import AnnDataManager
 
 from mvlatent.data.tables import Tables
@@ -38,6 +39,22 @@ class CohortManager(AnnDataManager):  # type: ignore[misc]
     def __init__(self, roles: Roles, notes: list[str], tables: Tables, **manager: Any) -> None:
         super().__init__(**manager)
         self.roles, self.notes, self.tables = roles, notes, tables
+
+    @staticmethod
+    def _get_data_registry_from_registry(registry: dict[str, Any]) -> ConfigDict:
+        """Where the data are by view; names of views may hold dots, which scvi-tools refuses."""
+        fields = registry["field_registries"]
+        return _dotted({k: v["data_registry"] for k, v in fields.items() if v["data_registry"]})
+
+    @staticmethod
+    def _get_summary_stats_from_registry(registry: dict[str, Any]) -> ConfigDict:
+        """Numbers of patients, features and sites."""
+        fields = registry["field_registries"].values()
+        return _dotted({k: n for v in fields for k, n in v["summary_stats"].items()})
+
+
+def _dotted(held: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(held, allow_dotted_keys=True).lock()
 
 
 class _Owner(weakref.ref[Any]):

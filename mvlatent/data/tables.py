@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from mvlatent.data.assemble import PATIENTS
+from mvlatent.data.codes import refuse_codes
 from mvlatent.data.matrix import Matrix, dense, has_value, normalise, place_rows
 from mvlatent.data.names import check_names, quote
 from mvlatent.data.obs_columns import find_column
+from mvlatent.data.shape import looks_turned
 from mvlatent.specs import Roles, View
 
 if TYPE_CHECKING:
@@ -90,7 +92,10 @@ def check_view(mdata: MuData, name: str, layer: str | None) -> AnnData:
         have = quote(mod.layers) or "none"
         raise KeyError(f"view {name!r} has no layer {layer!r}; it has {have}.")
     if layer is None and mod.X is None:
-        raise ValueError(f"view {name!r} has no values in X; name a layer in View(layer=...).")
+        raise ValueError(
+            f"view {name!r} has no values in X; name a layer in View(layer=...), or name the other "
+            "views alone."
+        )
     check_names(mod.obs_names, f"patients of view {name!r}")
     check_names(mod.var_names, f"features of view {name!r}")
     return mod
@@ -98,9 +103,14 @@ def check_view(mdata: MuData, name: str, layer: str | None) -> AnnData:
 
 def _pick_features(mod: AnnData, name: str, wanted: Sequence[str]) -> list[int] | None:
     """Return where the wanted features are, ``None`` if they are all of them, in order."""
-    where = mod.var_names.get_indexer(pd.Index(wanted, dtype=object))
+    where = mod.var_names.map(str).get_indexer(pd.Index(wanted, dtype=object))
     lacking = [f for f, i in zip(wanted, where, strict=True) if i < 0]
     if lacking:
+        if looks_turned(pd.Index(wanted, dtype=object), mod.obs_names):
+            raise KeyError(
+                f"view {name!r} is on its side: the features the model was fitted on are its "
+                f"patients; turn it with mdata[{name!r}].T."
+            )
         raise KeyError(
             f"view {name!r} lacks {len(lacking)} of the {len(wanted)} features the model was "
             f"fitted on: {quote(lacking)}."
@@ -121,13 +131,17 @@ def read_matrix(
         If it has no values, a name occurs twice, or a value is infinite or not a number.
     """
     mod = check_view(mdata, name, layer)
-    return normalise(
+    columns = None if wanted is None else _pick_features(mod, name, wanted)
+    matrix = normalise(
         mod.X if layer is None else mod.layers[layer],
         view=name,
         features=mod.var_names,
         patients=mod.obs_names,
-        columns=None if wanted is None else _pick_features(mod, name, wanted),
+        columns=columns,
     )
+    taken = mod.var_names if columns is None else mod.var_names[columns]
+    refuse_codes(matrix, name, taken, mod.obs_names)
+    return matrix
 
 
 def role_columns(mdata: MuData, roles: Roles, transfer: bool = False) -> pd.DataFrame:

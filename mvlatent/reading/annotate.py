@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,16 +22,14 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
     """Write latents into ``obsm`` and the settings into ``uns`` of an AnnData or MuData.
 
     ``obsm["X_mvlatent"]`` and ``"X_mvlatent_sd"`` hold mean and sd of z,
-    ``"X_mvlatent_private_<view>"`` the means of the private latents; rows in the order of
-    ``data.obs_names``.
+    ``"X_mvlatent_private_<view>"`` the means of the private latents (see `slots`); rows in the
+    order of ``data.obs_names``.
     """
     shared = latents.posterior("shared")
     data.obsm["X_mvlatent"] = shared.mean
     data.obsm["X_mvlatent_sd"] = shared.sd
-    for name in latents.vae.names:
-        data.obsm[f"X_mvlatent_private_{name}"] = latents.shown(
-            name, latents.private_means[name]
-        ).numpy()
+    for name, slot in slots(latents.vae.names).items():
+        data.obsm[slot] = latents.shown(name, latents.private_means[name]).numpy()
     data.uns["mvlatent"] = {
         "n_shared": trained.options.n_shared,
         "n_private": trained.options.n_private,
@@ -40,6 +38,23 @@ def annotate(data: Any, trained: Trained, latents: Latents) -> None:
         "decoder": trained.options.decoder,
         "best_epoch": trained.fitted.best_epoch,
     }
+
+
+def slots(views: Iterable[str]) -> dict[str, str]:
+    """Slot of each view's private latents: files take no slash in a name, so it becomes ``_``.
+
+    Examples
+    --------
+    >>> slots(["rna", "img/tile"])
+    {'rna': 'X_mvlatent_private_rna', 'img/tile': 'X_mvlatent_private_img_tile'}
+    """
+    found: dict[str, str] = {}
+    for name in sorted(views, key=lambda name: "/" in name):  # a plain name keeps its own
+        slot = f"X_mvlatent_private_{name.replace('/', '_')}"
+        while slot in found.values():
+            slot += "_"
+        found[name] = slot
+    return found
 
 
 def unpredictable(trained: Trained, cohort: Cohort) -> list[str]:

@@ -63,9 +63,14 @@ def _views(roles: Roles, trained: Trained | None) -> Iterator[str]:
         line = f"  view {name}: {view.likelihood}, scaling {view.scaling}, noise a {view.noise}"
         line += "" if view.offset in (None, "none") else f", offset {view.offset}"
         if trained is not None:
-            line += f", {len(trained.preparation.features(name))} features"
+            prepared = trained.preparation.views[name]
+            line += f", {len(prepared.features)} features of {prepared.patients} patients"
             line += ", rotated" if trained.bases[name].rotated else ""
         yield line
+    if trained is not None and roles.views:
+        held = trained.preparation.views_held
+        listed = ", ".join(f"{k} ({n} patients)" for k, n in enumerate(held) if n)
+        yield f"  views a patient: {listed}"
 
 
 def _noted(notes: Sequence[str]) -> list[str]:
