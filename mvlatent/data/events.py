@@ -98,7 +98,7 @@ def _guessed(words: list[str], name: str) -> dict[str, int] | None:
     if words == ["1", "2"] or (len(words) == 2 and words[0] == "0" and words[1].isdigit()):
         return {words[0]: 0, words[1]: 1}
     seen = {word: _is_seen(word) for word in words}
-    if True not in seen.values() or False not in seen.values():
+    if None in seen.values() or len(set(seen.values())) < 2:
         known = [word for word in words if seen[word] is not None]
         if len(words) != 2 or len(known) != 1 or seen[known[0]] is False:
             return None  # two words of which one is the event, and the other is all else
