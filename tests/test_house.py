@@ -20,7 +20,13 @@ PLACES = [*STAGES, *LATE]
 
 LINES_OF_A_FILE = 350
 LINES_OF_A_FUNCTION = 60  # without its docstring
-PASTED = ("join_times_line(", ".map({{{codes}}})")  # messages that end in a line of code to paste
+PASTED = (
+    "_line(",
+    "_how(",
+    "{said}",
+    "{how}",
+    "{line}",
+)  # messages that end in a line of code to paste
 
 
 def name_of(path: Path) -> str:

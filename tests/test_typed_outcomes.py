@@ -114,7 +114,7 @@ def test_target_options_that_do_not_go_together(options, message):
 @pytest.mark.parametrize(
     ("column", "levels", "order"),
     [
-        (pd.Series([3, 10, 3.0]), ("3", "10"), "of numbers"),
+        (pd.Series([3, 10, 3.0]), (3, 10), "of numbers"),
         (pd.Series(["b", "a", None]), ("a", "b"), "of the alphabet"),
         (
             pd.Series(pd.Categorical(["lo", "hi"], ["lo", "mid", "hi"], ordered=True)),

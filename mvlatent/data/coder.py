@@ -23,6 +23,11 @@ class Coder(Protocol):
     A role's coder is named in `mvlatent.specs.outcomes.OUTCOME_ROLES`. It holds no patient's row.
     """
 
+    @property
+    def taken(self) -> str:
+        """What its columns were taken as, with numbers of patients; empty where it does not say."""
+        ...
+
     @classmethod
     def check(
         cls, spec: Any, obs: pd.DataFrame, *, others: pd.DataFrame, shared: frozenset[str]

@@ -5,12 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.advice import classes_line
+from mvlatent.data.events import as_binary
 from mvlatent.data.names import quote
-from mvlatent.data.obs_columns import MOST_UNLIKE, as_binary, as_numbers, as_text
+from mvlatent.data.obs_columns import (
+    MOST_UNLIKE,
+    as_numbers,
+    as_text,
+    refuse_dates,
+    typed_levels,
+)
+from mvlatent.data.words import are_numbers
 from mvlatent.specs import Labels, Survival, join_times_line
 
 __all__ = [
@@ -24,6 +34,8 @@ __all__ = [
     "warn_of_zero_times",
 ]
 
+MOST_CAUSES = 50  # that compete; a larger code is a date, an identifier or a slip
+MOST_NUMBERS = 20  # that classes are; more of them are measured
 FOLLOW_UP_WORDS = ("follow", "last", "contact", "censor")
 
 
@@ -159,11 +171,12 @@ def _causes(column: pd.Series, spec: Survival) -> np.ndarray:
     """Return 0.0 (censored), 1.0..K or NaN; ValueError for anything else."""
     what = f"competing event {spec.event!r}"
     how = "code it 0 where censored and 1, 2, ... for the causes"
-    try:
-        cause = as_numbers(column, what)
-    except ValueError as error:
-        raise ValueError(f"{str(error).rstrip('.')}; {how}.") from None
+    cause = as_numbers(column, what, how=f"{how}.")
     known = cause[~np.isnan(cause)]
+    if len(large := np.unique(known[known > MOST_CAUSES])):
+        raise ValueError(
+            f"{what} holds {quote(f'{b:.15g}' for b in large)}, which is no code of a cause; {how}."
+        )
     bad = np.unique(known[(known < 0) | (known != np.round(known))])
     if len(bad):
         raise ValueError(f"{what} holds {quote(f'{b:g}' for b in bad)}; {how}.")
@@ -260,29 +273,43 @@ def warn_of_zero_times(values: SurvivalValues, floor: float, names: np.ndarray) 
     return int(zero.sum())
 
 
-def label_categories(column: pd.Series, spec: Labels) -> tuple[str, ...]:
-    """Return the sorted classes among the training rows.
+def label_categories(column: pd.Series, spec: Labels) -> tuple[Any, ...]:
+    """Return the classes among the training rows, sorted by their text, in the type they came in.
 
     Raises
     ------
     ValueError
-        If no row has a label, or all have the same, or each its own.
+        If no row has a label, or all have the same, or each its own; or the column holds dates, or
+        numbers that were measured.
+
+    Examples
+    --------
+    >>> label_categories(pd.Series([2, 1, 2]), Labels("grade"))
+    (1, 2)
     """
+    what = f"labels {spec.column!r}"
+    refuse_dates(column, what)
     text = [t for t in as_text(column) if t is not None]
     found = sorted(set(text))
     if not found:
-        raise ValueError(f"labels {spec.column!r} have no value in any row.")
+        raise ValueError(f"{what} have no value in any row.")
     if len(found) == len(text) > MOST_UNLIKE:
         raise ValueError(
-            f"labels {spec.column!r} have a class for each patient: these are names, or numbers "
-            "for mv.Target."
+            f"{what} have a class for each patient: these are names, or numbers for mv.Target."
+        )
+    fractions = any("." in t for t in found) and len(found) > MOST_UNLIKE
+    if (len(found) > MOST_NUMBERS or fractions) and are_numbers(found):
+        raise ValueError(
+            f"{what} hold {len(found)} different numbers, which are no classes: take "
+            f"mv.Target({spec.column!r}); if they are classes: {classes_line(spec.column)}"
         )
     if len(found) == 1:
-        raise ValueError(f"labels {spec.column!r} have one class only ({found[0]!r}).")
-    return tuple(found)
+        raise ValueError(f"{what} have one class only ({found[0]!r}).")
+    typed = typed_levels(column)
+    return tuple(typed[t] for t in found)
 
 
-def code_labels(column: pd.Series, categories: Sequence[str], what: str) -> np.ndarray:
+def code_labels(column: pd.Series, categories: Sequence[Any], what: str) -> np.ndarray:
     """Return codes into ``categories``, -1 where missing or (with a warning) unknown.
 
     Examples
@@ -290,8 +317,9 @@ def code_labels(column: pd.Series, categories: Sequence[str], what: str) -> np.n
     >>> code_labels(pd.Series(["b", None, "a"]), ["a", "b"], "labels 'y'").tolist()
     [1, -1, 0]
     """
-    place = {c: i for i, c in enumerate(categories)}
-    text = as_text(column)
+    names = as_text(pd.Series([*categories], dtype=object), known=())
+    place = {c: i for i, c in enumerate(names)}
+    text = as_text(column, known=names)
     unseen = sorted({t for t in text if t is not None and t not in place})
     if unseen:
         warnings.warn(

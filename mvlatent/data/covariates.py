@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.column_kinds import check_covariate, kind_notes, kind_of, places
 from mvlatent.data.names import quote
-from mvlatent.data.obs_columns import (
-    MOST_UNLIKE,
-    are_numbers_in_words,
-    as_numbers,
-    as_text,
-    is_numeric,
-)
+from mvlatent.data.obs_columns import as_numbers, as_text, ordered_levels
+from mvlatent.data.taken import sentinel_notes, taken_as
 
 __all__ = ["Encoder", "encode_all", "fit_encoder", "fit_encoders"]
 
@@ -35,16 +31,18 @@ class Encoder:
     role
         ``"batch"``, ``"technical"`` or ``"clinical"``.
     kind
-        ``"categorical"`` or ``"continuous"``.
+        ``"categorical"``, ``"continuous"`` or ``"ordered"`` (classes in an order: their places).
     levels
         Levels of a categorical covariate on the training rows, sorted. Technical ones get a column
-        each; clinical ones all but the first.
+        each; clinical ones all but the first. Of ordered classes all levels, from low to high.
     center, scale
         Mean and sd of a continuous covariate on the training rows, missing ones filled.
     fill
         What a missing value becomes: the median (continuous) or the mode (clinical categorical).
     indicator
         Whether a column says that the value is missing.
+    counts, missing
+        Training patients of each level, and those without a value, for the summary.
     """
 
     name: str
@@ -55,12 +53,24 @@ class Encoder:
     scale: float = 1.0
     fill: float | str | None = None
     indicator: bool = False
+    counts: tuple[int, ...] = ()
+    missing: int = 0
+
+    @property
+    def taken(self) -> str:
+        """What the column was taken as, for the summary."""
+        if self.kind == "continuous":
+            more = f"mean {self.center:.4g}, sd {self.scale:.3g}"
+            return f"a number ({more}), {self.missing or 'none'} missing"
+        ordered = self.kind == "ordered"
+        kind = f"a score of {len(self.levels)} levels" if ordered else f"{len(self.levels)} classes"
+        return taken_as(kind, self.levels, self.counts, self.missing, ordered=ordered)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns it makes."""
         missing = (f"{self.name} (missing)",) if self.indicator else ()
-        if self.kind == "continuous":
+        if self.kind in ("continuous", "ordered"):
             return (self.name, *missing)
         if self.role != "clinical":
             return self.levels
@@ -69,12 +79,15 @@ class Encoder:
     def encode(self, column: pd.Series) -> np.ndarray:
         """Return the columns, (N, len(columns)) float32; unseen levels are named in a warning."""
         if self.kind == "continuous":
-            return self._continuous(column)
-        text = as_text(column)
+            what = f"{self.role} covariate {self.name!r}"
+            return self._scaled(as_numbers(column, what, bounds=True))
+        text = as_text(column, known=self.levels)
         known = set(self.levels)
         unseen = sorted({t for t in text if t is not None and t not in known})
         if unseen:
             self._warn_unseen(unseen)
+        if self.kind == "ordered":
+            return self._scaled(places(text, self.levels))
         missing = np.array([t not in known for t in text], dtype=bool)
         if self.role != "clinical":
             hot = text[:, None] == np.array(self.levels, dtype=object)
@@ -84,8 +97,7 @@ class Encoder:
         parts = [dummies, missing[:, None]] if self.indicator else [dummies]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def _continuous(self, column: pd.Series) -> np.ndarray:
-        values = as_numbers(column, f"{self.role} covariate {self.name!r}")
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
         missing = np.isnan(values)
         scaled = (np.where(missing, float(self.fill or 0.0), values) - self.center) / self.scale
         if (far := np.abs(scaled) > FAR).any():
@@ -105,7 +117,9 @@ class Encoder:
 
     def _warn_unseen(self, unseen: list[str]) -> None:
         what = "sites" if self.role == "batch" else "levels"
-        instead = f"the mode {self.fill!r}" if self.role == "clinical" else "unknown"
+        filled = self.levels[int(float(self.fill or 0))] if self.kind == "ordered" else self.fill
+        instead = f"the mode {filled!r}" if self.role == "clinical" else "unknown"
+        instead = instead.replace("mode", "median") if self.kind == "ordered" else instead
         warnings.warn(
             f"{self.name!r} holds {what} that the training rows do not: {quote(unseen)}; "
             f"taken as {instead}.",
@@ -115,12 +129,13 @@ class Encoder:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
-        return {**asdict(self), "levels": list(self.levels)}
+        return {**asdict(self), "levels": list(self.levels), "counts": list(self.counts)}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Encoder:
         """Build an encoder from what `to_dict` returned."""
-        return cls(**{**state, "levels": tuple(state["levels"])})
+        tuples = {name: tuple(state[name]) for name in ("levels", "counts")}
+        return cls(**{**state, **tuples})
 
 
 def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]]:
@@ -132,7 +147,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
         Training rows.
     role
         ``"batch"`` (always categorical), ``"technical"``, or ``"clinical"`` (numbers with two
-        values count as categorical).
+        values count as categorical, ordered classes as a score).
 
     Returns
     -------
@@ -142,7 +157,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     Raises
     ------
     ValueError
-        If no training row has a value, or a clinical class is another one in each patient.
+        If no training row has a value, or a column is none of its role, see `check_covariate`.
 
     Examples
     --------
@@ -152,55 +167,67 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     >>> notes
     ["clinical covariate 'age': 1 missing, filled with the median 50, plus an indicator"]
     """
+    what = f"{role} covariate {str(column.name)!r}"
+    if role != "batch":  # of which registration has asked, with all patients before it
+        check_covariate(column, role, what)
     text = as_text(column)
     found = sorted({t for t in text if t is not None})
-    what = f"{role} covariate {str(column.name)!r}"
     if not found:
         raise ValueError(f"{what} has no value in any training row.")
     if len(found) == 1:
         return None, [f"{what}: one value only ({found[0]!r}), dropped"]
+    kind = kind_of(column, role)
+    said = kind_notes(column, role, kind, what)
     n_missing = sum(t is None for t in text)
-    continuous = role != "batch" and is_numeric(column)
-    if continuous and not (role == "clinical" and len(found) == 2):
-        return _fit_continuous(column, role, what, n_missing)
+    if kind == "continuous":
+        values = as_numbers(column, what, bounds=True)
+        said += sentinel_notes(column, values, what)
+        return _fit_scaled(column, role, kind, values, (said, what))
+    if kind == "ordered":
+        levels = tuple(t for t in ordered_levels(column) or () if t in found)
+        return _fit_scaled(column, role, kind, places(text, levels), (said, what), levels)
+    encoder = Encoder(str(column.name), role, kind, tuple(found), missing=n_missing)
+    encoder = replace(encoder, counts=tuple(int((text == t).sum()) for t in found))
     if role != "clinical":
-        notes = [f"{what}: {n_missing} missing, taken as unknown"] if n_missing else []
-        return Encoder(str(column.name), role, "categorical", tuple(found)), notes
-    if len(found) == len(text) - n_missing > MOST_UNLIKE:
-        raise ValueError(f"{what} has another value in each patient: it is a name, not a class.")
+        filled = [f"{what}: {n_missing} missing, taken as unknown"] if n_missing else []
+        return encoder, [*filled, *said]
     mode = max(found, key=lambda level: (text == level).sum())
     notes = [f"{what}: {n_missing} missing, filled with the mode {mode!r}, plus an indicator"]
-    encoder = Encoder(
-        str(column.name), role, "categorical", tuple(found), fill=mode, indicator=n_missing > 0
-    )
-    return encoder, [*(notes if n_missing else []), *_numbers_as_text(column, found, what)]
+    encoder = replace(encoder, fill=mode, indicator=n_missing > 0)
+    return encoder, [*(notes if n_missing else []), *said]
 
 
-def _numbers_as_text(column: pd.Series, found: list[str], what: str) -> list[str]:
-    """Note that words are numbers, which were taken as classes."""
-    if len(found) < 3 or not are_numbers_in_words(column):
-        return []
-    line = f'mdata.obs["{column.name}"] = mdata.obs["{column.name}"].astype(float)'
-    return [f"{what}: numbers written as text, taken as {len(found)} classes; if not: {line}"]
-
-
-def _fit_continuous(
-    column: pd.Series, role: str, what: str, n_missing: int
+def _fit_scaled(
+    column: pd.Series,
+    role: str,
+    kind: str,
+    values: np.ndarray,
+    words: tuple[list[str], str],
+    levels: tuple[str, ...] = (),
 ) -> tuple[Encoder, list[str]]:
-    values = as_numbers(column, what)
+    """Scale numbers, or the places of ordered levels, (n,)."""
+    missing = np.isnan(values)
+    n_missing = int(missing.sum())
     median = float(np.nanmedian(values))
-    filled = np.where(np.isnan(values), median, values)
-    note = f"{what}: {n_missing} missing, filled with the median {median:g}, plus an indicator"
+    if levels:  # one of them, not between two
+        median = float(np.floor(median))
+    filled = np.where(missing, median, values)
+    said, what = words
+    shown = repr(levels[int(median)]) if levels else f"{median:g}"
+    note = f"{what}: {n_missing} missing, filled with the median {shown}, plus an indicator"
     encoder = Encoder(
         str(column.name),
         role,
-        "continuous",
+        kind,
+        levels,
         center=float(filled.mean()),
         scale=float(filled.std()) or 1.0,
         fill=median,
         indicator=n_missing > 0,
+        counts=tuple(int((values == place).sum()) for place in range(len(levels))),
+        missing=n_missing,
     )
-    return encoder, [note] if n_missing else []
+    return encoder, [*([note] if n_missing else []), *said]
 
 
 def fit_encoders(

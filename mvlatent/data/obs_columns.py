@@ -1,21 +1,35 @@
 """Columns of ``obs``: finding them by name, and reading them as numbers, text or yes/no.
 
 No other file of the data stage asks what a column holds. Each kind of trouble has one place here:
-which column is meant (`find_column`), what is missing (`as_text`), what is a number (`is_numeric`,
-`are_numbers_in_words`, `as_numbers`), what is an event (`as_binary`), what has an order
-(`ordered_levels`).
+which column is meant (`find_column`), what is missing (`as_text`, by the words of `words`), what is
+a number (`is_numeric`, `are_numbers_in_words`, `as_numbers`), what is a date (`refuse_dates`), what
+has an order (`ordered_levels`), in which type a level came (`typed_levels`). What is an event is in
+`events`.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mvlatent.data.advice import days_line, number_line, span_line, without_line
 from mvlatent.data.names import quote
+from mvlatent.data.words import (
+    MISSING_INTEGERS,
+    are_numbers,
+    bound_of,
+    is_date,
+    is_iso_date,
+    is_missing,
+    is_missing_number,
+    is_number,
+)
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -23,18 +37,19 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_UNLIKE",
     "are_numbers_in_words",
-    "as_binary",
     "as_numbers",
     "as_text",
     "find_column",
     "is_numeric",
     "ordered_levels",
+    "refuse_dates",
+    "typed_levels",
 ]
 
 MOST_UNLIKE = 10  # patients; where more have a class each, the column holds names
 
-MISSING_TEXT = frozenset({"", "nan", "na", "n/a", "none", "<na>", "null"})
-BINARY_TEXT = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+WHOLE = re.compile(r"[+-]?\d+\.0+")
+DATES = ("date", "datetime", "datetime64", "period")
 
 
 def _suggestion(key: str, columns: list[str], mdata: MuData) -> str:
@@ -91,69 +106,147 @@ def _only(found: pd.Series | pd.DataFrame, what: str, where: str) -> pd.Series:
 def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds numbers (bool and strings do not count)."""
     kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype):
+    if isinstance(kind, pd.CategoricalDtype) or kind.kind == "c":
         return False
     return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
 def _one_text(value: Any) -> str | None:
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    text = str(value).strip()
-    return None if text.lower() in MISSING_TEXT else text
+    text = (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
+    if text.endswith("0") and WHOLE.fullmatch(text):
+        text = text.partition(".")[0]
+    return None if is_missing(text) else text
 
 
-def as_text(column: pd.Series) -> np.ndarray:
+def as_text(column: pd.Series, known: Iterable[str] | None = None) -> np.ndarray:
     """Return the values as stripped strings, ``None`` where missing.
 
-    Whole numbers lose their decimal point (so 1.0 and 1 are one level); ``"nan"``, ``"NA"``, ``""``
-    and their kin are missing.
+    Whole numbers lose their decimal point (so 1.0, ``"1.0"`` and 1 are one level); ``"nan"``,
+    ``"[Not Available]"``, ``"--"`` and their kin are missing, and among numbers ``"None"`` and
+    ``"unknown"`` as well: of classes they are one.
+
+    Parameters
+    ----------
+    column
+        Values.
+    known
+        Levels that a model was fitted on; where they are numbers, so is the column.
 
     Examples
     --------
     >>> as_text(pd.Series([1.0, None, 2.0])).tolist()
     ['1', None, '2']
+    >>> as_text(pd.Series(["54", "None"])).tolist(), as_text(pd.Series(["Chemo", "None"])).tolist()
+    (['54', None], ['Chemo', 'None'])
     """
-    return np.array([_one_text(v) for v in column.tolist()], dtype=object)
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        levels = [_one_text(v) for v in kind.categories.tolist()]
+        words = [None if code < 0 else levels[code] for code in column.cat.codes.tolist()]
+    else:
+        words = [_one_text(v) for v in column.tolist()]
+    numbers = are_numbers({w for w in words if w is not None} if known is None else set(known))
+    if numbers:
+        words = [None if w is None or is_missing_number(w) else w for w in words]
+    return np.array(words, dtype=object)
 
 
-def as_numbers(column: pd.Series, what: str) -> npt.NDArray[np.float64]:
+def as_numbers(
+    column: pd.Series, what: str, *, bounds: bool = False, how: str = ""
+) -> npt.NDArray[np.float64]:
     """Return the values as float64, NaN where missing; strings that are numbers are accepted.
+
+    Parameters
+    ----------
+    column
+        Values.
+    what
+        What to call the column in a message.
+    bounds
+        Whether ``">89"`` counts as 89.
+    how
+        What to do about a word that is no number; by default the line that makes it missing.
 
     Raises
     ------
     ValueError
-        If a value is not a number or is infinite; the message starts with ``what``.
+        If a value is not a number or is infinite, or the column holds dates; the message starts
+        with ``what`` and says how to mend it.
     """
+    refuse_dates(column, what)
     if is_numeric(column) or pd.api.types.is_bool_dtype(column.dtype):
         values = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
-        text = as_text(column)
-        values = np.full(len(text), np.nan)
-        for i, word in enumerate(text):
-            try:
-                values[i] = np.nan if word is None else float(word)
-            except ValueError:
-                raise ValueError(f"{what} holds {word!r}, which is not a number.") from None
+        values = np.full(len(column), np.nan)
+        for i, word in enumerate(as_text(column, known=("0",))):
+            if word is not None:
+                values[i] = _one_number(word, bounds)
+                if np.isnan(values[i]):
+                    said = how or f"where it says that it is missing: {number_line(column.name)}"
+                    raise ValueError(f"{what} holds {word!r}, which is not a number; {said}")
     if np.isinf(values).any():
         raise ValueError(f"{what} holds an infinite value.")
+    for value in MISSING_INTEGERS:
+        if (values == value).any():
+            raise ValueError(
+                f"{what} holds {value}, which is a missing value written as an integer; make it "
+                f"missing: {without_line(column.name, str(value))}"
+            )
     return values
 
 
-def are_numbers_in_words(column: pd.Series) -> bool:
-    """Whether all values of a text column are numbers written out.
+def _one_number(word: str, bounds: bool) -> float:
+    """The number that a word is, NaN where it is none."""
+    bound = bound_of(word) if bounds else None
+    return float(word) if is_number(word) else np.nan if bound is None else bound
+
+
+def refuse_dates(column: pd.Series, what: str) -> None:
+    """Raise ValueError where a column holds dates, spans of time or complex numbers.
 
     Examples
     --------
-    >>> are_numbers_in_words(pd.Series(["54", None, "61.5"]))
+    >>> refuse_dates(pd.Series(["2019-03-04", None], name="seen"), "covariate 'seen'")
+    Traceback (most recent call last):
+    ValueError: covariate 'seen' holds dates; make them days since the first one: import pandas ...
+    """
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        kind = kind.categories.dtype
+    if kind.kind == "c":
+        raise ValueError(f"{what} holds complex numbers; take their real part or their modulus.")
+    found = pd.api.types.infer_dtype(column.dropna(), skipna=True) if kind.kind == "O" else ""
+    if kind.kind == "m" or found.startswith("timedelta"):
+        raise ValueError(f"{what} holds spans of time; make them days: {span_line(column.name)}")
+    is_time = kind.kind == "M" or isinstance(kind, pd.PeriodDtype) or found in DATES
+    words = set() if is_time or is_numeric(column) else {w for w in as_text(column) if w}
+    if is_time or (words and all(map(is_iso_date, words))):
+        raise ValueError(
+            f"{what} holds dates; make them days since the first one: {days_line(column.name)}"
+        )
+    if words and all(map(is_date, words)):
+        raise ValueError(
+            f"{what} holds dates such as {min(words)!r}; make them days since a first day."
+        )
+
+
+def are_numbers_in_words(column: pd.Series) -> bool:
+    """Whether a column of text, or of categories, is of numbers written out.
+
+    Words for missing and bounds (``">89"``) do not count against it, codes such as ``"01"`` do.
+
+    Examples
+    --------
+    >>> are_numbers_in_words(pd.Series(["54", None, "61.5", "[Not Available]", "unknown", ">89"]))
     True
     """
-    if isinstance(column.dtype, pd.CategoricalDtype) or is_numeric(column):
+    if is_numeric(column) or pd.api.types.is_bool_dtype(column.dtype):
         return False
-    words = pd.Series([t for t in as_text(column) if t is not None], dtype=object)
-    return not pd.to_numeric(words, errors="coerce").isna().any()
+    return are_numbers({t for t in as_text(column) if t is not None})
 
 
 def ordered_levels(column: pd.Series) -> list[str] | None:
@@ -166,39 +259,22 @@ def ordered_levels(column: pd.Series) -> list[str] | None:
     """
     if not isinstance(column.dtype, pd.CategoricalDtype) or not column.dtype.ordered:
         return None
-    return [t for t in as_text(pd.Series(column.dtype.categories)) if t is not None]
+    words = as_text(pd.Series(column.dtype.categories))
+    return list(dict.fromkeys(t for t in words if t is not None))
 
 
-def as_binary(column: pd.Series, what: str) -> npt.NDArray[np.float64]:
-    """Return 1.0, 0.0 or NaN from 0/1, bool, or strings of one (``"True"``, ``"0"``, ...).
+def typed_levels(column: pd.Series) -> dict[str, Any]:
+    """Return what a column holds by its text: the first value of each, in types of Python.
 
-    Raises
-    ------
-    ValueError
-        If a value is anything else; the message names the values and a line that recodes them.
+    Examples
+    --------
+    >>> typed_levels(pd.Series([2, 1, 2])), typed_levels(pd.Series([True, None]))
+    ({'2': 2, '1': 1}, {'True': True})
     """
     text = as_text(column)
-    bad = sorted({t for t in text if t is not None and t.lower() not in BINARY_TEXT})
-    if bad:
-        name = column.name
-        words = sorted({t for t in text if t is not None}, key=lambda t: (_is_death(t), t))
-        if len(words) > 2 and "0" in words and all(word.isdigit() for word in words):
-            raise ValueError(
-                f"{what} must be 0/1 or True/False, not {quote(bad)}; if these are competing "
-                "causes, take kind='competing'."
-            )
-        if len(words) > 4:
-            raise ValueError(f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it.")
-        last = len(words) - 1  # the word of the event, where one looks like it
-        codes = ", ".join(f'"{w}": {int(i == last)}' for i, w in enumerate(words))
-        raise ValueError(
-            f"{what} must be 0/1 or True/False, not {quote(bad)}; recode it, for example "
-            f'mdata.obs["{name}"] = mdata.obs["{name}"].astype(str).map({{{codes}}})'
-        )
-    return np.array([np.nan if t is None else BINARY_TEXT[t.lower()] for t in text])
-
-
-def _is_death(word: str) -> bool:
-    """Whether a word of an event column says that the event was seen, for the example given."""
-    seen = ("dead", "death", "deceased", "died", "event", "progress", "relaps", "recur")
-    return word.lower().startswith(seen) and "free" not in word.lower()
+    found: dict[str, Any] = {}
+    for word, value in zip(text, column.tolist(), strict=True):
+        if word is not None and word not in found:
+            value = value.item() if isinstance(value, np.generic) else value
+            found[word] = value if isinstance(value, (bool, int, float)) else str(value).strip()
+    return found

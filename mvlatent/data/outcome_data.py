@@ -105,10 +105,13 @@ class SurvivalData:
 
 @dataclass(frozen=True, eq=False)
 class LabelData:
-    """Classes of N patients: ``codes`` (N,) int64 into ``categories``, -1 where missing."""
+    """Classes of N patients: ``codes`` (N,) int64 into ``categories``, -1 where missing.
+
+    Categories are in the type in which they came: text, numbers, or true and false.
+    """
 
     codes: Tensor
-    categories: tuple[str, ...]
+    categories: tuple[Any, ...]
 
     @property
     def observed(self) -> Tensor:
@@ -140,7 +143,7 @@ class TargetData:
 
     value: Tensor
     observed: Tensor = _ALL
-    levels: tuple[str, ...] = ()
+    levels: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         """Take every value as known without a mask."""

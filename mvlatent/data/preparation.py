@@ -15,6 +15,7 @@ from mudata import MuData
 from mvlatent.data.assemble import check_cohort, mudata_from_anndata
 from mvlatent.data.coder import Coder, coder_of, fit_coders
 from mvlatent.data.cohort import Cohort, Group, OutcomeData
+from mvlatent.data.column_kinds import covariate_roles
 from mvlatent.data.covariates import Encoder, encode_all, fit_encoders
 from mvlatent.data.names import by_name, quote
 from mvlatent.data.newcomers import read_newcomers
@@ -104,11 +105,9 @@ class Preparation:
         said += _presence_notes(train) + _site_notes(train, roles)
         said += [note for name, view in views.items() for note in view.notes(name)]
         said += _outcome_notes(roles, views)
-        keys = [(k, "technical") for k in roles.technical]
-        if roles.batch is not None:
-            keys.insert(0, (roles.batch, "batch"))
-        technical, more = fit_encoders(train.obs, keys)
-        clinical, last = fit_encoders(train.obs, [(k, "clinical") for k in roles.clinical])
+        keys = covariate_roles(roles)
+        technical, more = fit_encoders(train.obs, [k for k in keys if k[1] != "clinical"])
+        clinical, last = fit_encoders(train.obs, [k for k in keys if k[1] == "clinical"])
         said += more + last
         outcomes, notes_of_outcomes = fit_coders(roles, train.obs)
         said += notes_of_outcomes

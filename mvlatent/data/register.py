@@ -19,6 +19,7 @@ from scvi.data.fields import BaseAnnDataField, MuDataCategoricalObsField, MuData
 
 from mvlatent.data.assemble import PATIENTS, assemble, check_cohort, mudata_from_anndata
 from mvlatent.data.coder import coder_of
+from mvlatent.data.column_kinds import check_covariate, covariate_roles
 from mvlatent.data.guess import guess_likelihood
 from mvlatent.data.matrix import Matrix
 from mvlatent.data.names import check_names
@@ -164,10 +165,8 @@ def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
         check_view(mdata, name, spec.layer)
     check_names(mdata.obs_names, "patients of mdata")
     check_shape(_names(mdata, views), mdata.obs_names[mdata.obs.notna().any(axis=1)])
-    for key in roles.covariates:
-        column = find_column(mdata, key, "covariate")
-        if not any(t is not None for t in as_text(column)):
-            raise ValueError(f"covariate {key!r} has no value in any row.")
+    for key, role in covariate_roles(roles):
+        check_covariate(find_column(mdata, key, "covariate"), role, f"{role} covariate {key!r}")
     for outcome in roles.outcome_specs:
         _check_outcome(mdata, outcome, roles.shared_parts(outcome))
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mvlatent.data.coding import SurvivalValues
 from mvlatent.data.names import quote
-from mvlatent.data.obs_columns import as_text
+from mvlatent.data.obs_columns import as_text, refuse_dates
 
 __all__ = ["MIN_EVENTS", "Strata", "fit_strata"]
 
@@ -46,7 +46,9 @@ class Strata:
 
         ``None`` says that the patients lack the column: all are taken as in the usual stratum.
         """
-        text = np.full(n, None, dtype=object) if column is None else as_text(column)
+        text = (
+            np.full(n, None, dtype=object) if column is None else as_text(column, known=self.member)
+        )
         unknown = sorted({t for t in text if t is not None and t not in self.member})
         lacking = sum(t is None for t in text)
         if (unknown or lacking) and len(self.names) > 1:
@@ -110,9 +112,10 @@ def fit_strata(column: pd.Series, values: SurvivalValues) -> tuple[Strata, list[
     >>> notes
     ["strata 'arm': 'c' with fewer than 20 events joined to 'b'"]
     """
+    what = f"strata {str(column.name)!r}"
+    refuse_dates(column, what)
     text = as_text(column)
     counts = {t: _events(values, text == t) for t in sorted({t for t in text if t is not None})}
-    what = f"strata {str(column.name)!r}"
     if _events(values, np.array([t is not None for t in text])) < MIN_EVENTS:
         raise ValueError(
             f"{what} have fewer than {MIN_EVENTS} events of each kind in all: a baseline a "

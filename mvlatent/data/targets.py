@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,21 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mvlatent.data.advice import without_line
 from mvlatent.data.coding import code_labels
 from mvlatent.data.names import quote
-from mvlatent.data.obs_columns import as_numbers, as_text, ordered_levels
+from mvlatent.data.obs_columns import (
+    as_numbers,
+    as_text,
+    ordered_levels,
+    refuse_dates,
+    typed_levels,
+)
 from mvlatent.data.outcome_data import TargetData
 from mvlatent.data.scaling import SCALERS, Scaler, make_scaler
 from mvlatent.data.tables import Tables
+from mvlatent.data.taken import level_name, sentinel_notes, taken_as
+from mvlatent.data.words import is_unassessed
 from mvlatent.specs import Target
 
 __all__ = ["TargetCoder", "target_levels", "target_values"]
@@ -30,10 +40,7 @@ def target_values(column: pd.Series, spec: Target) -> np.ndarray:
         If a value is not a number, or the column never varies.
     """
     what = f"target {spec.column!r}"
-    try:
-        values = as_numbers(column, what)
-    except ValueError as error:
-        raise ValueError(f"{str(error).rstrip('.')}; take kind='ordinal' or mv.Labels.") from None
+    values = as_numbers(column, what, how="take kind='ordinal' or mv.Labels.")
     known = values[~np.isnan(values)]
     if not len(known):
         raise ValueError(f"{what} has no value in any row.")
@@ -42,36 +49,53 @@ def target_values(column: pd.Series, spec: Target) -> np.ndarray:
     return values[:, None]
 
 
-def target_levels(column: pd.Series, spec: Target) -> tuple[tuple[str, ...], str]:
+def target_levels(column: pd.Series, spec: Target) -> tuple[tuple[Any, ...], str]:
     """Return the levels among the training rows from low to high, and where the order is from.
+
+    Levels are in the type in which they came.
 
     Raises
     ------
     ValueError
-        If fewer than two levels have a row, or a value is not among the levels given.
+        If fewer than two levels have a row, a value is not among the levels given, or the alphabet
+        would put a level that says "not known" beside the others.
 
     Examples
     --------
     >>> target_levels(pd.Series([10, 2, 2]), Target("grade", kind="ordinal"))
-    (('2', '10'), 'of numbers')
+    ((2, 10), 'of numbers')
     """
-    text, what = as_text(column), f"target {spec.column!r}"
-    found = sorted({t for t in text if t is not None})
+    what, typed = f"target {spec.column!r}", typed_levels(column)
+    refuse_dates(column, what)
+    found = sorted(typed)
     if len(found) < 2:
         has = f"one level only ({found[0]!r})" if found else "no value in any row"
         raise ValueError(f"{what} has {has}.")
     if spec.levels is not None:
-        strange = [t for t in found if t not in spec.levels]
+        given = as_text(pd.Series([*spec.levels], dtype=object), known=()).tolist()
+        strange = [t for t in found if t not in given]
         if strange:
             levels = ", ".join(map(repr, spec.levels))
             raise ValueError(f"{what} holds {quote(strange)}, which is not among levels {levels}.")
-        return tuple(level for level in spec.levels if level in found), "as given"
+        return tuple(typed[level] for level in given if level in found), "as given"
     if (order := ordered_levels(column)) is not None:
-        return tuple(t for t in order if t in found), "of the ordered categories"
+        return tuple(typed[t] for t in order if t in found), "of the ordered categories"
     try:
-        return tuple(sorted(found, key=float)), "of numbers"
+        return tuple(typed[t] for t in sorted(found, key=float)), "of numbers"
     except ValueError:
-        return tuple(found), "of the alphabet"
+        _refuse_unknown(found, spec)
+        return tuple(typed[t] for t in found), "of the alphabet"
+
+
+def _refuse_unknown(found: list[str], spec: Target) -> None:
+    """Raise where a level says that none is known: the alphabet would call it high or low."""
+    for level in found:
+        if is_unassessed(level):
+            line = without_line(spec.column, json.dumps(level, ensure_ascii=False))
+            raise ValueError(
+                f"target {spec.column!r} holds {level!r}, which is no level between the others; "
+                f"make it missing: {line}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +108,13 @@ class TargetCoder:
         Ordered levels; empty for a continuous target.
     scaler
         Scaling of a continuous target.
+    taken
+        What the column was taken as, for the summary.
     """
 
-    levels: tuple[str, ...] = ()
+    levels: tuple[Any, ...] = ()
     scaler: Scaler | None = None
+    taken: str = ""
 
     @classmethod
     def check(
@@ -110,17 +137,22 @@ class TargetCoder:
         column = obs[spec.column]
         if spec.ordered:
             levels, order = target_levels(column, spec)
-            missing = sum(t is None for t in as_text(column))
-            notes = [f"{what}: {' < '.join(levels)}, the order {order}"]
-            prepared = cls(levels=levels)
+            codes = code_labels(column, levels, what)
+            missing = int((codes < 0).sum())
+            notes = [f"{what}: {' < '.join(map(level_name, levels))}, the order {order}"]
+            counts = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
+            taken = taken_as(f"{len(levels)} levels", levels, counts, missing, ordered=True)
+            prepared = cls(levels=levels, taken=taken)
         else:
             values = target_values(column, spec)
             scaler = make_scaler(str(spec.scaling))
             if scaler.refused(values).any():
                 raise ValueError(f"{what} holds negative values, which {spec.scaling} cannot take.")
             known = values[~np.isnan(values[:, 0])]
-            missing, notes = len(values) - len(known), []
-            prepared = cls(scaler=scaler.fit(known))
+            missing, notes = len(values) - len(known), sentinel_notes(column, values[:, 0], what)
+            span = f"{known.min():g} to {known.max():g}, median {np.median(known):g}"
+            taken = f"a number ({span}), {missing or 'none'} missing"
+            prepared = cls(scaler=scaler.fit(known), taken=taken)
         if missing:
             notes.append(f"{what}: {missing} of {len(obs)} patients have no value")
         return prepared, notes
@@ -149,11 +181,13 @@ class TargetCoder:
     def to_dict(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return a JSON-safe dictionary and arrays."""
         if self.scaler is None:
-            return {"levels": list(self.levels)}, {}
-        return {"levels": [], "scaler": self.scaler.name}, self.scaler.state()
+            return {"levels": list(self.levels), "taken": self.taken}, {}
+        held = {"levels": [], "scaler": self.scaler.name, "taken": self.taken}
+        return held, self.scaler.state()
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TargetCoder:
         """Inverse of `to_dict`."""
         kind = SCALERS.get(state.get("scaler", ""))
-        return cls(tuple(state["levels"]), None if kind is None else kind.from_state(dict(arrays)))
+        scaler = None if kind is None else kind.from_state(dict(arrays))
+        return cls(tuple(state["levels"]), scaler, state["taken"])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.data.outcome_data import OutcomeData
+from mvlatent.data.taken import level_name
 from mvlatent.outcomes.likelihood import OutcomeLikelihood
 from mvlatent.posterior import Latents
 from mvlatent.specs.implementation import implementation_of
@@ -239,7 +240,7 @@ class OutcomeRole(Generic[Spec, Data]):
 
 
 def level_columns(
-    what: str, end: str, levels: Sequence[str], probabilities: np.ndarray
+    what: str, end: str, levels: Sequence[Any], probabilities: np.ndarray
 ) -> dict[str, Any]:
     """Columns for ``obs`` of classes or levels: the most probable, and the probability of each.
 
@@ -259,7 +260,7 @@ def level_columns(
     ['high']
     """
     named = {
-        f"mvlatent_probability{end}_{level}": column
+        f"mvlatent_probability{end}_{level_name(level)}": column
         for level, column in zip(levels, probabilities.T, strict=True)
     }
     return {what: [levels[i] for i in probabilities.argmax(1)], **named}

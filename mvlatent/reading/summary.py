@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mvlatent.outcomes.role import role_of
@@ -10,6 +10,7 @@ from mvlatent.reading.loadings import active_factors
 from mvlatent.specs import OutcomeSpec, Roles
 
 if TYPE_CHECKING:
+    from mvlatent.data.covariates import Encoder
     from mvlatent.fitting.options import Options
     from mvlatent.fitting.trained import Trained
     from mvlatent.heads.reported import Reported
@@ -37,12 +38,17 @@ def summarise(
     lines += _views(roles, trained)
     lines += [
         f"  technical: {', '.join(_technical(roles)) or 'none'}  ({options.effects} effects)",
+        *_taken({} if trained is None else _encoded(trained.preparation.technical)),
         f"  clinical:  {', '.join(roles.clinical) or 'none'}",
+        *_taken({} if trained is None else _encoded(trained.preparation.clinical)),
     ]
     if options.objectives:
         beside = ", ".join(f"{term.name} {term.weight:g}" for term in options.objectives)
         lines.append(f"  beside the ELBO: {beside}")
-    lines += [f"  {_titled(roles, o):<10} {o.said}" for o in roles.outcome_specs]
+    for spec in roles.outcome_specs:
+        lines.append(f"  {_titled(roles, spec):<10} {spec.said}")
+        if trained is not None:
+            lines += _taken({spec.name: trained.preparation.outcomes[spec.name].taken})
     if trained is None:
         return "\n".join([*lines, *_noted(notes), "not fitted yet"])
     return "\n".join([*lines, *_noted(trained.preparation.notes), *_fit(trained)])
@@ -52,6 +58,16 @@ def _titled(roles: Roles, spec: OutcomeSpec) -> str:
     """``survival:``, and with its name where it differs from the column or there are several."""
     plain = roles.title(spec) == spec.role and spec.name in spec.outcome_columns
     return f"{spec.role}:" if plain else f"{spec.role} {spec.name}:"
+
+
+def _encoded(encoders: Iterable[Encoder]) -> dict[str, str]:
+    """What each covariate was taken as, those that do not vary left out."""
+    return {encoder.name: encoder.taken for encoder in encoders}
+
+
+def _taken(columns: Mapping[str, str]) -> Iterator[str]:
+    """A line a column: what it was taken as, how many are missing, patients of each class."""
+    yield from (f"    {name}: {taken}" for name, taken in columns.items() if taken)
 
 
 def _technical(roles: Roles) -> list[str]:

@@ -100,7 +100,8 @@ def test_a_name_is_no_clinical_class():
 def test_numbers_written_as_text_are_told():
     ages = [str(30 + i % 15) for i in range(40)]
     encoder, notes = fit_encoder(column(ages, "age"), "clinical")
-    assert encoder is not None and encoder.kind == "categorical"
-    assert "numbers written as text, taken as 15 classes" in notes[0]
-    for meant in (pd.Series(ages, dtype="category"), column(["a", *ages]), column(["0", "1"] * 20)):
-        assert not fit_encoder(meant, "clinical")[1]
+    assert encoder is not None and encoder.kind == "continuous"
+    assert "written as text, taken as numbers; for classes: mdata.obs" in notes[0]
+    few, notes = fit_encoder(column(["1", "2", "3"] * 9, "cluster"), "clinical")
+    assert few is not None and few.kind == "categorical" and "taken as 3 classes" in notes[0]
+    assert not fit_encoder(column(["0", "1"] * 20), "clinical")[1]

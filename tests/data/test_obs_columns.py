@@ -37,7 +37,9 @@ KINDS = {
     "bool": (pd.Series([True, False]), False, False),
     "words": (pd.Series(["a", "1"]), False, False),
     "numbers in words": (pd.Series(["1", None, " 2.5 "]), False, True),
-    "categories of numbers": (pd.Series(pd.Categorical(["1", "2"])), False, False),
+    "categories of numbers": (pd.Series(pd.Categorical(["1", "2"])), False, True),
+    "codes": (pd.Series(["01", "02"]), False, False),
+    "a word for missing": (pd.Series(["1", "[Discrepancy]", "unknown", ">89"]), False, True),
 }
 
 

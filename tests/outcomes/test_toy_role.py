@@ -42,6 +42,7 @@ class Counts(OneColumn):
 @dataclass(frozen=True)
 class CountCoder:
     most: int
+    taken = ""
 
     @classmethod
     def check(cls, spec, obs, *, others, shared) -> None:
