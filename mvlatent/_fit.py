@@ -11,6 +11,7 @@ from mudata import MuData
 from mvlatent.methods.arguments import LOOP, SHAPE, check_options
 from mvlatent.methods.setup import Views
 from mvlatent.model import MVLatent
+from mvlatent.process import alone
 from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
 from mvlatent.specs.typed import as_outcomes
 
@@ -96,14 +97,15 @@ def fit(
     check_options(options, SHAPE | LOOP)
     typed = as_outcomes(survival, labels, targets, outcomes)
     setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
-    setup(
-        mdata,
-        views=views,
-        batch_key=batch,
-        technical_keys=technical,
-        clinical_keys=clinical,
-        outcomes=typed,
-    )
     shape = {name: options.pop(name) for name in SHAPE if name in options}
-    model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
+    with alone():  # another thread may set the same cohort up in another way
+        setup(
+            mdata,
+            views=views,
+            batch_key=batch,
+            technical_keys=technical,
+            clinical_keys=clinical,
+            outcomes=typed,
+        )
+        model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
     return model.fit(seed=seed, **options)

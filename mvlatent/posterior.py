@@ -13,6 +13,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.process import seeded
 from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal, StandardNormal
 from mvlatent.vae.moments import private_slope
@@ -181,8 +182,7 @@ class Latents:
             slope = self.private_slope(name)  # (n, d, k)
             spread = torch.einsum("ndk,nkl,ndl->nd", slope, self.z.covariance, slope)
         else:
-            with torch.random.fork_rng():
-                torch.manual_seed(0)  # the same answer every time it is asked for
+            with seeded(0):  # the same answer every time it is asked for
                 z = self.z.rsample(torch.Size([N_DRAWS]))
             spread = self.evidence[name].private(z).mean.var(0)
         variance = given.variance + spread
@@ -196,8 +196,7 @@ class Latents:
     @torch.no_grad()
     def draw(self, n: int, generator_seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Joint draws of z, (n, N, k), and each w, (n, N, d); the prior where a view is missing."""
-        with torch.random.fork_rng():
-            torch.manual_seed(generator_seed)
+        with seeded(generator_seed):
             z = self.z.rsample(torch.Size([n]))
             private = {}
             for name in self.vae.names:

@@ -19,11 +19,13 @@ from mvlatent.fitting.progress import Stages, stages
 from mvlatent.fitting.threads import small_work_on_one_thread
 from mvlatent.fitting.trained import Trained, without_technical
 from mvlatent.heads.reported import fit_outcome
+from mvlatent.process import usual_torch
 from mvlatent.specs import Roles
 
 __all__ = ["train"]
 
 
+@usual_torch()
 def train(
     tables: Tables,
     roles: Roles,

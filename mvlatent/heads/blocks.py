@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mvlatent.posterior import Latents
+from mvlatent.process import seeded
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
 
@@ -93,8 +94,7 @@ def head_draws(
     z, private = latents.draw(n_draws, seed)
     fixed = head_blocks(latents, bases, names)
     drawn: dict[str, Tensor] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
+    with seeded(seed + 1):
         for name in names:
             kind, _, view = name.partition(":")
             if kind == "shared":

@@ -12,6 +12,7 @@ from torch import Tensor
 from mvlatent.data.units import Prediction, through
 from mvlatent.heads.view_head import ViewHeads
 from mvlatent.posterior import Latents
+from mvlatent.process import seeded
 from mvlatent.reading.by_head import by_head
 from mvlatent.reading.linear import decode, linear_view
 from mvlatent.vae.basis import Basis
@@ -176,11 +177,11 @@ def _by_draws(
         chunk = Latents(latents.vae, latents.cohort.subset(rows))
         view = chunk.cohort.matrices[name]
         z, private = chunk.draw(n_samples, seed + start)
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(seed + start)
+        with seeded(seed + start), torch.no_grad():
             technical, effect = chunk.cohort.technical, part.expected_effect()
             exposure = view.exposure
             if part.exposure is not None and exposure is not None:
                 exposure = torch.where(view.present, exposure, part.exposure.draw(z, technical))
             eta = decode(part, basis, z, private[name], technical, effect, exposure)
-            yield part.likelihood.predictive(eta, inverse, level)
+            found = part.likelihood.predictive(eta, inverse, level)
+        yield found  # outside: whoever asks draws from a stream of their own

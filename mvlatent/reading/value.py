@@ -15,6 +15,7 @@ from mvlatent.heads.blocks import head_blocks, head_draws, trim
 from mvlatent.outcomes.bound import BaselineShape
 from mvlatent.outcomes.curves import survival_curves
 from mvlatent.posterior import Latents
+from mvlatent.process import seeded
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.exposure import exposed
 
@@ -60,8 +61,7 @@ def expected_reduction(
         Name of the outcome, whose strata the baseline has; ``None`` where it has none.
     """
     means = []
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         for _ in range(n_samples):
             measured = Latents(latents.vae, with_drawn_view(latents, bases, view))
             means.append(_log_hazard(head, measured, bases))

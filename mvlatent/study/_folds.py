@@ -10,6 +10,7 @@ import pandas as pd
 
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_text, find_column
+from mvlatent.process import quiet
 from mvlatent.specs.checks import check_whole
 
 if TYPE_CHECKING:
@@ -161,8 +162,7 @@ def _cut(
     )
     codes = np.zeros(n_obs, dtype=int) if stratum is None else stratum
     fold = np.full(n_obs, -1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # rare values are no fault
+    with quiet("The least populated class"):  # rare values are no fault
         for k, (_, held_out) in enumerate(splitter.split(codes, codes, group)):
             fold[held_out] = k
     return fold
