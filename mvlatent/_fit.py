@@ -15,7 +15,7 @@ from mvlatent.process import alone
 from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
 from mvlatent.specs.typed import as_outcomes
 
-__all__ = ["fit"]
+__all__ = ["fit", "set_up"]
 
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
@@ -94,8 +94,34 @@ def fit(
     >>> model.predict_survival([12, 24]).shape
     (2, 80)
     """
+    model, loop = set_up(
+        mdata,
+        views=views,
+        batch=batch,
+        technical=technical,
+        clinical=clinical,
+        outcomes=as_outcomes(survival, labels, targets, outcomes),
+        n_shared=n_shared,
+        n_private=n_private,
+        **options,
+    )
+    return model.fit(seed=seed, **loop)
+
+
+def set_up(
+    mdata: MuData | AnnData,
+    *,
+    views: Views = None,
+    batch: str | None = None,
+    technical: Sequence[str] = (),
+    clinical: Sequence[str] = (),
+    outcomes: Sequence[OutcomeSpec] = (),
+    n_shared: int = 16,
+    n_private: int = 8,
+    **options: Any,
+) -> tuple[MVLatent, dict[str, Any]]:
+    """A model before its fit, and the options of that; raises as `fit` does."""
     check_options(options, SHAPE | LOOP)
-    typed = as_outcomes(survival, labels, targets, outcomes)
     setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
     shape = {name: options.pop(name) for name in SHAPE if name in options}
     with alone():  # another thread may set the same cohort up in another way
@@ -105,7 +131,6 @@ def fit(
             batch_key=batch,
             technical_keys=technical,
             clinical_keys=clinical,
-            outcomes=typed,
+            outcomes=outcomes,
         )
-        model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
-    return model.fit(seed=seed, **options)
+        return MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape), options

@@ -8,12 +8,13 @@ found, however its block ends and whatever other threads do meanwhile.
 from __future__ import annotations
 
 import os
+import random
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["alone", "quiet", "seeded", "usual_torch"]
+__all__ = ["alone", "own_random", "quiet", "seeded", "usual_torch"]
 
 _lock = threading.RLock()
 
@@ -65,6 +66,26 @@ def seeded(seed: int) -> Iterator[None]:
     with alone(), torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def own_random() -> Iterator[None]:
+    """Give Python's random stream back as it was; mudata draws names of columns from it.
+
+    Examples
+    --------
+    >>> before = random.getstate()
+    >>> with own_random():
+    ...     _ = random.random()
+    >>> random.getstate() == before
+    True
+    """
+    with alone():
+        before = random.getstate()
+        try:
+            yield
+        finally:
+            random.setstate(before)
 
 
 @contextmanager
@@ -152,8 +173,9 @@ class _Filters:
             block.is_open = False
             while self._blocks and not self._blocks[-1].is_open:
                 last = self._blocks.pop()
-                last.held[:] = last.before  # type: ignore[index]  # in place: others refer to it
-            warnings._filters_mutated()  # type: ignore[attr-defined]
+                if list(last.held) != last.before:
+                    last.held[:] = last.before  # type: ignore[index]  # in place, for others
+                    warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
 _filters = _Filters()

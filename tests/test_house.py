@@ -24,7 +24,7 @@ STAGES = [
     "objectives",
     "fitting",
 ]
-STAGES += ["reading", "methods", "io", "model", "_fit"]
+STAGES += ["reading", "methods", "io", "portable", "model", "_fit"]
 LATE = ["tl", "pl", "sim", "study", "datasets", "report", "commands", "cli"]  # all after the model
 PLACES = [*STAGES, *LATE]
 
