@@ -11,10 +11,11 @@ from mudata import MuData
 from mvlatent.methods.arguments import LOOP, SHAPE, check_options
 from mvlatent.methods.setup import Views
 from mvlatent.model import MVLatent
+from mvlatent.process import alone
 from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
 from mvlatent.specs.typed import as_outcomes
 
-__all__ = ["fit"]
+__all__ = ["fit", "set_up"]
 
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
@@ -93,17 +94,43 @@ def fit(
     >>> model.predict_survival([12, 24]).shape
     (2, 80)
     """
-    check_options(options, SHAPE | LOOP)
-    typed = as_outcomes(survival, labels, targets, outcomes)
-    setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
-    setup(
+    model, loop = set_up(
         mdata,
         views=views,
-        batch_key=batch,
-        technical_keys=technical,
-        clinical_keys=clinical,
-        outcomes=typed,
+        batch=batch,
+        technical=technical,
+        clinical=clinical,
+        outcomes=as_outcomes(survival, labels, targets, outcomes),
+        n_shared=n_shared,
+        n_private=n_private,
+        **options,
     )
+    return model.fit(seed=seed, **loop)
+
+
+def set_up(
+    mdata: MuData | AnnData,
+    *,
+    views: Views = None,
+    batch: str | None = None,
+    technical: Sequence[str] = (),
+    clinical: Sequence[str] = (),
+    outcomes: Sequence[OutcomeSpec] = (),
+    n_shared: int = 16,
+    n_private: int = 8,
+    **options: Any,
+) -> tuple[MVLatent, dict[str, Any]]:
+    """A model before its fit, and the options of that; raises as `fit` does."""
+    check_options(options, SHAPE | LOOP)
+    setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
     shape = {name: options.pop(name) for name in SHAPE if name in options}
-    model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
-    return model.fit(seed=seed, **options)
+    with alone():  # another thread may set the same cohort up in another way
+        setup(
+            mdata,
+            views=views,
+            batch_key=batch,
+            technical_keys=technical,
+            clinical_keys=clinical,
+            outcomes=outcomes,
+        )
+        return MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape), options

@@ -23,7 +23,7 @@ from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
 
-__all__ = ["FORMAT", "load_trained", "save_trained"]
+__all__ = ["FORMAT", "load_trained", "packed", "save_trained", "unpacked"]
 
 FORMAT = 2
 SPEC, WEIGHTS = "spec.json", "weights.safetensors"
@@ -157,3 +157,13 @@ def _tensor(array: np.ndarray | None) -> torch.Tensor | None:
 
 def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def packed(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `save_trained` writes: JSON types and arrays, which any process can be handed."""
+    return _state(trained)
+
+
+def unpacked(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trained:
+    """Inverse of `packed`, with arrays of its own."""
+    return _rebuild(spec, {name: np.array(values) for name, values in arrays.items()})

@@ -19,8 +19,8 @@ from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
 from mvlatent.io import load_trained, save_trained
 from mvlatent.methods.arguments import LOOP, SHAPE, check_options, plain
-from mvlatent.methods.scvi import AsScvi
 from mvlatent.methods.setup import Views, check_names, roles_of
+from mvlatent.portable import Portable
 from mvlatent.posterior import block_names
 from mvlatent.specs import OutcomeSpec, Roles, View
 from mvlatent.specs.checks import check_size
@@ -28,7 +28,7 @@ from mvlatent.specs.checks import check_size
 __all__ = ["MVLatent"]
 
 
-class MVLatent(AsScvi, BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
+class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     """Structured variational autoencoder of a multi-view cohort.
 
     A shared latent z and one private latent a view, a product-of-experts posterior for any subset

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.commands.files import write_cohort
+from mvlatent.process import quiet
 
 __all__ = ["run_demo"]
 
@@ -39,8 +39,7 @@ def run_demo(out: Path, *, n: int, seed: int) -> None:
     begun = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     say = _Clock(begun)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         data, truth = mv.sim.cohort("demo", n=n, seed=seed)
         write_cohort(data, out / "cohort.h5mu")
         say(f"simulated {n} patients, {len(data.mod)} views")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
+
+from mvlatent.process import quiet
 
 __all__ = ["check_output", "read_cohort", "write_cohort"]
 
@@ -24,8 +25,7 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
         raise FileNotFoundError(f"no file {path}; check its name.")
     if path.suffix not in (".h5mu", ".h5ad"):
         raise ValueError(f"{path} is neither .h5mu nor .h5ad; write the cohort as one of them.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         import anndata
 
         try:
@@ -84,6 +84,5 @@ def check_writable(path: Path) -> None:
 
 def write_cohort(data: Any, path: Path) -> None:
     """Write a MuData or an AnnData."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         data.write(path) if path.suffix == ".h5mu" else data.write_h5ad(path)

@@ -11,6 +11,7 @@ from mvlatent.commands.files import check_output, check_writable, read_cohort
 from mvlatent.commands.tables import check_tables, read_named_tables
 from mvlatent.commands.transform import write_predictions
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
+from mvlatent.specs.checks import check_jobs
 
 __all__ = ["run_fit"]
 
@@ -37,6 +38,7 @@ def run_fit(
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
     check_tables(cohort, tables, obs)
+    check_jobs("--jobs", jobs)
     named = parse_views(views)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
@@ -63,9 +65,9 @@ def run_fit(
         **shape,
     }
     if folds is not None:
-        from mvlatent.study._folds import check_folds
+        from mvlatent.study._out_of_fold import folded_for
 
-        check_folds(data, _n_folds(folds))  # before minutes are spent on the model
+        folded_for(data, _n_folds(folds), seed, jobs, options)  # before minutes go to the model
     model = _fit(data, options)
     model.save(out, overwrite=overwrite)
     if out_data is not None:

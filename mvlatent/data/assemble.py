@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from mudata import MuData
 
 from mvlatent.data.matrix import has_value, in_memory
 from mvlatent.data.names import check_names, quote
+from mvlatent.process import own_random, quiet
 from mvlatent.specs import View
 
 __all__ = ["PATIENTS", "assemble", "check_cohort", "mudata_from_anndata"]
@@ -42,8 +42,7 @@ def assemble(mods: Mapping[str, AnnData], obs: pd.DataFrame) -> MuData:
     MuData takes its rows from its modalities, so an empty one of all patients comes first.
     """
     patients = AnnData(obs=pd.DataFrame(index=obs.index))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet(), own_random():
         return MuData({PATIENTS: patients, **mods}, obs=obs)
 
 

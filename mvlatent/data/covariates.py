@@ -80,14 +80,14 @@ class Encoder:
         """Return the columns, (N, len(columns)) float32; unseen levels are named in a warning."""
         if self.kind == "continuous":
             what = f"{self.role} covariate {self.name!r}"
-            return self._scaled(as_numbers(column, what, bounds=True))
+            return self._scaled(as_numbers(column, what, bounds=True), column.index)
         text = as_text(column, known=self.levels)
         known = set(self.levels)
         unseen = sorted({t for t in text if t is not None and t not in known})
         if unseen:
             self._warn_unseen(unseen)
         if self.kind == "ordered":
-            return self._scaled(places(text, self.levels))
+            return self._scaled(places(text, self.levels), column.index)
         missing = np.array([t not in known for t in text], dtype=bool)
         if self.role != "clinical":
             hot = text[:, None] == np.array(self.levels, dtype=object)
@@ -97,11 +97,11 @@ class Encoder:
         parts = [dummies, missing[:, None]] if self.indicator else [dummies]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def _scaled(self, values: np.ndarray, patients: pd.Index) -> np.ndarray:
         missing = np.isnan(values)
         scaled = (np.where(missing, float(self.fill or 0.0), values) - self.center) / self.scale
         if (far := np.abs(scaled) > FAR).any():
-            self._warn_far(values[far][0], column.index[far])
+            self._warn_far(values[far][0], patients[far])
             scaled = np.clip(scaled, -FAR, FAR)
         parts = [scaled, missing] if self.indicator else [scaled]
         return np.stack(parts, axis=1).astype(np.float32)

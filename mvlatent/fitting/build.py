@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.options import Options
 from mvlatent.outcomes.training import training_heads
+from mvlatent.process import seeded
 from mvlatent.specs import Roles
 from mvlatent.vae.design import Design, ViewDesign
 from mvlatent.vae.structured import StructuredVAE
@@ -22,8 +21,7 @@ def build(
     views: tuple[ViewDesign, ...] | None = None,
 ) -> StructuredVAE:
     """An unfitted model of the cohort's shape, with its in-training heads."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         heads = training_heads(options.n_shared, cohort, roles) if options.rho > 0 else []
         return StructuredVAE(design_of(cohort, options, views), heads)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import torch
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.build import design_of
@@ -21,6 +20,7 @@ from mvlatent.fitting.progress import Stages
 from mvlatent.fitting.start.rescale import learn_exposures
 from mvlatent.fitting.view_heads import fit_view_heads
 from mvlatent.heads.view_head import ViewHeads
+from mvlatent.process import seeded
 from mvlatent.vae.basis import Basis, rotate
 from mvlatent.vae.structured import StructuredVAE
 
@@ -106,8 +106,7 @@ def _installed(
         view_design(name, view, options.n_private, by_view.get(name))
         for name, view in rotated.matrices.items()
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         vae = StructuredVAE(design_of(rotated, options, views))
         install(vae, climbed, by_view)
         start_decoders(vae, climbed, rank=options.rank)

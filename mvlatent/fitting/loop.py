@@ -18,6 +18,7 @@ from mvlatent.fitting.fitted import Fitted
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.elbo import Terms
 from mvlatent.objectives.objective import Objective
+from mvlatent.process import seeded
 
 __all__ = ["fit"]
 
@@ -100,8 +101,7 @@ class _Run:
         validation = None if validation is None else validation.to(self.fabric.device)
         generator = torch.Generator().manual_seed(plan.seed)  # processes share the shuffle
         bar = _bar(plan.epochs, progress and self.fabric.global_rank == 0)
-        with torch.random.fork_rng(), pyro.validation_enabled(False), bar:
-            torch.manual_seed(plan.seed + self.fabric.global_rank)
+        with seeded(plan.seed + self.fabric.global_rank), pyro.validation_enabled(False), bar:
             start = self.judge(train)
             self.consider(start if validation is None else start | self.validate(validation), -1)
             try:
@@ -217,8 +217,7 @@ class _Run:
     def terms_of(self, cohort: Cohort, n: int, *, shared_first: bool = False) -> dict[str, float]:
         """Terms of the criterion for patients of a cohort of n, on fixed noise, a patient."""
         self.module.eval()
-        with torch.random.fork_rng():
-            torch.manual_seed(VALIDATION_SEED)
+        with seeded(VALIDATION_SEED):
             terms: Terms = {}
             for rows in cohort.chunks():
                 batch = cohort.subset(rows).dense()

@@ -20,11 +20,38 @@ from mvlatent.fitting.progress import Stages, stages
 from mvlatent.fitting.threads import small_work_on_one_thread
 from mvlatent.fitting.trained import Trained, without_technical
 from mvlatent.heads.reported import fit_outcome
+from mvlatent.process import usual_torch
 from mvlatent.specs import Roles
 
-__all__ = ["train"]
+__all__ = ["prepare", "train"]
 
 
+def prepare(
+    tables: Tables,
+    roles: Roles,
+    options: Options,
+    plan: Plan,
+    validation_size: float = 0.0,
+    notes: Sequence[str] = (),
+) -> tuple[np.ndarray, Preparation]:
+    """Training rows, and what is learnt of the raw tables on them: all that comes before a fit.
+
+    Rows are those of the patients in the order of their names.
+
+    Raises
+    ------
+    ValueError
+        If the patients cannot be fitted to: as `train`.
+    """
+    check_objectives(roles, options, plan)
+    check_sizes(tables, options)
+    held_out = validation_rows(len(tables), validation_size, plan.seed)
+    rows = np.setdiff1d(np.arange(len(tables)), held_out)
+    order = rows_by_name(tables.obs_names)
+    return rows, Preparation.fit(tables, roles, order[rows], notes=notes)
+
+
+@usual_torch()
 def train(
     tables: Tables,
     roles: Roles,
@@ -70,12 +97,8 @@ def train(
         If an option does not go with the others, or asks for more factors than the patients and
         columns can hold.
     """
-    check_objectives(roles, options, plan)
-    check_sizes(tables, options)
-    held_out = validation_rows(len(tables), validation_size, plan.seed)
-    rows = np.setdiff1d(np.arange(len(tables)), held_out)
+    rows, preparation = prepare(tables, roles, options, plan, validation_size, notes)
     order = rows_by_name(tables.obs_names)
-    preparation = Preparation.fit(tables, roles, order[rows], notes=notes)
     everyone = without_technical(preparation.transform(tables), options).subset(order)
     size = len(everyone) * sum(view.x.shape[1] for view in everyone.matrices.values())
     settled = plan.resolved(validated=validation_size > 0)

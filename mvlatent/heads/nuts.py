@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.mixture import SampledPosterior
 from mvlatent.heads.sds import sd_scales
 from mvlatent.outcomes.bound import BoundLikelihood
+from mvlatent.process import quiet, seeded
 
 __all__ = ["sample_head"]
 
@@ -162,8 +162,7 @@ def sample_head(
         [n in fixed or x.shape[1] == 0 for n, x in zip(head.tau, parts, strict=True)]
     )
     model = _Model(head, parts, bound, held)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         drawn = _run(model, num_samples, warmup, seed)
         beta, moved = [], []
         for s in range(num_samples):
@@ -182,11 +181,9 @@ def sample_head(
 
 
 def _run(model: _Model, num_samples: int, warmup: int, seed: int) -> dict[str, Tensor]:
-    import pyro
     from pyro.infer import MCMC, NUTS
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         kernel = NUTS(
             potential_fn=model.potential, max_tree_depth=MAX_TREE_DEPTH, target_accept_prob=0.8
         )
@@ -197,6 +194,6 @@ def _run(model: _Model, num_samples: int, warmup: int, seed: int) -> dict[str, T
             initial_params=model.start(),
             disable_progbar=True,
         )
-        pyro.set_rng_seed(seed)
+        torch.manual_seed(seed)
         chain.run()
     return {name: x.detach() for name, x in chain.get_samples().items()}

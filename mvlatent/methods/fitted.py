@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from mvlatent.fitting.options import Options
 from mvlatent.fitting.trained import Trained
 from mvlatent.methods.arguments import check_one_of, given_views
 from mvlatent.posterior import Latents
+from mvlatent.process import quiet
 from mvlatent.reading.summary import summarise
 from mvlatent.specs import Roles
 
@@ -264,8 +264,7 @@ class FittedModel:
         """Latents of one patient without a view: the prior."""
         preparation = self.trained.preparation
         nobody = Tables.empty(preparation.roles, preparation.kept)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nobody has no stratum either
+        with quiet():  # nobody has no stratum either
             return self.trained.latents(self.trained.cohort(nobody))
 
     def summary(self) -> str:

@@ -183,4 +183,5 @@ def _by_draws(
             if part.exposure is not None and exposure is not None:
                 exposure = torch.where(view.present, exposure, part.exposure.draw(z, technical))
             eta = decode(part, basis, z, private[name], technical, effect, exposure)
-            yield part.likelihood.predictive(eta, inverse, level)
+            found = part.likelihood.predictive(eta, inverse, level)
+        yield found  # outside: whoever asks draws from a stream of their own

@@ -13,6 +13,7 @@ from numbers import Integral, Real
 __all__ = [
     "check_choice",
     "check_flag",
+    "check_jobs",
     "check_name",
     "check_number",
     "check_size",
@@ -100,3 +101,19 @@ def check_name(what: str, value: object) -> None:
     """Raise ValueError if a value cannot be the name of a column."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{what} must be the name of a column, not {value!r}.")
+
+
+def check_jobs(name: str, n_jobs: object) -> None:
+    """Raise unless a number of folds at a time is one that joblib takes.
+
+    Examples
+    --------
+    >>> check_jobs("n_jobs", 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: n_jobs must be 1 or more (or -1 for as many as there are cores), not 0.
+    """
+    if not is_whole(n_jobs):
+        raise TypeError(f"{name} must be an integer, such as 2, not {n_jobs!r}.")
+    if n_jobs == 0:
+        raise ValueError(f"{name} must be 1 or more (or -1 for as many as there are cores), not 0.")

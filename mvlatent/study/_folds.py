@@ -10,6 +10,7 @@ import pandas as pd
 
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_text, find_column
+from mvlatent.process import quiet
 from mvlatent.specs.checks import check_whole
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from mvlatent.specs.outcomes import OutcomeSpec
 
-__all__ = ["check_folds", "folds", "read_folds", "training_and_held_out"]
+__all__ = ["folds", "names_of_folds", "read_folds"]
 
 Column: TypeAlias = str | pd.Series  # of obs, or by patient
 
@@ -138,15 +139,11 @@ def read_folds(
     return _cut(mdata.n_obs, folds, stratum, None, seed)
 
 
-def check_folds(mdata: MuData, folds: int | Column) -> None:
-    """Raise KeyError or ValueError if a cohort cannot be cut so, as `read_folds` does."""
-    read_folds(mdata, folds)
-
-
-def training_and_held_out(mdata: MuData, fold: np.ndarray, k: int) -> tuple[MuData, MuData]:
-    """Copies of the patients to train on and of those in fold ``k``; of no fold, in neither."""
-    names = mdata.obs_names
-    return mdata[names[(fold >= 0) & (fold != k)]].copy(), mdata[names[fold == k]].copy()
+def names_of_folds(mdata: MuData, folds: int | Column) -> list[str]:
+    """What the folds that `read_folds` numbers are called: by their number, or as they stand."""
+    if not isinstance(folds, str | pd.Series):
+        return list(map(str, range(int(folds))))
+    return list(map(repr, pd.factorize(_column(mdata, folds, "folds"), sort=True)[1].tolist()))
 
 
 def _cut(
@@ -161,8 +158,7 @@ def _cut(
     )
     codes = np.zeros(n_obs, dtype=int) if stratum is None else stratum
     fold = np.full(n_obs, -1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # rare values are no fault
+    with quiet("The least populated class"):  # rare values are no fault
         for k, (_, held_out) in enumerate(splitter.split(codes, codes, group)):
             fold[held_out] = k
     return fold

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._folds import read_folds, training_and_held_out
+from mvlatent.process import quiet
+from mvlatent.specs.checks import check_jobs
+from mvlatent.study._folds import names_of_folds, read_folds
+from mvlatent.study._jobs import Folded, typed_roles
+from mvlatent.study._patients import PlainCohort
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -31,6 +35,8 @@ class OutOfFold:
         ``target_purity`` and ``predicted_target_purity``.
     first
         Name of the first outcome of each kind, whose columns have no name at the end.
+    names
+        What the folds of the table were called in the column or Series they came from.
 
     Examples
     --------
@@ -41,6 +47,7 @@ class OutOfFold:
 
     table: pd.DataFrame
     first: dict[str, str] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
 
     def _end(self, role: str, column: str, outcome: str | None) -> str:
         """What the columns of an outcome, one of which is ``column``, end in."""
@@ -67,10 +74,21 @@ class OutOfFold:
         level
             Level of the interval.
 
+        Returns
+        -------
+        tuple of float
+            C and the bounds of its interval. Folds (and resamples) in which no two patients can be
+            compared are left out; all are NaN where there is no other fold.
+
         Raises
         ------
         KeyError
             If there is no such outcome.
+
+        Warns
+        -----
+        UserWarning
+            If a fold is left out; it is named.
         """
         end = self._end("survival", "risk", outcome)
         score = column if column not in ("risk", "risk_shared") else f"{column}{end}"
@@ -79,14 +97,26 @@ class OutOfFold:
         used |= {what: name for what, name in more.items() if name in self.table}
         seen = self.table[["fold", *used.values()]].set_axis(["fold", *used], axis=1)
         seen = seen.dropna(subset=["time", "event", "risk"])
-        folds = [rows for _, rows in seen.groupby("fold") if rows["event"].sum() > 0]
+        every = sorted(self.table["fold"].dropna().unique())
+        folds = {k: seen[seen["fold"] == k] for k in every}
+        found = {k: _concordance(rows) for k, rows in folds.items()}
+        left_out = [self.names.get(int(k), f"{k:g}") for k, c in found.items() if np.isnan(c)]
+        if left_out:
+            warnings.warn(
+                f"fold {', '.join(left_out)}: no two patients can be compared, as there are too "
+                f"few events; the concordance is that of the other {len(folds) - len(left_out)}.",
+                stacklevel=2,
+            )
+        kept = [folds[k] for k, c in found.items() if not np.isnan(c)]
+        if not kept:
+            return np.nan, np.nan, np.nan
         rng = np.random.default_rng(0)
         draws = [
-            _mean_concordance([t.iloc[rng.integers(0, len(t), len(t))] for t in folds])
+            _mean([_concordance(t.iloc[rng.integers(0, len(t), len(t))]) for t in kept])
             for _ in range(200)
         ]
         lower, upper = np.nanquantile(draws, [0.5 - level / 2, 0.5 + level / 2])
-        return _mean_concordance(folds), float(lower), float(upper)
+        return _mean(list(found.values())), float(lower), float(upper)
 
     def accuracy(self, outcome: str | None = None) -> float:
         """Share of the patients with a class (or level of an ordinal target) that is predicted."""
@@ -117,14 +147,22 @@ class OutOfFold:
         return float(1 - error.pow(2).sum() / spread.pow(2).sum())
 
 
-def _mean_concordance(tables: list[pd.DataFrame]) -> float:
+def _concordance(rows: pd.DataFrame) -> float:
+    """Harrell's C of one fold, NaN where no two of its patients can be compared."""
     from mvlatent.tl import concordance
+    from mvlatent.tl._outcomes.concordance import NoPairsError
 
-    values = []
-    for table in tables:
-        options = {k: table[k] for k in ("entry", "within") if k in table}
-        values.append(concordance(table["time"], table["event"], table["risk"], **options))
-    return float(np.nanmean(values))
+    options = {k: rows[k] for k in ("entry", "within") if k in rows}
+    try:
+        return concordance(rows["time"], rows["event"], rows["risk"], **options)
+    except NoPairsError:
+        return np.nan
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that there are, NaN where there are none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan
 
 
 def out_of_fold(
@@ -148,9 +186,10 @@ def out_of_fold(
     seed
         Seed of the split and of the fits.
     n_jobs
-        Folds at a time, as in joblib.
+        Folds at a time, as in joblib: processes, or what ``joblib.parallel_config`` names, each on
+        one thread. It changes no result.
     **options
-        Options of `mvlatent.fit`.
+        Options of `mvlatent.fit`; there is at least one outcome among them.
 
     Returns
     -------
@@ -159,10 +198,12 @@ def out_of_fold(
 
     Raises
     ------
-    KeyError
-        If the column of folds is not there.
-    ValueError
-        If there are fewer than two folds, or a Series of them lacks patients.
+    TypeError, KeyError, ValueError
+        Before the first fit: if there is no outcome, fewer than two folds, a Series of them lacks
+        patients, ``n_jobs`` is 0, or `mvlatent.fit` would refuse the cohort or the patients outside
+        one of the folds, which is named.
+    ChildProcessError
+        If a process ended before its fold did.
 
     Examples
     --------
@@ -175,36 +216,47 @@ def out_of_fold(
     >>> bool(0.5 < c < 1), found.table["fold"].nunique()
     (True, 2)
     """
-    from joblib import Parallel, delayed
-
-    typed = as_outcomes(
-        options.get("survival"),
-        options.get("labels"),
-        options.get("targets"),
-        options.get("outcomes", ()),
-    )
-    fold = read_folds(mdata, folds, seed, next((o for o in typed if o.balanced_part), None))
-    jobs = [
-        delayed(_one_fold)(mdata, fold, k, {**options, "seed": seed})
-        for k in np.unique(fold[fold >= 0])
-    ]
-    parts = Parallel(n_jobs=n_jobs)(jobs)
+    folded = folded_for(mdata, folds, seed, n_jobs, options)
+    held_out = np.unique(folded.fold[folded.fold >= 0]).tolist()
+    parts = folded.run(_one_fold, held_out, n_jobs)
     table = pd.concat(parts).reindex(mdata.obs_names)
+    typed = typed_roles(options).outcome_specs
     first = {o.role: o.name for o in reversed(typed) if not o.always_named}
-    return OutOfFold(table, first)
+    return OutOfFold(table, first, dict(zip(held_out, folded.names, strict=True)))
 
 
-def _one_fold(mdata: MuData, fold: np.ndarray, k: int, options: dict[str, Any]) -> pd.DataFrame:
+def folded_for(
+    mdata: MuData, folds: int | str | pd.Series, seed: int, n_jobs: int, options: dict[str, Any]
+) -> Folded:
+    """The folds of a cohort, once everything has been asked that can be before the first fit.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        As `out_of_fold`.
+    """
+    check_jobs("n_jobs", n_jobs)
+    roles = typed_roles(options)
+    balanced = next((o for o in roles.outcome_specs if o.balanced_part), None)
+    fold = read_folds(mdata, folds, seed, balanced)
+    if not roles.outcome_specs:
+        raise ValueError(
+            "there is no outcome to predict out of the folds; name one with survival=, labels=, "
+            "targets= or outcomes=."
+        )
+    plain, names = PlainCohort.of(mdata, roles), names_of_folds(mdata, folds)
+    folded = Folded(plain, fold, names, {"progress": False, **options, "seed": seed})
+    folded.check(np.unique(fold[fold >= 0]).tolist())
+    return folded
+
+
+def _one_fold(folded: Folded, k: int) -> pd.DataFrame:
     """Fit without fold ``k`` and predict it."""
-    import warnings
-
     from mvlatent._fit import fit
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unseen sites of the held-out fold are expected
-        training, rest = training_and_held_out(mdata, fold, k)
-        model = fit(training, **{"progress": False, **options})
-        return _predictions(model, rest, k)
+    with quiet():  # unseen sites of the held-out fold are expected
+        model = fit(folded.training(k), **folded.options)
+        return _predictions(model, folded.held_out(k), k)
 
 
 def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.process import quiet
+from mvlatent.specs.checks import check_jobs
 from mvlatent.specs.typed import as_outcomes
-from mvlatent.study._folds import read_folds, training_and_held_out
+from mvlatent.study._folds import names_of_folds, read_folds
+from mvlatent.study._jobs import Folded, typed_roles
+from mvlatent.study._patients import PlainCohort
 from mvlatent.study._scores import HELD_OUT_SCORES, held_out_scores
 
 if TYPE_CHECKING:
@@ -145,7 +148,7 @@ def path(
     seed
         Seed of the split and of the fits.
     n_jobs
-        Folds at a time, as in joblib.
+        Folds at a time, as in `out_of_fold`.
     prefer
         ``"strongest"`` or ``"weakest"`` of the weights that do as well.
     outcome
@@ -165,8 +168,11 @@ def path(
     KeyError
         If there is no such objective, survival outcome or column of folds.
     ValueError
-        If a weight is negative or not finite or given twice, ``holdout`` is not between 0 and 1, or
-        the objective is also among the others.
+        If a weight is negative or not finite or given twice, ``holdout`` is not between 0 and 1,
+        the objective is also among the others, or the patients outside a fold cannot be fitted to;
+        all before the first fit.
+    ChildProcessError
+        As in `out_of_fold`.
 
     Notes
     -----
@@ -182,19 +188,19 @@ def path(
     ([0.0, 1.0], True)
     >>> ax = mv.pl.path(found)
     """
-    from joblib import Parallel, delayed
-
+    check_jobs("n_jobs", n_jobs)
     term, others = _swept(objective, options.pop("objectives", None))
     ordered = _checked_weights(weights, term)
     _check_preference(prefer)
     fold = _split(mdata, folds, holdout, seed, _survival(options, outcome))
-    held_out = np.unique(fold[fold >= 0]) if holdout is None else [0]
     options = {"head_blocks": ("shared", "clinical"), "progress": False, **options, "seed": seed}
-    jobs = [
-        delayed(_one_fold)(mdata, fold, k, term, others, ordered, outcome, options)
-        for k in held_out
-    ]
-    scores = pd.DataFrame([row for rows in Parallel(n_jobs=n_jobs)(jobs) for row in rows])
+    names = ["held out", "trained on"] if holdout is not None else names_of_folds(mdata, folds)
+    plain = PlainCohort.of(mdata, typed_roles(options))
+    folded = Folded(plain, fold, names, {**options, "objectives": (*others, term)})
+    held_out = np.unique(fold[fold >= 0]).tolist() if holdout is None else [0]
+    folded.check(held_out)
+    found = folded.run(_one_fold, held_out, n_jobs, term, others, ordered, outcome)
+    scores = pd.DataFrame([row for rows in found for row in rows])
     return Path(term.name, _summary(scores), scores, prefer)
 
 
@@ -256,25 +262,22 @@ def _split(
 
 
 def _one_fold(
-    mdata: MuData,
-    fold: np.ndarray,
+    folded: Folded,
     k: int,
     term: Term,
     others: tuple[Term, ...],
     weights: list[float],
     outcome: str | None,
-    options: dict[str, Any],
 ) -> list[dict[str, float]]:
     """Fit every weight without fold ``k``, each from the one before, and score it on the fold."""
     from mvlatent._fit import fit
 
-    rows, model = [], None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        training, rest = training_and_held_out(mdata, fold, k)
+    rows, model, options = [], None, folded.options
+    with quiet():
+        training, rest = folded.training(k), folded.held_out(k)
         for weight in weights:
             terms = (*others, replace(term, weight=weight))
-            model = fit(training, objectives=terms, warm_start=model, **options)
+            model = fit(training, **{**options, "objectives": terms, "warm_start": model})
             scores = held_out_scores(model, rest, seed=options["seed"], outcome=outcome)
             rows.append({"fold": k, "weight": weight, **scores})
     return rows

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mvlatent.process import quiet
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -50,8 +51,7 @@ def held_out_scores(
         clinical covariates), of competing causes for the first. ``site_accuracy``, ``site_excess``:
         as in `mvlatent.tl.site_audit`, permuted within the label's classes where there is a label.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unseen sites of held-out patients are expected
+    with quiet():  # unseen sites of held-out patients are expected
         each = _cross_view(model, held_out, seed)
         private = model.variance_explained(held_out).loc["private"]
         found = {

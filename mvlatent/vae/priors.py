@@ -19,6 +19,7 @@ from torch.distributions import (
     constraints,
 )
 
+from mvlatent.process import seeded
 from mvlatent.vae.gaussian import Patients, StandardNormal
 
 __all__ = [
@@ -81,8 +82,7 @@ class Same(Patients):
             centred = parts.mean - mean
             between = torch.einsum("c,ci,cj->ij", weights, centred, centred)
             return mean, between + torch.einsum("c,cij->ij", weights, parts.covariance_matrix)
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(0)  # the same answer every time it is asked for
+        with seeded(0), torch.no_grad():  # the same answer every time it is asked for
             z = self.base.sample(torch.Size([MOMENT_DRAWS]))
         return z.mean(0), torch.cov(z.T).reshape(z.shape[1], z.shape[1])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from mvlatent.data.cohort import Cohort
 from mvlatent.fitting.build import build
 from mvlatent.fitting.options import Options
@@ -11,6 +9,7 @@ from mvlatent.fitting.start.chosen_sweeps import choose_sweeps
 from mvlatent.fitting.start.em import em_sweeps, hold_effects
 from mvlatent.fitting.start.refine import refine_start
 from mvlatent.fitting.start.spectral import spectral_start, start_experts
+from mvlatent.process import seeded
 from mvlatent.specs import Roles
 from mvlatent.vae.structured import StructuredVAE
 
@@ -25,8 +24,7 @@ def started(cohort: Cohort, roles: Roles, options: Options, seed: int) -> tuple[
         spectral_start(vae, rows, kind=options.start, rank=options.rank)
         return vae
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         vae, sweeps = spectral(cohort), 0
         if options.start != "random":
             chosen = options.sweeps

@@ -16,6 +16,11 @@ from mvlatent.tl._outcomes.resampling import Interval, bootstrap
 __all__ = ["bootstrap_interval", "concordance"]
 
 CONCORDANCES = ("harrell", "uno")
+NO_PAIRS = "no two patients can be compared: too few events; give more patients."
+
+
+class NoPairsError(ValueError):
+    """No two patients can be compared: the concordance of these is not defined."""
 
 
 def concordance(
@@ -114,7 +119,7 @@ def _harrell(
             ordered += pairs * concordance_index(time, -risks[rows], event)
             total += pairs
     if not total:
-        raise ValueError("no two patients can be compared: too few events; give more patients.")
+        raise NoPairsError(NO_PAIRS)
     return float(ordered / total)
 
 
@@ -135,7 +140,7 @@ def _at_risk(
         right = (risk > risks[rows]) + 0.5 * (risk == risks[rows])
         ordered, total = ordered + float((right * pairs).sum()), total + int(pairs.sum())
     if not total:
-        raise ValueError("no two patients can be compared: too few events; give more patients.")
+        raise NoPairsError(NO_PAIRS)
     return ordered / total
 
 

@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from mvlatent.process import quiet
 from mvlatent.tl._latent.probes import make_folds
 
 __all__ = ["IMPUTERS", "Imputer"]
@@ -85,13 +86,10 @@ class PLSImputer:
 
     def _slopes(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Mean of y, and slopes with 1, 2, ... components (they are nested)."""
-        import warnings
-
         from sklearn.cross_decomposition import PLSRegression
 
         most = min(self.most, len(x) - 2, x.shape[1])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # y is fitted exactly before the last component
+        with quiet():  # y is fitted exactly before the last component
             fitted = PLSRegression(most, scale=False).fit(x, y)
         rotations, loadings = fitted.x_rotations_, fitted.y_loadings_
         slopes = [rotations[:, :k] @ loadings[:, :k].T for k in range(1, most + 1)]
