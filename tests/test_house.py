@@ -13,7 +13,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mvlatent"
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
-STAGES = ["specs", "data", "vae", "posterior", "outcomes", "heads", "objectives", "fitting"]
+STAGES = [
+    "_files",
+    "specs",
+    "data",
+    "vae",
+    "posterior",
+    "outcomes",
+    "heads",
+    "objectives",
+    "fitting",
+]
 STAGES += ["reading", "methods", "io", "model", "_fit"]
 LATE = ["tl", "pl", "sim", "study", "datasets", "report", "commands", "cli"]  # all after the model
 PLACES = [*STAGES, *LATE]
