@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replacing", "sync"]
+__all__ = ["replacing", "replacing_folder", "sync"]
 
 
 @contextmanager
@@ -51,6 +51,55 @@ def replacing(path: str | Path) -> Iterator[Path]:
         sync(target.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """A folder beside another to write to, whose entries take their places at the end.
+
+    What the folder held under other names stays. Whatever goes wrong leaves it as it was.
+
+    Parameters
+    ----------
+    path
+        The folder, made if need be.
+
+    Yields
+    ------
+    Path
+        Hidden, in the folder if it is there, else where it will be.
+    """
+    target = Path(os.path.realpath(path))
+    made = [place for place in (target.parent, *target.parent.parents) if not place.exists()]
+    fresh = not target.exists()
+    beside = target.parent if fresh else target  # on the disk of what is there
+    beside = beside / f".{target.name[:80]}-{secrets.token_hex(4)}"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        for file in beside.rglob("*"):
+            sync(file)
+        if fresh:
+            os.replace(beside, target)
+        else:
+            for entry in list(beside.iterdir()):
+                _take_place(entry, target / entry.name)
+        made.clear()
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+
+
+def _take_place(entry: Path, target: Path) -> None:
+    """Rename a file or folder; a folder that is in the way is moved aside first."""
+    if not target.is_dir():
+        os.replace(entry, target)
+        return
+    aside = entry.with_name(f"{entry.name}.old")
+    os.replace(target, aside)
+    os.replace(entry, target)
 
 
 def sync(path: Path) -> None:

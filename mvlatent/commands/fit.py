@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_output, check_writable, read_cohort
-from mvlatent.commands.transform import write_predictions
+from mvlatent._files import replacing
+from mvlatent.commands.files import check_model_folder, check_output, read_cohort, write_beside
+from mvlatent.commands.transform import annotate_cohort
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 
 __all__ = ["run_fit"]
@@ -34,19 +35,17 @@ def run_fit(
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
     named = parse_views(views)
-    if (out / "spec.json").exists() and not overwrite:
-        raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
-    if out.is_file():
-        raise NotADirectoryError(f"{out} is a file; a model is a folder.")
-    check_writable(out)
+    check_model_folder(out, overwrite=overwrite)
     if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."
         )
-    data = read_cohort(cohort)
     if out_data is not None:
+        if out_data.resolve() == out.resolve():
+            raise ValueError(f"--out and --out-data are both {out}; name a folder and a file.")
         check_output(out_data, (cohort.suffix,), overwrite=overwrite)
+    data = read_cohort(cohort)
     options: dict[str, Any] = {
         "views": named,
         "batch": batch,
@@ -62,11 +61,20 @@ def run_fit(
 
         check_folds(data, _n_folds(folds))  # before minutes are spent on the model
     model = _fit(data, options)
-    model.save(out, overwrite=overwrite)
-    if out_data is not None:
-        write_predictions(model, data, out_data)
     estimates = _estimates(data, folds, jobs, options)
+    _write(model, data, out, out_data, overwrite=overwrite)
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
+
+
+def _write(model: Any, data: Any, out: Path, out_data: Path | None, *, overwrite: bool) -> None:
+    """Write model and cohort when all is computed: both, or after a failure neither."""
+    if out_data is None:
+        model.save(out, overwrite=overwrite)
+        return
+    with replacing(out_data) as beside:
+        annotate_cohort(model, data)
+        write_beside(data, beside)
+        model.save(out, overwrite=overwrite)
 
 
 def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:

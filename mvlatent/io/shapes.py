@@ -11,7 +11,7 @@ from mvlatent.io.digests import SPEC, Damaged, shown
 from mvlatent.vae.design import Design
 from mvlatent.vae.parts import part_class
 
-__all__ = ["check_design", "check_fields", "check_same", "check_width"]
+__all__ = ["check_design", "check_fields", "check_same", "check_square"]
 
 LEAST = 2**14  # a size of this many is never refused: some are set and not used
 
@@ -48,10 +48,10 @@ def check_design(said: Any, values: int) -> None:
     _check_sizes(said, "design", max(values, LEAST))
 
 
-def check_width(n_hidden: int, n_shared: int, values: int) -> None:
-    """Raise `Damaged` if layers of a network hold more weights than there are."""
-    if n_hidden * max(n_hidden, n_shared) > max(values, LEAST**2 // 256):
-        raise Damaged(SPEC, f"'design.n_hidden' is {n_hidden}, more than the weights can hold")
+def check_square(n_shared: int, values: int) -> None:
+    """Raise `Damaged` if there are fewer weights than a matrix among shared factors has."""
+    if n_shared**2 > values:
+        raise Damaged(SPEC, f"'design.n_shared' is {n_shared}, more than the weights can hold")
 
 
 def check_same(said: Any, found: Any, where: str) -> None:

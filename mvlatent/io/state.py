@@ -19,7 +19,7 @@ from mvlatent.fitting.trained import Trained
 from mvlatent.heads.reported import Reported
 from mvlatent.heads.view_head import ViewHeads
 from mvlatent.io.digests import SPEC, WEIGHTS, Damaged
-from mvlatent.io.shapes import check_design, check_fields, check_same, check_width
+from mvlatent.io.shapes import check_design, check_fields, check_same, check_square
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -106,7 +106,7 @@ def _vae(said: Mapping[str, Any], weights: Mapping[str, np.ndarray], values: int
                 outline: StructuredVAE | None = StructuredVAE(design)
         except (NotImplementedError, RuntimeError):  # some priors compute while they are built
             outline = None
-            check_width(design.n_hidden, design.n_shared, values)
+            check_square(design.n_shared, values)
     if outline is not None:
         expected = {k: list(v.shape) for k, v in _weights(outline).items()}
         found = {k: list(v.shape) for k, v in weights.items()}
