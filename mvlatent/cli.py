@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ app = typer.Typer(
 
 SEVERAL = ("--clinical", "--technical", "--views")
 FILES = (".h5mu", ".h5ad")
+COMMANDS = ("demo", "fit", "transform")
+INTERRUPTED, TERMINATED = 130, 143
 
 Cohort = Annotated[Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).")]
 CohortOrTables = Annotated[
@@ -106,12 +109,13 @@ def demo(
     ),
     n: Annotated[int, typer.Option(help="Patients to simulate.")] = 300,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Simulate a cohort, fit, evaluate out of fold, write figures and an HTML report."""
     from mvlatent.commands.demo import run_demo
 
-    run_demo(out, n=n, seed=seed)
+    run_demo(out, n=n, seed=seed, overwrite=overwrite)
 
 
 @app.command()
@@ -222,22 +226,64 @@ def paired(arguments: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors of the user's input are one line on stderr, exit status 1."""
-    given = paired(repeated(sys.argv[1:] if arguments is None else arguments))
+    """Run the command line; whatever goes wrong is one line on stderr.
+
+    The exit status is 1 after an error, 2 after a mistyped command, 130 after Ctrl-C.
+    """
+    given = paired(repeated(sys.argv[1:] if arguments is None else arguments)) or ["--help"]
     if "--debug" in given:
         app(given)
         return
+    if arguments is None:
+        signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(given)
+        status = app(given, standalone_mode=False)
     except KeyboardInterrupt:
-        _stop("interrupted", 130)
-    except (ValueError, KeyError, OSError, FloatingPointError) as error:
-        _stop(_one_line(error), 1)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout has gone: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        _stop(*_told(error, given))
+    if status == INTERRUPTED:
+        _stop("interrupted.", INTERRUPTED)
+    if status:
+        raise SystemExit(status)
 
 
-def _one_line(error: BaseException) -> str:
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return " ".join(str(text).split())
+def _terminated(*_: Any) -> None:
+    """End as after an error, so that what is half written is removed."""
+    _stop("terminated.", TERMINATED)
+
+
+def _told(error: Exception, given: Sequence[str]) -> tuple[str, int]:
+    """One line for an error, and the exit status."""
+    from mvlatent.commands.files import one_line
+
+    if type(error).__name__ == "Abort":  # what Ctrl-C was for typer before 0.13
+        return "interrupted.", INTERRUPTED
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a mistyped command
+        command = next((f" {a}" for a in given if not a.startswith("-")), "")
+        command = command if command[1:] in COMMANDS else ""
+        said = " ".join(str(error.format_message()).split()).rstrip(".")
+        return f"{said}; see mvlatent{command} --help.", int(error.exit_code)
+    text = one_line(error)
+    if _is_ours(error, text):
+        return text, 1
+    what = f"{type(error).__name__}: {text}".rstrip(".")
+    about = next((f"{a}: " for a in given if a.endswith(FILES)), "")
+    return f"{about}{what}; --debug shows the traceback.", 1
+
+
+def _is_ours(error: Exception, text: str) -> bool:
+    """Whether an error is a sentence of this package, or of the disk with the name of a file."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in ("mvlatent", "__main__") and text.endswith((".", ")"))
 
 
 def _stop(message: str, status: int) -> Any:

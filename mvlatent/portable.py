@@ -15,7 +15,7 @@ from mudata import MuData
 from mvlatent.data.assemble import assemble
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.options import Options
-from mvlatent.io import packed, unpacked
+from mvlatent.io.state import rebuild, state_of
 from mvlatent.methods.scvi import AsScvi
 from mvlatent.process import usual_torch
 from mvlatent.specs import Roles
@@ -40,7 +40,7 @@ class Portable(AsScvi):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What rebuilds the model: what `save` writes, and its patients if it has any."""
-        trained = None if self._trained is None else packed(self._trained)
+        trained = None if self._trained is None else state_of(self._trained)
         patients = None
         if self._tables is not None:
             manager = self._adata_manager
@@ -70,7 +70,7 @@ def _rebuilt(
         model: Any = object.__new__(kind)
         model._begin(roles, options)
         if trained is not None:
-            model._keep(unpacked(*trained))
+            model._keep(rebuild(*trained))
         if patients is None:
             model._adata = model._adata_manager = None
             return model

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mvlatent._files import replacing
 from mvlatent._version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Section:
 
 
 def write_report(path: str | Path, *, title: str, sections: Sequence[Section]) -> Path:
-    """Write the sections into one self-contained HTML file.
+    """Write the sections into one self-contained HTML file, whole or not at all.
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ def write_report(path: str | Path, *, title: str, sections: Sequence[Section]) -
     )
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
+    with replacing(target) as beside:
+        beside.write_text(page, encoding="utf-8")
     return target
 
 

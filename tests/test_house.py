@@ -14,6 +14,7 @@ PACKAGE = ROOT / "mvlatent"
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 STAGES = [
+    "_files",
     "process",
     "specs",
     "data",

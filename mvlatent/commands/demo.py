@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.commands.files import write_cohort
+from mvlatent._files import replacing_folder
+from mvlatent.commands.files import check_writable, write_cohort
 from mvlatent.process import quiet
 
 __all__ = ["run_demo"]
@@ -26,46 +27,60 @@ Simulated patients with RNA, copy number, mutations and image features; some lac
 hospital leaves its own fingerprint, and the truth is known. Everything below comes from one call of
 mvlatent.fit and its reading methods; risks and classes are out of fold: each patient was predicted
 by a model that had not seen that patient."""
+FIGURES = ("latent", "survival", "variance", "history")
+WRITTEN = ("cohort.h5mu", "model", "report.html", *(f"{name}.png" for name in FIGURES))
 
 
-def run_demo(out: Path, *, n: int, seed: int) -> None:
-    """Simulate, fit, evaluate, draw; everything is written below ``out``."""
+def run_demo(out: Path, *, n: int, seed: int, overwrite: bool = False) -> None:
+    """Simulate, fit, evaluate, draw; everything is written below ``out``, or nothing."""
     import matplotlib as mpl
+
+    there = [name for name in WRITTEN if (out / name).exists()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"{out} already holds {', '.join(there)}; pass --overwrite to replace them, or name "
+            "another folder with --out."
+        )
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file; name a folder with --out.")
+    check_writable(out)
 
     mpl.use("Agg")
     import mvlatent as mv
     from mvlatent.report import Section, write_report
 
     begun = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
     say = _Clock(begun)
-    with quiet():
-        data, truth = mv.sim.cohort("demo", n=n, seed=seed)
-        write_cohort(data, out / "cohort.h5mu")
-        say(f"simulated {n} patients, {len(data.mod)} views")
-        model = mv.fit(data, seed=seed, **ROLES)
-        model.save(out / "model", overwrite=True)
-        say("fitted and saved the model")
-        estimates = mv.study.out_of_fold(data, folds=5, seed=seed, **ROLES)
-        say("five folds predicted by models that had not seen them")
-        tables = _tables(model, estimates, truth)
-        figures = _figures(model, estimates.table, data)
-    for name, figure in figures.items():
-        figure.savefig(out / f"{name}.png", dpi=150, bbox_inches="tight", facecolor="white")
-    report = write_report(
-        out / "report.html",
-        title="mvlatent: a simulated cohort",
-        sections=[
-            Section("What this is", INTRODUCTION.replace("\n", " "), tables=[tables["estimates"]]),
-            Section("Latent space", figures=[figures["latent"]]),
-            Section("Survival", figures=[figures["survival"]]),
-            Section(
-                "Variance explained", tables=[tables["variance"]], figures=[figures["variance"]]
-            ),
-            Section("The fit", model.summary(), figures=[figures["history"]]),
-        ],
-    )
-    _close(model, tables, out, report, time.perf_counter() - begun)
+    with replacing_folder(out) as beside:
+        with quiet():
+            data, truth = mv.sim.cohort("demo", n=n, seed=seed)
+            write_cohort(data, beside / "cohort.h5mu")
+            say(f"simulated {n} patients, {len(data.mod)} views")
+            model = mv.fit(data, seed=seed, **ROLES)
+            model.save(beside / "model", overwrite=True)
+            say("fitted and saved the model")
+            estimates = mv.study.out_of_fold(data, folds=5, seed=seed, **ROLES)
+            say("five folds predicted by models that had not seen them")
+            tables = _tables(model, estimates, truth)
+            figures = _figures(model, estimates.table, data)
+        for name, figure in figures.items():
+            figure.savefig(beside / f"{name}.png", dpi=150, bbox_inches="tight", facecolor="white")
+        write_report(
+            beside / "report.html",
+            title="mvlatent: a simulated cohort",
+            sections=[
+                Section(
+                    "What this is", INTRODUCTION.replace("\n", " "), tables=[tables["estimates"]]
+                ),
+                Section("Latent space", figures=[figures["latent"]]),
+                Section("Survival", figures=[figures["survival"]]),
+                Section(
+                    "Variance explained", tables=[tables["variance"]], figures=[figures["variance"]]
+                ),
+                Section("The fit", model.summary(), figures=[figures["history"]]),
+            ],
+        )
+    _close(model, tables, out, out / "report.html", time.perf_counter() - begun)
 
 
 class _Clock:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from mvlatent._files import replacing
 from mvlatent.process import quiet
 
-__all__ = ["check_output", "read_cohort", "write_cohort"]
+__all__ = [
+    "check_model_folder",
+    "check_output",
+    "one_line",
+    "read_cohort",
+    "write_beside",
+    "write_cohort",
+]
 
 
 def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
@@ -30,8 +38,35 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
 
         try:
             return _read_mudata(path) if path.suffix == ".h5mu" else anndata.read_h5ad(path)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error}; write it anew.") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a reader meets in a file that is not what it says
+            why = _other_kind(path) or f"({one_line(error)}) it is damaged; write it anew"
+            raise ValueError(f"{path} cannot be read as {path.suffix}: {why}.") from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        text = f"{named}{error.strerror}."
+    return " ".join(str(text).split()) or type(error).__name__
+
+
+def _other_kind(path: Path) -> str:
+    """What a file holds, if not what its name says; nothing where it cannot be told."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            if path.suffix == ".h5mu" and "mod" not in file and {"X", "obs"} & set(file):
+                return "it holds an AnnData; name it .h5ad, and its views with --views"
+            if path.suffix == ".h5ad" and "mod" in file:
+                return "it holds a MuData; name it .h5mu"
+    except OSError:
+        return "it is no HDF5 file, or cut short; write it anew"
+    return ""
 
 
 def _read_mudata(path: Path) -> Any:
@@ -57,11 +92,32 @@ def check_output(path: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> N
     """
     if path.suffix not in suffixes:
         raise ValueError(f"{path} must end in {' or '.join(suffixes)}.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass --overwrite to replace it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} for {path.name}; make it first.")
     check_writable(path)
+
+
+def check_model_folder(folder: Path, *, overwrite: bool) -> None:
+    """Say before any work whether a model can be written to a folder.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds a model that may not be replaced.
+    NotADirectoryError
+        If it is a file, or something on the way is.
+    PermissionError
+        If it may not be written to.
+    """
+    if (folder / "spec.json").exists() and not overwrite:
+        raise FileExistsError(f"{folder} already holds a model; pass --overwrite to replace it.")
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; a model is a folder.")
+    check_writable(folder)
 
 
 def check_writable(path: Path) -> None:
@@ -78,11 +134,22 @@ def check_writable(path: Path) -> None:
     folder = there if there.is_dir() else there.parent
     if there != path and not there.is_dir():
         raise NotADirectoryError(f"{there} is a file: {path} cannot be made in it.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder} may not be written to: choose another place for {path}.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"{folder} may not be written to ({error.strerror}): choose another place for {path}."
+        ) from None
 
 
 def write_cohort(data: Any, path: Path) -> None:
-    """Write a MuData or an AnnData."""
+    """Write a MuData or an AnnData, whole or not at all."""
+    with replacing(path) as beside:
+        write_beside(data, beside)
+
+
+def write_beside(data: Any, path: Path) -> None:
+    """Write a MuData or an AnnData to a name that nobody reads yet."""
     with quiet():
         data.write(path) if path.suffix == ".h5mu" else data.write_h5ad(path)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_output, check_writable, read_cohort
+from mvlatent._files import replacing
+from mvlatent.commands.files import check_model_folder, check_output, read_cohort, write_beside
 from mvlatent.commands.tables import check_tables, read_named_tables
-from mvlatent.commands.transform import write_predictions
+from mvlatent.commands.transform import annotate_cohort
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 from mvlatent.specs.checks import check_jobs
 
@@ -40,17 +41,15 @@ def run_fit(
     check_tables(cohort, tables, obs)
     check_jobs("--jobs", jobs)
     named = parse_views(views)
-    if (out / "spec.json").exists() and not overwrite:
-        raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
-    if out.is_file():
-        raise NotADirectoryError(f"{out} is a file; a model is a folder.")
-    check_writable(out)
+    check_model_folder(out, overwrite=overwrite)
     if cohort is not None and cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."
         )
     if out_data is not None:
+        if out_data.resolve() == out.resolve():
+            raise ValueError(f"--out and --out-data are both {out}; name a folder and a file.")
         suffix = ".h5mu" if cohort is None else cohort.suffix
         check_output(out_data, (suffix,), overwrite=overwrite)
     data = read_named_tables(tables, obs) if cohort is None else read_cohort(cohort)
@@ -69,11 +68,20 @@ def run_fit(
 
         folded_for(data, _n_folds(folds), seed, jobs, options)  # before minutes go to the model
     model = _fit(data, options)
-    model.save(out, overwrite=overwrite)
-    if out_data is not None:
-        write_predictions(model, data, out_data)
     estimates = _estimates(data, folds, jobs, options)
+    _write(model, data, out, out_data, overwrite=overwrite)
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
+
+
+def _write(model: Any, data: Any, out: Path, out_data: Path | None, *, overwrite: bool) -> None:
+    """Write model and cohort when all is computed: both, or after a failure neither."""
+    if out_data is None:
+        model.save(out, overwrite=overwrite)
+        return
+    with replacing(out_data) as beside:
+        annotate_cohort(model, data)
+        write_beside(data, beside)
+        model.save(out, overwrite=overwrite)
 
 
 def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:

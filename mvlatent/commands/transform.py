@@ -8,7 +8,7 @@ from typing import Any
 
 from mvlatent.commands.files import check_output, read_cohort, write_cohort
 
-__all__ = ["run_transform", "write_predictions"]
+__all__ = ["annotate_cohort", "run_transform"]
 
 
 def run_transform(
@@ -17,14 +17,15 @@ def run_transform(
     """Load the model, annotate a copy of the cohort and write it."""
     from mvlatent.io import load_trained
 
-    data = read_cohort(cohort)
     check_output(out, (cohort.suffix,), overwrite=overwrite)
+    data = read_cohort(cohort)
     # a folder that holds no model is refused before the slow imports
     _check_outcomes(outcomes, list(load_trained(model).outcomes))
     from mvlatent.model import MVLatent
 
     fitted = MVLatent.load(model)
-    left_out = write_predictions(fitted, data, out, outcomes=outcomes or None)
+    left_out = annotate_cohort(fitted, data, outcomes=outcomes or None)
+    write_cohort(data, out)
     print(f"{data.n_obs} patients: latents in obsm, predictions in obs, written to {out}")
     if left_out:
         print(left_out)
@@ -37,10 +38,8 @@ def _check_outcomes(asked: Sequence[str], known: Sequence[str]) -> None:
             raise ValueError(f"--outcome {name}: no such outcome; the model has {choices}.")
 
 
-def write_predictions(
-    model: Any, data: Any, out: Path, *, outcomes: Sequence[str] | None = None
-) -> str:
-    """Annotate ``data`` with latents and predicted outcomes and write it.
+def annotate_cohort(model: Any, data: Any, *, outcomes: Sequence[str] | None = None) -> str:
+    """Write latents and predicted outcomes into ``data``.
 
     Returns
     -------
@@ -62,5 +61,4 @@ def write_predictions(
     annotate(data, model.trained, latents)
     for name, column in predicted.items():
         data.obs[name] = column.to_numpy()
-    write_cohort(data, out)
     return left_out

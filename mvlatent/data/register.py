@@ -6,6 +6,7 @@ same matrices, and holds a copy of the role columns.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
