@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvlatent.commands.files import check_output, check_writable, read_cohort
-from mvlatent.commands.transform import write_predictions
+from mvlatent.commands.files import check_output, check_writable, read_cohort, write_cohort
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 
 __all__ = ["run_fit"]
@@ -63,9 +62,13 @@ def run_fit(
         check_folds(data, _n_folds(folds))  # before minutes are spent on the model
     model = _fit(data, options)
     model.save(out, overwrite=overwrite)
+    found = None if folds is None else _out_of_fold(data, folds, jobs, options)
     if out_data is not None:
-        write_predictions(model, data, out_data)
-    estimates = _estimates(data, folds, jobs, options)
+        model.annotate(data)
+        if found is not None:
+            found.annotate(data)
+        write_cohort(data, out_data)
+    estimates = _estimates(found, folds, options["outcomes"])
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
 
 
@@ -103,15 +106,19 @@ def _n_folds(folds: str) -> int | str:
     return int(folds) if folds.isdigit() else folds
 
 
-def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any]) -> list[str]:
-    """Lines of out-of-fold estimates."""
-    if folds is None:
-        return ["no out-of-fold estimate was made; add --folds 5 for one"]
-    from mvlatent.outcomes.role import role_of
+def _out_of_fold(data: Any, folds: str, jobs: int, options: dict[str, Any]) -> Any:
     from mvlatent.study import out_of_fold
 
-    found = out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
-    lines = [line for outcome in options["outcomes"] for line in role_of(outcome).estimates(found)]
+    return out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
+
+
+def _estimates(found: Any, folds: str | None, outcomes: Sequence[OutcomeSpec]) -> list[str]:
+    """Lines of out-of-fold estimates."""
+    if found is None:
+        return ["no out-of-fold estimate was made; add --folds 5 for one"]
+    from mvlatent.outcomes.role import role_of
+
+    lines = [line for outcome in outcomes for line in role_of(outcome).estimates(found)]
     return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
 
 
