@@ -56,10 +56,13 @@ def test_transform_gives_what_fit_gave(place):
     assert list(one.obs_names) == list(other.obs_names)
     for key in ("X_mvlatent", "X_mvlatent_sd", "X_mvlatent_private_rna"):
         np.testing.assert_allclose(one.obsm[key], other.obsm[key], atol=1e-5)
-    np.testing.assert_allclose(one.obs["mvlatent_risk"], other.obs["mvlatent_risk"], atol=1e-5)
+    for data in (one, other):
+        assert not [c for c in data.obs if c.startswith("mvlatent_") and not c.endswith("_fitted")]
+    risk = "mvlatent_risk_fitted"
+    np.testing.assert_allclose(one.obs[risk], other.obs[risk], atol=1e-5)
     shares = [c for c in other.obs if c.startswith("mvlatent_probability_")]
     np.testing.assert_allclose(other.obs[shares].sum(axis=1), 1.0, rtol=1e-5)
-    assert other.obs["mvlatent_label"].isin(["A", "B", "C", "D"]).all()
+    assert other.obs["mvlatent_label_fitted"].isin(["A", "B", "C", "D"]).all()
 
 
 def test_the_files_hold_what_the_library_says(place):
@@ -72,7 +75,7 @@ def test_the_files_hold_what_the_library_says(place):
         found.obsm["X_mvlatent"], [known[name] for name in found.obs_names], atol=1e-5
     )
     risk = model.predict_risk(data)[found.obs_names]
-    np.testing.assert_allclose(found.obs["mvlatent_risk"], risk, atol=1e-5)
+    np.testing.assert_allclose(found.obs["mvlatent_risk_fitted"], risk, atol=1e-5)
 
 
 def test_folds_add_estimates(place, tmp_path, capsys):
@@ -122,10 +125,10 @@ def test_the_outcome_that_is_asked_for_is_predicted(several, tmp_path):
     run("transform", several / "model", several / "cohort.h5mu", "--outcome", "PFI",
         "--out", tmp_path / "out.h5mu")  # fmt: skip
     found = read(tmp_path / "out.h5mu")
-    assert [c for c in found.obs if c.startswith("mvlatent_")] == ["mvlatent_risk_PFI"]
+    assert [c for c in found.obs if c.startswith("mvlatent_")] == ["mvlatent_risk_PFI_fitted"]
     model, data = mv.MVLatent.load(several / "model"), read(several / "cohort.h5mu")
     risk = model.predict_risk(data, outcome="PFI")[found.obs_names]
-    np.testing.assert_allclose(found.obs["mvlatent_risk_PFI"], risk, atol=1e-5)
+    np.testing.assert_allclose(found.obs["mvlatent_risk_PFI_fitted"], risk, atol=1e-5)
 
 
 def test_patients_without_clinical_columns_have_latents(several, tmp_path, capsys):
@@ -222,8 +225,8 @@ def test_a_cohort_is_read_whose_modalities_name_their_index(place, tmp_path):
         table.obs.index.name = "patient"
     data.write(tmp_path / "named.h5mu")
     run("transform", place / "model", tmp_path / "named.h5mu", "--out", tmp_path / "out.h5mu")
-    known = read(place / "annotated.h5mu").obs["mvlatent_risk"]
-    found = read(tmp_path / "out.h5mu").obs["mvlatent_risk"]
+    known = read(place / "annotated.h5mu").obs["mvlatent_risk_fitted"]
+    found = read(tmp_path / "out.h5mu").obs["mvlatent_risk_fitted"]
     np.testing.assert_allclose(found[known.index], known, atol=1e-5)
 
 

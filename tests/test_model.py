@@ -219,6 +219,9 @@ def test_annotate_writes_the_slots_and_nothing_else(fitted, small_cohort):
     for key in [k for k in mdata.obsm if k.startswith("X_mvlatent")]:
         del mdata.obsm[key]
     del mdata.uns["mvlatent"]
+    written = [c for c in mdata.obs if c.startswith("mvlatent_")]
+    assert written and all(c.endswith("_fitted") for c in written)
+    mdata.obs = mdata.obs.drop(columns=written)
     assert same(before, snapshot(mdata))
 
 

@@ -551,4 +551,6 @@ def test_command_line(patients, tmp_path, capsys, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         columns = set(mudata.read(tmp_path / "o.h5mu").obs)
-    assert {"mvlatent_risk", "mvlatent_risk_pfi_event", "mvlatent_target_stage"} <= columns
+    for name in ("risk", "risk_pfi_event", "target_stage"):
+        assert {f"mvlatent_{name}_fitted", f"mvlatent_{name}_oof"} <= columns
+        assert f"mvlatent_{name}" not in columns

@@ -10,7 +10,6 @@ from typing import Any
 from mvlatent._files import replacing
 from mvlatent.commands.files import check_model_folder, check_output, read_cohort, write_beside
 from mvlatent.commands.tables import check_tables, read_named_tables
-from mvlatent.commands.transform import annotate_cohort
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
 from mvlatent.specs.checks import check_jobs
 
@@ -68,18 +67,23 @@ def run_fit(
 
         folded_for(data, _n_folds(folds), seed, jobs, options)  # before minutes go to the model
     model = _fit(data, options)
-    estimates = _estimates(data, folds, jobs, options)
-    _write(model, data, out, out_data, overwrite=overwrite)
+    found = None if folds is None else _out_of_fold(data, folds, jobs, options)
+    _write(model, found, data, out, out_data, overwrite=overwrite)
+    estimates = _estimates(found, folds, options["outcomes"])
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
 
 
-def _write(model: Any, data: Any, out: Path, out_data: Path | None, *, overwrite: bool) -> None:
+def _write(
+    model: Any, found: Any, data: Any, out: Path, out_data: Path | None, *, overwrite: bool
+) -> None:
     """Write model and cohort when all is computed: both, or after a failure neither."""
     if out_data is None:
         model.save(out, overwrite=overwrite)
         return
     with replacing(out_data) as beside:
-        annotate_cohort(model, data)
+        model.annotate(data)
+        if found is not None:
+            found.annotate(data)
         write_beside(data, beside)
         model.save(out, overwrite=overwrite)
 
@@ -118,15 +122,19 @@ def _n_folds(folds: str) -> int | str:
     return int(folds) if folds.isdigit() else folds
 
 
-def _estimates(data: Any, folds: str | None, jobs: int, options: dict[str, Any]) -> list[str]:
-    """Lines of out-of-fold estimates."""
-    if folds is None:
-        return ["no out-of-fold estimate was made; add --folds 5 for one"]
-    from mvlatent.outcomes.role import role_of
+def _out_of_fold(data: Any, folds: str, jobs: int, options: dict[str, Any]) -> Any:
     from mvlatent.study import out_of_fold
 
-    found = out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
-    lines = [line for outcome in options["outcomes"] for line in role_of(outcome).estimates(found)]
+    return out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
+
+
+def _estimates(found: Any, folds: str | None, outcomes: Sequence[OutcomeSpec]) -> list[str]:
+    """Lines of out-of-fold estimates."""
+    if found is None:
+        return ["no out-of-fold estimate was made; add --folds 5 for one"]
+    from mvlatent.outcomes.role import role_of
+
+    lines = [line for outcome in outcomes for line in role_of(outcome).estimates(found)]
     return [f"out of fold ({folds}):", *(f"  {line}" for line in lines)]
 
 

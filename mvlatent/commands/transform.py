@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mvlatent.commands.files import check_output, read_cohort, write_cohort
+from mvlatent.data.written import FITTED
 
-__all__ = ["annotate_cohort", "run_transform"]
+__all__ = ["run_transform"]
 
 
 def run_transform(
@@ -22,11 +22,18 @@ def run_transform(
     # a folder that holds no model is refused before the slow imports
     _check_outcomes(outcomes, list(load_trained(model).outcomes))
     from mvlatent.model import MVLatent
+    from mvlatent.reading.annotate import annotate
 
     fitted = MVLatent.load(model)
-    left_out = annotate_cohort(fitted, data, outcomes=outcomes or None)
+    latents = fitted.latents(data)
+    left_out = annotate(data, fitted.trained, latents, outcomes=outcomes or None)
     write_cohort(data, out)
     print(f"{data.n_obs} patients: latents in obsm, predictions in obs, written to {out}")
+    if again := data.uns["mvlatent"]["n_fitted"]:
+        print(
+            f"{again} of them bear names of patients that the model was fitted on: what it says of "
+            f"them stands in the columns that end in {FITTED}."
+        )
     if left_out:
         print(left_out)
 
@@ -36,29 +43,3 @@ def _check_outcomes(asked: Sequence[str], known: Sequence[str]) -> None:
         if name not in known:
             choices = ", ".join(map(repr, known)) or "none"
             raise ValueError(f"--outcome {name}: no such outcome; the model has {choices}.")
-
-
-def annotate_cohort(model: Any, data: Any, *, outcomes: Sequence[str] | None = None) -> str:
-    """Write latents and predicted outcomes into ``data``.
-
-    Returns
-    -------
-    str
-        Which outcomes were left out and why. Of those that are asked for none is: a KeyError names
-        the columns that they need.
-    """
-    from mvlatent.reading.annotate import annotate, outcome_columns, unpredictable
-
-    latents, left_out = model.latents(data), ""
-    if outcomes is None and (cannot := unpredictable(model.trained, latents.cohort)):
-        outcomes = [name for name in model.trained.outcomes if name not in cannot]
-        columns = ", ".join(map(repr, latents.cohort.lacking))
-        left_out = (
-            f"no predictions of {', '.join(cannot)}: the patients lack the clinical columns "
-            f"{columns}; give them, empty where they are not known."
-        )
-    predicted = outcome_columns(model.trained, latents, outcomes=outcomes)
-    annotate(data, model.trained, latents)
-    for name, column in predicted.items():
-        data.obs[name] = column.to_numpy()
-    return left_out

@@ -22,7 +22,8 @@ class Fitted:
     whose weights were kept, ``stopped`` says why the run ended. ``sweeps`` is the number of sweeps
     of expectation–maximisation before the first epoch (``None`` if it was not kept), ``warm`` says
     whether a fitted model gave the start instead. ``said`` is what `summary` says of the way of a
-    fit: how it ended, what held-out patients chose, what binds.
+    fit: how it ended, what held-out patients chose, what binds. ``patients`` are digests of the
+    names of all patients that took part, so that they are known again when they are read.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -32,6 +33,7 @@ class Fitted:
     sweeps: int | None = None
     warm: bool = False
     said: list[str] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
 
 
 class FitResult(NamedTuple):

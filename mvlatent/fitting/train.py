@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mvlatent.data.cohort import Cohort
+from mvlatent.data.known import name_digests
 from mvlatent.data.names import rows_by_name
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
@@ -112,6 +113,7 @@ def train(
             )
         bases, vae, fitted, view_heads, seen = found
         fitted.said.append(f"on {n_threads} thread{'s' * (n_threads > 1)}")
+        fitted.patients = name_digests(everyone.obs_names)
         trained = Trained(preparation, bases, vae, {}, fitted, options, settled, view_heads)
         _report(trained, seen, say)
     return trained, seen.subset(np.argsort(order))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mvlatent.data.cohort import Cohort
+from mvlatent.data.known import are_known
 from mvlatent.data.preparation import Preparation
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.fitted import Fitted
@@ -72,6 +75,10 @@ class Trained:
     def labels(self) -> Reported | None:
         """Reported head of the first labels, ``None`` without."""
         return self._first("labels")
+
+    def is_fitted(self, cohort: Cohort) -> np.ndarray:
+        """Which patients bear names of patients that the model was fitted on, (n,)."""
+        return are_known(cohort.obs_names, self.fitted.patients)
 
     def _first(self, role: str) -> Reported | None:
         named = self.roles.named

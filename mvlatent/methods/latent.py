@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -113,11 +114,15 @@ class LatentReader(FittedModel):
         *,
         missing_features: str = "refuse",
     ) -> None:
-        """Write the latents into the slots that scanpy reads.
+        """Write latents and predictions into the slots that scanpy reads.
 
         ``obsm["X_mvlatent"]`` and ``obsm["X_mvlatent_sd"]`` hold mean and sd of z, (patients, d),
         ``obsm["X_mvlatent_private_<view>"]`` the means of a private latent, ``uns["mvlatent"]`` the
-        settings. Nothing else is touched.
+        settings. Predictions are columns of ``obs``: of patients that the model has not seen
+        ``mvlatent_risk``, ``mvlatent_label``, ``mvlatent_probability_<class>``,
+        ``mvlatent_target_<name>``; of those that it was fitted on, found by their names, the same
+        with ``_fitted`` at the end. In a cohort of both sorts there are both columns, each missing
+        for the others. Nothing else is touched.
 
         Parameters
         ----------
@@ -131,12 +136,24 @@ class LatentReader(FittedModel):
         TypeError, KeyError, ValueError
             As in `posterior`.
 
+        Warns
+        -----
+        UserWarning
+            If an outcome cannot be predicted as the patients lack clinical columns.
+
+        See Also
+        --------
+        mvlatent.study.OutOfFold.annotate : Predictions by models that have not seen the patient.
+
         Examples
         --------
-        >>> new = mdata.copy()
-        >>> model.annotate(new)
-        >>> new.obsm["X_mvlatent"].shape
+        >>> again = mdata.copy()
+        >>> model.annotate(again)
+        >>> again.obsm["X_mvlatent"].shape
         (80, 3)
+        >>> "mvlatent_risk_fitted" in again.obs, "mvlatent_risk" in again.obs
+        (True, False)
         """
         latents = self.latents(mdata, missing_features=missing_features)
-        annotate(self.adata if mdata is None else mdata, self.trained, latents)
+        if said := annotate(self.adata if mdata is None else mdata, self.trained, latents):
+            warnings.warn(said, stacklevel=2)

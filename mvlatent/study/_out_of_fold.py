@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.written import FOLD, OUT_OF_FOLD, write_columns
 from mvlatent.process import quiet
 from mvlatent.specs.checks import check_jobs
 from mvlatent.study._folds import names_of_folds, read_folds
@@ -16,9 +17,12 @@ from mvlatent.study._jobs import Folded, typed_roles
 from mvlatent.study._patients import PlainCohort
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from mudata import MuData
 
 __all__ = ["OutOfFold", "out_of_fold"]
+
+Parts = tuple[pd.DataFrame, pd.DataFrame]  # of a fold: the table, and what is written
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class OutOfFold:
         Name of the first outcome of each kind, whose columns have no name at the end.
     names
         What the folds of the table were called in the column or Series they came from.
+    columns
+        What `annotate` writes, without ``_oof`` at the end, one row a patient as in ``table``.
 
     Examples
     --------
@@ -48,6 +54,47 @@ class OutOfFold:
     table: pd.DataFrame
     first: dict[str, str] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    def annotate(self, mdata: MuData | AnnData) -> None:
+        """Write folds and out-of-fold predictions into ``obs``.
+
+        ``mvlatent_fold``, and as far as there are outcomes ``mvlatent_risk_oof``,
+        ``mvlatent_label_oof``, ``mvlatent_probability_<class>_oof``,
+        ``mvlatent_target_<name>_oof``: what ``model.annotate`` writes, with another end. Missing
+        for patients without a fold. Risks of two folds are of two models: compare within folds.
+
+        Parameters
+        ----------
+        mdata
+            The cohort that was cut into folds, or some of its patients, found by name.
+
+        Raises
+        ------
+        ValueError
+            If it holds patients that were not in the cohort.
+
+        Examples
+        --------
+        >>> import anndata
+        >>> columns = pd.DataFrame({"mvlatent_risk": [0.1, -0.3]}, index=["P1", "P2"])
+        >>> found = OutOfFold(pd.DataFrame({"fold": [0, 1]}, index=["P1", "P2"]), columns=columns)
+        >>> cohort = anndata.AnnData(obs=pd.DataFrame(index=["P2", "P1"]))
+        >>> found.annotate(cohort)
+        >>> cohort.obs["mvlatent_risk_oof"].tolist(), cohort.obs["mvlatent_fold"].tolist()
+        ([-0.3, 0.1], [1, 0])
+        """
+        names = pd.Index(mdata.obs_names)
+        strangers = names.difference(self.table.index)
+        if len(strangers):
+            raise ValueError(
+                f"{len(strangers)} of {len(names)} patients of mdata have no place in the folds, "
+                f"such as {strangers[0]!r}; annotate the cohort that was cut into folds."
+            )
+        if "fold" in self.table:
+            mdata.obs[FOLD] = self.table["fold"].reindex(names).array
+        if len(self.columns):
+            write_columns(mdata, self.columns.reindex(names), OUT_OF_FOLD)
 
     def _end(self, role: str, column: str, outcome: str | None) -> str:
         """What the columns of an outcome, one of which is ``column``, end in."""
@@ -219,10 +266,10 @@ def out_of_fold(
     folded = folded_for(mdata, folds, seed, n_jobs, options)
     held_out = np.unique(folded.fold[folded.fold >= 0]).tolist()
     parts = folded.run(_one_fold, held_out, n_jobs)
-    table = pd.concat(parts).reindex(mdata.obs_names)
+    table, columns = (pd.concat(p).reindex(mdata.obs_names) for p in zip(*parts, strict=True))
     typed = typed_roles(options).outcome_specs
     first = {o.role: o.name for o in reversed(typed) if not o.always_named}
-    return OutOfFold(table, first, dict(zip(held_out, folded.names, strict=True)))
+    return OutOfFold(table, first, dict(zip(held_out, folded.names, strict=True)), columns)
 
 
 def folded_for(
@@ -250,7 +297,7 @@ def folded_for(
     return folded
 
 
-def _one_fold(folded: Folded, k: int) -> pd.DataFrame:
+def _one_fold(folded: Folded, k: int) -> Parts:
     """Fit without fold ``k`` and predict it."""
     from mvlatent._fit import fit
 
@@ -259,8 +306,9 @@ def _one_fold(folded: Folded, k: int) -> pd.DataFrame:
         return _predictions(model, folded.held_out(k), k)
 
 
-def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:
+def _predictions(model: Any, held_out: MuData, k: int) -> Parts:
     from mvlatent.outcomes.role import role_of
+    from mvlatent.reading.annotate import outcome_columns
     from mvlatent.reading.outcomes import reading_of
 
     table = pd.DataFrame({"fold": k}, index=held_out.obs_names)
@@ -270,4 +318,4 @@ def _predictions(model: Any, held_out: MuData, k: int) -> pd.DataFrame:
         spec = trained.roles.outcome(trained.roles.named[name], name)
         found = role_of(spec).table(reading_of(trained, latents, name))
         table = table.assign(**found)
-    return table
+    return table, outcome_columns(trained, latents)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
+from mvlatent.tl._align import align
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,6 +106,7 @@ def _coordinates_and_colour(
         raise ValueError(f"coordinates must be n × d, got shape {z.shape}.")
     if color is None:
         return z, None, None
+    color = align([("coordinates", data), ("color", color)])[1]
     if len(color) != len(z):
         raise ValueError(f"{len(color)} colour values for {len(z)} patients; give one a patient.")
     return z, pd.Series(color).reset_index(drop=True), name

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label, titled
+from mvlatent.tl._align import align_entries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,7 +175,7 @@ def time_dependent_auc(
 
 
 def _frame(values: pd.Series | pd.DataFrame) -> pd.DataFrame:
-    return values.to_frame() if isinstance(values, pd.Series) else values
+    return values.to_frame("auc") if isinstance(values, pd.Series) else values
 
 
 def _draw(
@@ -229,9 +230,8 @@ def _with_bounds(
                 f"bounds {bound.shape} do not have the shape of curves {curves.shape}; give "
                 "bounds of each value."
             )
-    if lower is not None and upper is not None:
-        lower = lower.set_axis(curves.columns, axis=1)
-        upper = upper.set_axis(curves.columns, axis=1)
+    named = [("curves", curves), ("lower", lower), ("upper", upper)]
+    curves, lower, upper = align_entries(named)
     return curves, lower, upper
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label, titled
+from mvlatent.tl._align import aligned
+from mvlatent.tl._outcomes.outcome import as_floats, checked_outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +62,8 @@ def kaplan_meier(
     Raises
     ------
     ValueError
-        If lengths differ, ``groups`` is not 2 or 3, or fewer than two groups result.
+        If lengths or patients differ, an event is not 0/1, a time is negative or not finite,
+        ``groups`` is not 2 or 3, or fewer than two groups result.
 
     Examples
     --------
@@ -102,15 +105,20 @@ def _risk_colours(n: int) -> list[Any]:
 
 
 def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
+    risk, time, event = aligned(risk=risk, time=time, event=event)
     if not len(risk) == len(time) == len(event):
-        raise ValueError(f"lengths differ: {len(risk)}, {len(time)}, {len(event)}.")
-    table = pd.DataFrame(
-        {
-            "risk": pd.Series(risk).array,
-            "time": np.asarray(time, float),
-            "event": np.asarray(event, float),
-        }
-    ).dropna()
+        raise ValueError(
+            f"lengths differ: {len(risk)}, {len(time)}, {len(event)}; give one value a patient."
+        )
+    times, events = as_floats(time, "time"), as_floats(event, "event")
+    table = pd.DataFrame({"risk": pd.Series(risk).array, "time": times, "event": events}).dropna()
+    if not np.isin(table["event"], (0, 1)).all():
+        odd = table["event"][~table["event"].isin((0, 1))].iloc[0]
+        raise ValueError(
+            f"event must be 0/1 or bool, and holds {odd:g}; recode it, and give risk, time and "
+            "event in this order."
+        )
+    checked_outcome(table["time"].to_numpy(), table["event"].to_numpy())
     kind = table["risk"].dtype
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
         if groups not in NAMES:

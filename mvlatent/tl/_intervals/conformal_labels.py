@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._intervals.mondrian import Mondrian
 from mvlatent.tl._outcomes.labels import checked_labels, checked_probabilities
 
@@ -75,6 +76,7 @@ class ConformalLabels:
                 f"classes differ: calibrated on {[*self.classes]}, got "
                 f"{[*probabilities.columns]}; give the same ones in the same order."
             )
+        probabilities, group = aligned(probabilities=probabilities, group=group)
         p = checked_probabilities(probabilities)
         scores = _scores(p, self.score, np.random.default_rng([seed, 1]).random(len(p)))
         inside = np.zeros(p.shape, bool)
@@ -153,6 +155,7 @@ def conformal_labels(
         raise ValueError(f"level must lie within (0, 1), got {level}.")
     if score not in SCORES:
         raise ValueError(f"unknown score {score!r}; choose from {', '.join(SCORES)}.")
+    labels, probabilities, group = aligned(labels=labels, probabilities=probabilities, group=group)
     codes, p, known = checked_labels(labels, probabilities)
     shares = np.random.default_rng(seed).random(len(p))
     own = _scores(p, score, shares)[np.arange(len(p)), codes]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._intervals.mondrian import Mondrian
 from mvlatent.tl._outcomes.outcome import (
     Censoring,
-    check_order,
     checked_curves,
     checked_outcome,
     curves_at,
@@ -94,6 +94,7 @@ class ConformalSurvival:
         ValueError
             If curves are not valid or groups are missing or not expected.
         """
+        survival, group = aligned(columns=["survival"], survival=survival, group=group)
         n = survival.shape[1] if isinstance(survival, pd.DataFrame) else 0
         at, curves = checked_curves(survival, n)
         bounds = np.zeros(curves.shape[1])
@@ -184,8 +185,10 @@ def conformal_survival(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie within (0, 1), got {level}.")
+    time, event, survival, group = aligned(
+        columns=["survival"], time=time, event=event, survival=survival, group=group
+    )
     times, events = checked_outcome(time, event)
-    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     if cutoff is not None and not cutoff > 0:
         raise ValueError(f"the cutoff must be positive, got {cutoff}.")

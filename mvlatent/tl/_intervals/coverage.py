@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from mvlatent.tl._align import align_entries
+
 __all__ = ["coverage"]
 
 
@@ -13,7 +15,7 @@ def coverage(lower: Any, upper: Any, truth: Any) -> float:
     Parameters
     ----------
     lower, upper, truth
-        Arrays or DataFrames of one shape; aligned by position.
+        Arrays or DataFrames of one shape; DataFrames and Series are aligned by their labels.
 
     Returns
     -------
@@ -30,7 +32,8 @@ def coverage(lower: Any, upper: Any, truth: Any) -> float:
     >>> coverage([0, 0, 0, 0], [1, 1, 1, 1], [0.5, 1.0, 2.0, float("nan")])
     0.6666666666666666
     """
-    low, high, true = (np.asarray(values, float) for values in (lower, upper, truth))
+    named = [("lower", lower), ("upper", upper), ("truth", truth)]
+    low, high, true = (np.asarray(values, float) for values in align_entries(named))
     if not low.shape == high.shape == true.shape:
         raise ValueError(
             f"shapes differ: {low.shape}, {high.shape}, {true.shape}; give bounds of each value."

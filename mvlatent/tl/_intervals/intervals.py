@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import align, align_entries
 from mvlatent.tl._intervals.coverage import coverage
 from mvlatent.tl._latent.probes import make_folds
 from mvlatent.tl._model import as_block, scaled_views
@@ -51,11 +52,12 @@ def interval_calibration(
     >>> float(table.loc[0.9, "coverage"])
     1.0
     """
-    true = np.asarray(truth, float)
-    at, ends = _ends(intervals, true, levels)
+    at, ends = _ends(intervals, np.shape(truth), levels)
     rows = {}
     for level in at:
-        lower, upper = (np.asarray(end, float) for end in ends(level))
+        low, high = ends(level)
+        named = [("truth", truth), ("lower", low), ("upper", high)]
+        true, lower, upper = (np.asarray(values, float) for values in align_entries(named))
         share = coverage(lower, upper, true)
         low, high, n = _uncertainty(lower, upper, true, share)
         width = float((upper - lower)[~np.isnan(true)].mean())
@@ -67,7 +69,9 @@ def interval_calibration(
 Ends = Callable[[float], tuple[Any, Any]]
 
 
-def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[list[float], Ends]:
+def _ends(
+    intervals: Any, shape: tuple[int, ...], levels: Sequence[float]
+) -> tuple[list[float], Ends]:
     """The levels asked for, and a function from a level to its interval."""
     ends: Ends
     if isinstance(intervals, Mapping):
@@ -83,8 +87,8 @@ def _ends(intervals: Any, truth: np.ndarray, levels: Sequence[float]) -> tuple[l
         ends = intervals
     else:
         draws = np.asarray(intervals, float)
-        if draws.shape[1:] != truth.shape:
-            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {truth.shape}.")
+        if draws.shape[1:] != shape:
+            raise ValueError(f"draws {draws.shape} are not S × the truth's shape {shape}.")
 
         def ends(level: float) -> tuple[Any, Any]:
             lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
@@ -160,6 +164,7 @@ def latent_calibration(
     >>> bool(0.8 < table.loc[0.9, "coverage"] < 1)
     True
     """
+    truth = align([("posterior", posterior), ("truth", truth)])[1]
     mean, true = np.asarray(posterior.mean, float), as_block(truth)
     if len(mean) != len(true):
         raise ValueError(

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._latent.information import (
-    factor_table,
     indicator_columns,
     information,
     is_continuous,
-    latent_table,
+    latent_and_factors,
 )
 from mvlatent.tl._latent.probes import make_folds, make_probe, r_squared
 
@@ -57,8 +56,8 @@ def mig(latent: Any, factors: Any, *, bins: int | None = None) -> float:
     >>> mig(z, z) > 0.9, mig(z @ [[1, 1, 0], [1, -1, 0], [0, 0, 1]], z[:, :2]) < 0.1
     (True, True)
     """
-    z = latent_table(latent)
-    known, entropy = information(z, factor_table(factors, len(z)), bins)
+    z, table = latent_and_factors(latent, factors)
+    known, entropy = information(z, table, bins)
     return float((_gap(known) / entropy).mean())
 
 
@@ -89,8 +88,7 @@ def sap(latent: Any, factors: Any) -> float:
     >>> sap(z, z) > 0.98
     True
     """
-    z = latent_table(latent)
-    table = factor_table(factors, len(z))
+    z, table = latent_and_factors(latent, factors)
     scores = np.column_stack([_axis_r2(z, factor) for _, factor in table.items()])
     return float(_gap(scores).mean())
 
@@ -123,8 +121,8 @@ def modularity(latent: Any, factors: Any, *, bins: int | None = None) -> float:
     >>> modularity(z[:, [0, 0, 1, 2]], z) > 0.98
     True
     """
-    z = latent_table(latent)
-    known, entropy = information(z, factor_table(factors, len(z)), bins)
+    z, table = latent_and_factors(latent, factors)
+    known, entropy = information(z, table, bins)
     active = (known / entropy).max(1) > 0.05
     if not active.any():
         return float("nan")
@@ -203,9 +201,8 @@ def dci(latent: Any, factors: Any, *, regressor: str = "lasso", seed: int = 0) -
     """
     if regressor not in REGRESSORS:
         raise ValueError(f"unknown regressor {regressor!r}; choose from {', '.join(REGRESSORS)}.")
-    z = latent_table(latent)
+    z, table = latent_and_factors(latent, factors)
     z = (z - z.mean(0)) / np.where(z.std(0) > 0, z.std(0), 1.0)
-    table = factor_table(factors, len(z))
     targets = [indicator_columns(factor) for _, factor in table.items()]
     fit = _lasso if regressor == "lasso" else _boosting
     raw = np.column_stack([sum(fit(z, y, seed) for y in block.T) for block in targets])

@@ -6,10 +6,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["factor_table", "indicator_columns", "information", "latent_table"]
+from mvlatent.tl._align import align
+
+__all__ = ["indicator_columns", "information", "latent_and_factors"]
 
 
-def latent_table(latent: Any) -> np.ndarray:
+def latent_and_factors(latent: Any, factors: Any) -> tuple[np.ndarray, pd.DataFrame]:
+    """Latents as finite floats, n × d, and factors as a table of n rows, aligned by name.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, rows differ, a value is missing or not finite, or a factor does not
+        vary.
+    """
+    if isinstance(factors, Mapping):
+        named = [(f"factor {name!r}", values) for name, values in factors.items()]
+        latent, *columns = align([("latent", latent), *named])
+        factors = dict(zip(factors, map(_unnamed, columns), strict=True))
+    else:
+        latent, factors = align([("latent", latent), ("factors", factors)])
+    z = _latent_table(latent)
+    return z, _factor_table(factors, len(z))
+
+
+def _unnamed(values: Any) -> Any:
+    """Values without their index, which would align a table a second time."""
+    return values.reset_index(drop=True) if isinstance(values, pd.Series) else values
+
+
+def _latent_table(latent: Any) -> np.ndarray:
     """Latents as finite floats, n × d.
 
     Raises
@@ -25,7 +51,7 @@ def latent_table(latent: Any) -> np.ndarray:
     return z
 
 
-def factor_table(factors: Any, n: int) -> pd.DataFrame:
+def _factor_table(factors: Any, n: int) -> pd.DataFrame:
     """Factors as a table of n rows; numbers are continuous, all else are levels.
 
     Raises

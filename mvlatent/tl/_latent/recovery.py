@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import align
 from mvlatent.tl._latent.probes import make_folds, make_probe, r_squared
 from mvlatent.tl._model import as_block
 
@@ -61,8 +62,9 @@ def read_targets(
     True
     """
     reader = make_probe(probe)
+    latent, *values = align([("latent", latent), *targets.items()])
     x = np.asarray(latent, float)
-    blocks = {name: as_block(values) for name, values in targets.items()}
+    blocks = {name: as_block(block) for name, block in zip(targets, values, strict=True)}
     for name, y in blocks.items():
         if x.ndim != 2 or len(x) != len(y):
             raise ValueError(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
+
 __all__ = ["Retrieval", "retrieval", "view_retrieval"]
 
 DISTANCES = ("euclidean", "cosine")
@@ -91,6 +93,7 @@ def retrieval(
     """
     if metric not in DISTANCES:
         raise ValueError(f"unknown metric {metric!r}; choose from {', '.join(DISTANCES)}.")
+    za, zb = aligned(za=za, zb=zb)
     a, b = np.asarray(za, float), np.asarray(zb, float)
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import align
 from mvlatent.tl._latent.recovery import ProbeReading, read_targets
-from mvlatent.tl._model import latent_blocks, true_blocks
+from mvlatent.tl._model import as_block, latent_blocks, true_blocks
 
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
@@ -143,6 +144,7 @@ def leakage_matrix(
     True
     """
     if isinstance(blocks, Mapping):
+        blocks, truth = _aligned_blocks(blocks, truth)
         known = true_blocks(truth)
     else:
         known = true_blocks(truth, blocks.cohort(mdata).obs_names)
@@ -168,6 +170,20 @@ def leakage_matrix(
         frame.columns,
     )
     return LeakageMatrix(frame, pd.DataFrame.from_dict(beyond, orient="index"), expected)
+
+
+def _aligned_blocks(blocks: Mapping[str, Any], truth: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Latent and true blocks in one order of the patients."""
+    names = getattr(truth, "obs_names", None)
+    true = truth if isinstance(truth, Mapping) else truth.blocks
+    if names is not None and any(isinstance(x, pd.DataFrame | pd.Series) for x in blocks.values()):
+        true = {name: pd.DataFrame(as_block(x), index=names) for name, x in true.items()}
+    pairs = [(f"latent block {name!r}", x) for name, x in blocks.items()]
+    rows = align([*pairs, *((f"true block {name!r}", x) for name, x in true.items())])
+    return (
+        dict(zip(blocks, rows, strict=False)),
+        dict(zip(true, rows[len(blocks) :], strict=True)),
+    )
 
 
 def _beyond_own(

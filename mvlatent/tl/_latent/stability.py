@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import align
 from mvlatent.tl._model import latent_blocks
 
 __all__ = ["Stability", "stability"]
@@ -57,8 +58,8 @@ def stability(latents_by_seed: Mapping[Any, Any] | Sequence[Any]) -> Stability:
     ----------
     latents_by_seed
         Seed to latents: an n × d array, blocks by name (:func:`latent_blocks`), or a fitted model;
-        or a list of them. Rows are the same patients in the same order; those with a NaN in either
-        fit take no part.
+        or a list of them. Rows are the same patients, in the same order where they bear no names;
+        those with a NaN in either fit take no part.
 
     Returns
     -------
@@ -104,6 +105,7 @@ def _blocks(found: Any) -> Mapping[str, Any]:
 
 
 def _compare(a: Any, b: Any, block: str) -> dict[str, float]:
+    a, b = align([(f"block {block!r}", a), (f"block {block!r} of another fit", b)])
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import align
 from mvlatent.tl._latent.recovery import read_targets
 from mvlatent.tl._model import latent_blocks, scaled_views
 
@@ -116,7 +117,11 @@ def view_leakage(
             raise ValueError("blocks come without views: give views, name to n × p.")
         if "shared" not in source:
             raise KeyError(f"no block 'shared'; the blocks are {', '.join(source)}.")
-        cells = {view: _read_view(source, x, options) for view, x in views.items()}
+        blocks = [(f"block {name!r}", rows) for name, rows in source.items()]
+        whole = align([*blocks, *((f"view {name!r}", x) for name, x in views.items())])
+        source = dict(zip(source, whole, strict=False))
+        rows = zip(views, whole[len(source) :], strict=True)
+        cells = {view: _read_view(source, x, options) for view, x in rows}
     else:
         cells = _read_model(source, mdata, options)
     alone = pd.DataFrame({view: found[0] for view, found in cells.items()})

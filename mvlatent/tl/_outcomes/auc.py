@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
     Censoring,
     align_to_outcome,
-    check_order,
     checked_outcome,
 )
 
@@ -35,7 +35,7 @@ def time_dependent_auc(
         Outcome of the n patients; event 1 = event.
     risk
         Score of each patient, (n,), higher means earlier events; or a DataFrame times × patients
-        of scores that change with time, such as ``1 − S``, in the order of ``time``.
+        of scores that change with time, such as ``1 − S``.
     times
         When to evaluate, (T,). Needed with scores (n,); with a DataFrame its index is taken.
     train
@@ -62,8 +62,8 @@ def time_dependent_auc(
     >>> float(time_dependent_auc([1, 2, 3, 4], [1, 1, 1, 0], [4.0, 3.0, 1.0, 2.0], [2.5])[2.5])
     1.0
     """
+    time, event, risk = aligned(columns=["risk"], time=time, event=event, risk=risk)
     observed, events = checked_outcome(time, event)
-    check_order(time, risk, "risk")
     at, scores = _scores_at(risk, times, len(observed))
     uncensored = Censoring(*(train if train is not None else (observed, events))).before(observed)
     weight = np.divide(1, uncensored, out=np.full_like(uncensored, np.nan), where=uncensored > 0)

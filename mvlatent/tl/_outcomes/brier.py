@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
     Censoring,
-    check_order,
     checked_curves,
     checked_outcome,
 )
@@ -55,8 +55,8 @@ def brier(
     import torch
     from torchsurv.metrics.brier_score import BrierScore
 
+    time, event, survival = aligned(columns=["survival"], time=time, event=event, survival=survival)
     times, events = checked_outcome(time, event)
-    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     censoring = Censoring(*(train if train is not None else (times, events)))
     usable = censoring.at(at) > 0

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
     as_floats,
-    check_order,
     checked_curves,
     checked_outcome,
     curves_at_own,
@@ -94,8 +94,8 @@ def d_calibration(
 
     if bins < 2:
         raise ValueError(f"at least 2 bins are needed, got {bins}.")
+    time, event, survival = aligned(columns=["survival"], time=time, event=event, survival=survival)
     times, events = checked_outcome(time, event)
-    check_order(time, survival, "survival")
     own = _own_survival(times, survival)
     edges = np.linspace(0, 1, bins + 1)
     bin_of = np.clip(np.ceil(own * bins).astype(int) - 1, 0, bins - 1)

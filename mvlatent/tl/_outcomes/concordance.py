@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
     Censoring,
     align_to_outcome,
-    check_order,
     checked_groups,
     checked_outcome,
 )
@@ -83,8 +83,10 @@ def concordance(
         raise ValueError(
             f"unknown kind of concordance {kind!r}; choose from {', '.join(CONCORDANCES)}."
         )
+    time, event, risk, within, entry = aligned(
+        time=time, event=event, risk=risk, within=within, entry=entry
+    )
     times, events = checked_outcome(time, event)
-    check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = _strata(within, len(times))
     if entry is not None and kind == "uno":
@@ -229,8 +231,8 @@ def bootstrap_interval(
     >>> c, upper
     (1.0, 1.0)
     """
+    time, event, risk, within = aligned(time=time, event=event, risk=risk, within=within)
     times, events = checked_outcome(time, event)
-    check_order(time, risk, "risk")
     risks = align_to_outcome(risk, len(times), "risk")
     strata = None if within is None else np.asarray(within, dtype=object)
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
     as_floats,
-    check_order,
     checked_curves,
     checked_outcome,
     curves_at,
@@ -109,11 +109,11 @@ def horizon_calibration(
     >>> horizon_calibration(t, np.ones(400), np.full(400, np.exp(-1.0)), 1.0).ici < 0.05
     True
     """
+    time, event, survival = aligned(columns=["survival"], time=time, event=event, survival=survival)
     times, events = checked_outcome(time, event)
     if knots not in QUANTILES:
         raise ValueError(f"knots must be 3, 4 or 5, got {knots}.")
     _check_horizon(times, events, horizon, knots)
-    check_order(time, survival, "survival")
     predicted = 1 - _at_horizon(survival, horizon, len(times))
     splines = _splines(predicted, knots)
     observed = _regress(times, events, splines, horizon)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
+
 __all__ = ["checked_labels", "checked_probabilities"]
 
 
@@ -23,6 +25,7 @@ def checked_labels(
     labels: Any, probabilities: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes (m,) and probabilities, m × classes, of those with a label, and who they are, (n,)."""
+    labels, probabilities = aligned(labels=labels, probabilities=probabilities)
     p = checked_probabilities(probabilities)
     column = pd.Series(np.asarray(labels, dtype=object))
     if len(column) != len(p):

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import (
-    check_order,
     checked_curves,
     checked_outcome,
 )
@@ -56,8 +56,8 @@ def log_likelihood(
     """
     if floor is not None and not 0 < floor < 1:
         raise ValueError(f"floor must lie within (0, 1), got {floor}.")
+    time, event, survival = aligned(columns=["survival"], time=time, event=event, survival=survival)
     times, events = checked_outcome(time, event)
-    check_order(time, survival, "survival")
     at, curves = checked_curves(survival, len(times))
     edges, log_survival = _log_curves(at, curves)
     if floor is not None:

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
+
 __all__ = [
     "Censoring",
     "align_to_outcome",
     "as_floats",
-    "check_order",
     "checked_curves",
     "checked_groups",
     "checked_outcome",
@@ -20,7 +21,8 @@ __all__ = [
 
 
 def checked_outcome(time: Any, event: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Time as float (n,), event as bool (n,); ValueError if they cannot be that."""
+    """Time as float (n,), event as bool (n,), aligned; ValueError if they cannot be that."""
+    time, event = aligned(time=time, event=event)
     times, events = as_floats(time, "time"), as_floats(event, "event")
     if times.ndim != 1 or times.shape != events.shape:
         raise ValueError(
@@ -40,26 +42,11 @@ def as_floats(values: Any, name: str) -> np.ndarray:
     if banded and not isinstance(values, pd.DataFrame | pd.Series):
         raise ValueError(f"{name} has a band; pass its mean: {name}.mean.")
     try:
+        if isinstance(values, pd.DataFrame | pd.Series):
+            return values.to_numpy(float, na_value=np.nan)
         return np.asarray(values, float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}.") from None
-
-
-def check_order(time: Any, predicted: Any, what: str) -> None:
-    """ValueError if a Series of times and predictions name the same patients in another order.
-
-    Numbers as names are left alone: a default index says nothing of who is who.
-    """
-    if not isinstance(time, pd.Series) or not isinstance(predicted, pd.DataFrame | pd.Series):
-        return
-    index = time.index
-    names = predicted.columns if isinstance(predicted, pd.DataFrame) else predicted.index
-    if pd.api.types.is_numeric_dtype(index.dtype) or names.equals(index):
-        return
-    if names.is_unique and index.is_unique and {*names} == {*index}:
-        raise ValueError(
-            f"time and {what} name the same patients in another order; reindex one by the other."
-        )
 
 
 def align_to_outcome(values: Any, n: int, name: str) -> np.ndarray:

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mvlatent.tl._align import aligned
+
 __all__ = ["PairedDifference", "paired_difference"]
 
 
@@ -58,8 +60,8 @@ def paired_difference(
     Parameters
     ----------
     a, b
-        Score of each model in each fold (or cohort), in the same order; pairs with a NaN are
-        left out.
+        Score of each model in each fold (or cohort), in the same order or indexed by fold;
+        pairs with a NaN are left out.
     level
         Coverage of the interval.
     test_train_ratio
@@ -92,6 +94,7 @@ def paired_difference(
     """
     from scipy.stats import t as student
 
+    a, b = aligned(what="folds", a=a, b=b)
     first, second = np.asarray(a, float), np.asarray(b, float)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(

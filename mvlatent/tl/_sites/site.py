@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._align import aligned
+
 __all__ = ["SiteAudit", "site_audit"]
 
 
@@ -104,6 +106,7 @@ def site_audit(
     >>> site_audit(z, site, n_permutations=5).excess > 0.3
     True
     """
+    latent, site, biology = aligned(latent=latent, site=site, biology=biology)
     z, sites = np.asarray(latent, float), pd.Series(np.asarray(site, dtype=object))
     strata = pd.Series("all" if biology is None else np.asarray(biology, dtype=object), sites.index)
     if z.ndim != 2 or len(z) != len(sites):
