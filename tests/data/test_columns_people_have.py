@@ -141,6 +141,18 @@ def test_slips_among_numbers_are_refused():
     assert fit_encoder(mended, "clinical")[0].columns == ("age", "age (missing)")
 
 
+@pytest.mark.parametrize(
+    ("form", "message"), [("{},5", "with a comma"), ("{} years", "a unit"), ("{}%", "a unit")]
+)
+def test_numbers_in_another_dress_are_refused(form, message):
+    ages = pd.Series([*(form.format(40 + i % 20) for i in range(40)), "--"], name="age")
+    with pytest.raises(ValueError, match=message) as error:
+        fit_encoder(ages, "clinical")
+    mended = pasted(is_a_sentence(error.value, "age"), ages)
+    assert mended.notna().sum() == 40 and mended.median() == pytest.approx(49.5, abs=0.6)
+    assert fit_encoder(mended, "clinical")[0].columns == ("age", "age (missing)")
+
+
 @pytest.mark.parametrize("value", [-(2**31), -(2**63)])
 def test_a_missing_integer_is_refused(value):
     ages = pd.Series([61, 54, value, 47], name="age")
@@ -191,8 +203,6 @@ def test_dates_are_refused_with_the_line_to_paste(dates):
             Labels("seen"), c.to_frame(), others=c.to_frame(), shared=()
         ),
         "target": lambda c: TargetCoder.fit(Target("seen"), c.to_frame(), "target", shared=()),
-        "time": lambda c: code_survival(c.to_frame().assign(e=1), Survival("seen", "e")),
-        "event": lambda c: as_binary(c, "event 'seen'"),
     }
     for attempt in tries.values():
         with pytest.raises(ValueError, match="'seen' holds dates; make them days since") as error:
@@ -200,6 +210,11 @@ def test_dates_are_refused_with_the_line_to_paste(dates):
         days = pasted(str(error.value), column)
         assert days.fillna(-1).tolist() == [428, 0, -1, 3286]
     assert fit_encoder(column, "batch")[0].missing == 1  # a day of a run is a batch
+    with pytest.raises(ValueError, match="where a date says that the event was seen") as error:
+        as_binary(column, "event 'seen'")
+    assert pasted(str(error.value), column).tolist() == [1, 1, 0, 1]
+    with pytest.raises(ValueError, match="the days from each patient's own start"):
+        code_survival(column.to_frame().assign(e=1), Survival("seen", "e"))
 
 
 def test_other_spans_are_refused():
