@@ -8,11 +8,14 @@ from typing import Any
 
 __all__ = [
     "classes_line",
+    "comma_line",
+    "dated_line",
     "days_line",
     "mapping_line",
     "number_line",
     "order_line",
     "span_line",
+    "unit_line",
     "unordered_line",
     "without_line",
 ]
@@ -55,6 +58,42 @@ def number_line(key: object) -> str:
     return f'import pandas as pd; {_column(key)} = pd.to_numeric({_read(key)}, errors="coerce")'
 
 
+def comma_line(key: object) -> str:
+    """Return the line that makes numbers of text with a decimal comma.
+
+    Examples
+    --------
+    >>> 'str.replace(",", ".")' in comma_line("age")
+    True
+    """
+    text = f'{_read(key)}.astype(str).str.replace(",", ".")'
+    return f'import pandas as pd; {_column(key)} = pd.to_numeric({text}, errors="coerce")'
+
+
+def unit_line(key: object) -> str:
+    """Return the line that leaves the unit of numbers out.
+
+    Examples
+    --------
+    >>> unit_line("age").endswith('[0].astype(float)')
+    True
+    """
+    text = f"{_read(key)}.astype(str)"
+    return f'{_column(key)} = {text}.str.extract(r"^\s*([-+]?\d[.\d]*)")[0].astype(float)'
+
+
+def dated_line(key: object) -> str:
+    """Return the line that makes an event of the dates of those who had it.
+
+    Examples
+    --------
+    >>> dated_line("death").endswith('errors="coerce").notna().astype(int)')
+    True
+    """
+    dates = f'pd.to_datetime({_read(key)}.astype(str), errors="coerce")'
+    return f"import pandas as pd; {_column(key)} = {dates}.notna().astype(int)"
+
+
 def classes_line(key: object) -> str:
     """Return the line that makes classes of numbers.
 
@@ -63,7 +102,7 @@ def classes_line(key: object) -> str:
     >>> classes_line("plate").startswith('mdata.obs["plate"] = "c" + mdata.obs["plate"]')
     True
     """
-    kept = r'.astype(str).str.extract(r"^\s*([-+.\de]+)\s*$")[0]'
+    kept = r'.astype(str).str.extract(r"^\s*([-+]?\.?\d[-+.\de]*)\s*$")[0]'
     return f'{_column(key)} = "c" + {_read(key)}{kept}'
 
 

@@ -140,7 +140,9 @@ def code_survival(
     >>> code_survival(obs, Survival("t", "e")).observed.tolist()
     [True, False]
     """
-    time = as_numbers(obs[spec.time], f"survival time {spec.time!r}")
+    what = f"survival time {spec.time!r}"
+    refuse_dates(obs[spec.time], what, "take the days from each patient's own start to it.")
+    time = as_numbers(obs[spec.time], what)
     cause = _causes(obs[spec.event], spec) if spec.competing else None
     event = (
         as_binary(obs[spec.event], f"survival event {spec.event!r}")

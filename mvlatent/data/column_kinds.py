@@ -1,17 +1,25 @@
 """What a covariate is taken as: a number, classes, or classes in an order; and what it may not be.
 
 Numbers stay numbers, however they are written. Classes become a column each (dummies); an ordered
-category of pandas becomes a score, the places of its levels, unless the order is taken from it.
+category of pandas becomes one number, the place of its level, unless the order is taken from it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.advice import classes_line, number_line, order_line, unordered_line
+from mvlatent.data.advice import (
+    classes_line,
+    comma_line,
+    number_line,
+    order_line,
+    unit_line,
+    unordered_line,
+)
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import (
     MOST_UNLIKE,
@@ -22,14 +30,15 @@ from mvlatent.data.obs_columns import (
     refuse_dates,
 )
 from mvlatent.data.taken import none_notes
-from mvlatent.data.words import are_numbers, bound_of, is_number, is_unassessed
+from mvlatent.data.words import are_numbers, bound_of, has_comma, is_number, is_unassessed, unit_of
 from mvlatent.specs import Roles
 
-__all__ = ["check_covariate", "covariate_roles", "kind_notes", "kind_of", "places"]
+__all__ = ["check_classes", "check_covariate", "covariate_roles", "kind_notes", "kind_of", "places"]
 
 FEW_NUMBERS = 5  # whole ones, written as text or as categories: these are classes
+MANY, MANY_SHARE = 20, 0.25  # classes, and of the patients: hardly a class is learnt
+FEW_SLIPS = 3  # words among numbers
 MOSTLY = 0.5  # of the values numbers: the other words are slips, not classes
-COMMA = re.compile(r"[+-]?\d+,\d+")
 ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
 STAGED = re.compile(
     r"(?:stage|grade)?[ _]*(?:(i{1,3}|iv)([abc]?)\d?|[gtnmr]?([0-5])([abc]?))", re.IGNORECASE
@@ -97,8 +106,8 @@ def check_covariate(column: pd.Series, role: str, what: str) -> None:
     Raises
     ------
     ValueError
-        If no row has a value; it holds dates (which may be a batch); a class is another one in each
-        patient; a batch is a measurement; or numbers stand beside words that are none.
+        If no row has a value; it holds dates (which may be a batch); a batch is a measurement; or
+        numbers stand beside words that are none.
 
     Examples
     --------
@@ -116,20 +125,45 @@ def check_covariate(column: pd.Series, role: str, what: str) -> None:
         return None
     if sum(map(_is_measured, words)) >= MOSTLY * len(words):
         _refuse_slips(column, found, what)
-    if len(found) == len(words) > MOST_UNLIKE:
-        raise ValueError(f"{what} has another value in each patient: it is a name, not a class.")
+    units = {unit_of(word) for word in found}
+    if len(found) > FEW_NUMBERS and len(units) == 1 and None not in units:
+        raise ValueError(
+            f"{what} holds numbers with a unit, such as {min(found)!r}; leave the unit out: "
+            f"{unit_line(column.name)}"
+        )
     return None
 
 
+def check_classes(counts: Sequence[int], what: str) -> None:
+    """Raise ValueError where each patient has a class of its own.
+
+    Examples
+    --------
+    >>> check_classes([1] * 20, "covariate 'id'")
+    Traceback (most recent call last):
+    ValueError: covariate 'id' has another value in each patient: it is a name, not a class.
+    """
+    if len(counts) > MOST_UNLIKE and max(counts) == 1:
+        raise ValueError(f"{what} has another value in each patient: it is a name, not a class.")
+
+
 def _is_measured(word: str) -> bool:
-    return is_number(word) or bound_of(word) is not None
+    return is_number(word) or bound_of(word) is not None or has_comma(word)
 
 
 def _refuse_slips(column: pd.Series, found: set[str], what: str) -> None:
     """Raise where most values are numbers, and the others words."""
     strange = sorted(word for word in found if not _is_measured(word))
-    if not strange or len(found) - len(strange) <= FEW_NUMBERS:
+    commas = sorted(filter(has_comma, found))
+    if len(found) - len(strange) <= FEW_NUMBERS or len(strange) > FEW_SLIPS:
+        return  # codes, of which some look like numbers
+    if not (strange or commas):
         return
+    if commas:
+        raise ValueError(
+            f"{what} holds numbers with a comma, such as {commas[0]!r}; write a point, or leave it "
+            f"out where it marks thousands: {comma_line(column.name)}"
+        )
     raise ValueError(
         f"{what} holds numbers, and beside them {quote(strange)}; write those as numbers, or make "
         f"them missing: {number_line(column.name)}"
@@ -161,12 +195,12 @@ def kind_notes(column: pd.Series, role: str, kind: str, what: str) -> list[str]:
     --------
     >>> stages = pd.Series(["Stage IIA", "Stage I", "Stage IIIA"], name="stage")
     >>> kind_notes(stages, "clinical", "categorical", "stage")[0][:60]
-    'stage: taken as 3 classes; for a score in their order: impor'
+    'stage: taken as 3 classes; for one number in their order: impor'
     """
     found = {t for t in as_text(column) if t is not None}
     if kind == "ordered":
         line = unordered_line(column.name)
-        return [f"{what}: ordered, taken as a score; for a column a class: {line}"]
+        return [f"{what}: ordered, taken as the place of its level; for a column a class: {line}"]
     if role == "batch":
         return []
     if kind == "continuous":
@@ -175,9 +209,13 @@ def kind_notes(column: pd.Series, role: str, kind: str, what: str) -> list[str]:
     if len(found) > 2 and are_numbers_in_words(column):
         line = number_line(column.name)
         notes.append(f"{what}: numbers as text, taken as {len(found)} classes; as numbers: {line}")
+    elif role == "clinical" and len(found) > max(MANY, MANY_SHARE * len(column)):
+        notes.append(f"{what}: taken as {len(found)} classes of {len(column)} patients; pool some")
     elif role == "clinical" and (order := _staged(found)) is not None:
         line = order_line(column.name, order)
-        notes.append(f"{what}: taken as {len(found)} classes; for a score in their order: {line}")
+        notes.append(
+            f"{what}: taken as {len(found)} classes; for one number in their order: {line}"
+        )
     return notes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvlatent.data.column_kinds import check_covariate, kind_notes, kind_of, places
+from mvlatent.data.column_kinds import check_classes, kind_notes, kind_of, places
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_numbers, as_text, ordered_levels
 from mvlatent.data.taken import sentinel_notes, taken_as
@@ -63,7 +63,9 @@ class Encoder:
             more = f"mean {self.center:.4g}, sd {self.scale:.3g}"
             return f"a number ({more}), {self.missing or 'none'} missing"
         ordered = self.kind == "ordered"
-        kind = f"a score of {len(self.levels)} levels" if ordered else f"{len(self.levels)} classes"
+        kind = (
+            f"an order of {len(self.levels)} levels" if ordered else f"{len(self.levels)} classes"
+        )
         return taken_as(kind, self.levels, self.counts, self.missing, ordered=ordered)
 
     @property
@@ -147,7 +149,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
         Training rows.
     role
         ``"batch"`` (always categorical), ``"technical"``, or ``"clinical"`` (numbers with two
-        values count as categorical, ordered classes as a score).
+        values count as categorical, ordered classes as the places of their levels).
 
     Returns
     -------
@@ -157,7 +159,8 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     Raises
     ------
     ValueError
-        If no training row has a value, or a column is none of its role, see `check_covariate`.
+        If no training row has a value, a clinical class is another one in each patient, or it holds
+        dates. What all patients must have is asked on registration, see `check_covariate`.
 
     Examples
     --------
@@ -168,8 +171,6 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     ["clinical covariate 'age': 1 missing, filled with the median 50, plus an indicator"]
     """
     what = f"{role} covariate {str(column.name)!r}"
-    if role != "batch":  # of which registration has asked, with all patients before it
-        check_covariate(column, role, what)
     text = as_text(column)
     found = sorted({t for t in text if t is not None})
     if not found:
@@ -191,6 +192,7 @@ def fit_encoder(column: pd.Series, role: str) -> tuple[Encoder | None, list[str]
     if role != "clinical":
         filled = [f"{what}: {n_missing} missing, taken as unknown"] if n_missing else []
         return encoder, [*filled, *said]
+    check_classes(encoder.counts, what)
     mode = max(found, key=lambda level: (text == level).sum())
     notes = [f"{what}: {n_missing} missing, filled with the mode {mode!r}, plus an indicator"]
     encoder = replace(encoder, fill=mode, indicator=n_missing > 0)

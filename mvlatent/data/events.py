@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mvlatent.data.advice import mapping_line
+from mvlatent.data.advice import dated_line, mapping_line
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_text, is_numeric, refuse_dates
 
@@ -66,7 +66,8 @@ def as_binary(column: pd.Series, what: str) -> npt.NDArray[np.float64]:
     >>> as_binary(pd.Series(["1:DECEASED", "0:LIVING", "[Not Available]"]), "event").tolist()
     [1.0, 0.0, nan]
     """
-    refuse_dates(column, what)
+    line = dated_line(column.name)
+    refuse_dates(column, what, f"where a date says that the event was seen: {line}")
     text = as_text(column, known=("0",))
     codes = {word: _code(word) for word in {t for t in text if t is not None}}
     if bad := sorted(word for word, code in codes.items() if code is None):

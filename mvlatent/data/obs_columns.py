@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mvlatent.data.advice import days_line, number_line, span_line, without_line
+from mvlatent.data.advice import comma_line, days_line, number_line, span_line, without_line
 from mvlatent.data.names import quote
 from mvlatent.data.words import (
     MISSING_INTEGERS,
     are_numbers,
     bound_of,
+    has_comma,
     is_date,
     is_iso_date,
     is_missing,
@@ -119,6 +120,8 @@ def _one_text(value: Any) -> str | None:
     text = (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
     if text.endswith("0") and WHOLE.fullmatch(text):
         text = text.partition(".")[0]
+    elif text.lower() in ("true", "false"):
+        text = text.capitalize()
     return None if is_missing(text) else text
 
 
@@ -186,7 +189,8 @@ def as_numbers(
             if word is not None:
                 values[i] = _one_number(word, bounds)
                 if np.isnan(values[i]):
-                    said = how or f"where it says that it is missing: {number_line(column.name)}"
+                    line = (comma_line if has_comma(word) else number_line)(column.name)
+                    said = how or f"make it one, or missing: {line}"
                     raise ValueError(f"{what} holds {word!r}, which is not a number; {said}")
     if np.isinf(values).any():
         raise ValueError(f"{what} holds an infinite value.")
@@ -205,8 +209,10 @@ def _one_number(word: str, bounds: bool) -> float:
     return float(word) if is_number(word) else np.nan if bound is None else bound
 
 
-def refuse_dates(column: pd.Series, what: str) -> None:
+def refuse_dates(column: pd.Series, what: str, how: str = "") -> None:
     """Raise ValueError where a column holds dates, spans of time or complex numbers.
+
+    ``how`` says what to do about dates; by default they are made days since the first one.
 
     Examples
     --------
@@ -225,12 +231,12 @@ def refuse_dates(column: pd.Series, what: str) -> None:
     is_time = kind.kind == "M" or isinstance(kind, pd.PeriodDtype) or found in DATES
     words = set() if is_time or is_numeric(column) else {w for w in as_text(column) if w}
     if is_time or (words and all(map(is_iso_date, words))):
-        raise ValueError(
-            f"{what} holds dates; make them days since the first one: {days_line(column.name)}"
-        )
+        how = how or f"make them days since the first one: {days_line(column.name)}"
+        raise ValueError(f"{what} holds dates; {how}")
     if words and all(map(is_date, words)):
         raise ValueError(
-            f"{what} holds dates such as {min(words)!r}; make them days since a first day."
+            f"{what} holds dates such as {min(words)!r}; make numbers of them: days since a first "
+            "day, or since each patient's own."
         )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "MISSING_INTEGERS",
     "are_numbers",
     "bound_of",
+    "has_comma",
     "is_date",
     "is_iso_date",
     "is_missing",
@@ -23,6 +24,7 @@ __all__ = [
     "is_number",
     "is_unassessed",
     "sentinels",
+    "unit_of",
 ]
 
 MISSING = frozenset(
@@ -56,6 +58,8 @@ FEW = 10  # values from 0 on, beside which a negative one is likely no value
 _DIGITS = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 NUMBER = re.compile(rf"{_DIGITS}|[+-]?inf(?:inity)?", re.IGNORECASE)
 BOUND = re.compile(rf"(?:[<>]=?|[\u2264\u2265])\s*({_DIGITS})|({_DIGITS})\s*\+")
+COMMA = re.compile(r"[+-]?\d+,\d+")
+WITH_UNIT = re.compile(rf"{_DIGITS}\s*([^\W\d_]{{2,}}\.?|%)")
 CODE = re.compile(r"0\d+")  # a number has no leading zeros, a code has
 ISO_DATE = re.compile(r"[12]\d{3}[-/]\d{1,2}[-/]\d{1,2}([T ].*)?")
 DATE = re.compile(rf"{ISO_DATE.pattern}|\d{{1,2}}[./-]\d{{1,2}}[./-](\d{{2}}|\d{{4}})")
@@ -104,6 +108,29 @@ def bound_of(word: str) -> float | None:
     """
     found = BOUND.fullmatch(word)
     return None if found is None else float(found[1] or found[2])
+
+
+def has_comma(word: str) -> bool:
+    """Whether a word is a number with a decimal comma.
+
+    Examples
+    --------
+    >>> has_comma("61,5"), has_comma("a,5")
+    (True, False)
+    """
+    return COMMA.fullmatch(word) is not None
+
+
+def unit_of(word: str) -> str | None:
+    """Return the unit behind a number, ``None`` where there is none.
+
+    Examples
+    --------
+    >>> unit_of("61 years"), unit_of("45%"), unit_of("2F")
+    ('years', '%', None)
+    """
+    found = WITH_UNIT.fullmatch(word)
+    return None if found is None else found[1]
 
 
 def is_date(word: str) -> bool:

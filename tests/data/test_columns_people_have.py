@@ -44,6 +44,12 @@ def is_a_sentence(error, name):
     return message
 
 
+def taken(column, role):
+    """A column as registration and the fit take it."""
+    check_covariate(column, role, f"{role} covariate {str(column.name)!r}")
+    return fit_encoder(column, role)
+
+
 # --- containers -----------------------------------------------------------------------------------
 
 
@@ -100,13 +106,13 @@ def test_numbers_stay_numbers(role):
         values = [None if g else n for n, g in zip(numbers, gap, strict=True)]
         column = column_of(container, values, words)
         before = column.copy()
-        encoder, _ = fit_encoder(column, role)
+        encoder, _ = taken(column, role)
         plain = pd.Series(np.array(values, dtype=float), name="x")
         np.testing.assert_array_equal(as_numbers(column, "x"), plain)
         assert encoder is not None and encoder.kind == "continuous" and encoder.missing == sum(gap)
         assert encoder.columns == (("x", "x (missing)") if any(gap) else ("x",))
         found = encoder.encode(column)
-        np.testing.assert_array_equal(found, fit_encoder(plain, role)[0].encode(plain))
+        np.testing.assert_array_equal(found, taken(plain, role)[0].encode(plain))
         filled = plain.fillna(plain.median())
         expected = (filled - filled.mean()) / filled.std(ddof=0)
         np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
@@ -124,7 +130,7 @@ def test_numbers_stay_numbers(role):
 
 def test_bounds_and_codes():
     ages = pd.Series(["61", ">89", "54", "90+", "[Not Available]", "47", "70", "33"], name="age")
-    encoder, notes = fit_encoder(ages, "clinical")
+    encoder, notes = taken(ages, "clinical")
     assert encoder.columns == ("age", "age (missing)")
     assert any("'90+', '>89' taken as the bound" in note for note in notes)
     with pytest.raises(ValueError, match="'>60', which is not a number"):
@@ -136,16 +142,30 @@ def test_bounds_and_codes():
 def test_slips_among_numbers_are_refused():
     ages = pd.Series([*map(str, range(40, 70)), "sixty"], name="age")
     with pytest.raises(ValueError, match="holds numbers, and beside them 'sixty'") as error:
-        fit_encoder(ages, "clinical")
+        taken(ages, "clinical")
     mended = pasted(is_a_sentence(error.value, "age"), ages)
-    assert fit_encoder(mended, "clinical")[0].columns == ("age", "age (missing)")
+    assert taken(mended, "clinical")[0].columns == ("age", "age (missing)")
+    sites = pd.Series([*map(str, range(40, 70)), "4B", "J2", "MN", "O1", *["35"] * 9], name="site")
+    assert taken(sites, "technical")[0].kind == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("form", "message"), [("{},5", "with a comma"), ("{} years", "a unit"), ("{}%", "a unit")]
+)
+def test_numbers_in_another_dress_are_refused(form, message):
+    ages = pd.Series([*(form.format(40 + i % 20) for i in range(40)), "--"], name="age")
+    with pytest.raises(ValueError, match=message) as error:
+        taken(ages, "clinical")
+    mended = pasted(is_a_sentence(error.value, "age"), ages)
+    assert mended.notna().sum() == 40 and mended.median() == pytest.approx(49.5, abs=0.6)
+    assert taken(mended, "clinical")[0].columns == ("age", "age (missing)")
 
 
 @pytest.mark.parametrize("value", [-(2**31), -(2**63)])
 def test_a_missing_integer_is_refused(value):
     ages = pd.Series([61, 54, value, 47], name="age")
     with pytest.raises(ValueError, match="missing value written as an integer") as error:
-        fit_encoder(ages, "clinical")
+        taken(ages, "clinical")
     assert pasted(str(error.value), ages).isna().tolist() == [False, False, True, False]
 
 
@@ -162,7 +182,7 @@ def test_a_missing_integer_is_refused(value):
 )
 def test_numbers_that_look_like_a_missing_one_are_noted(values, told):
     column = pd.Series(values, name="x")
-    notes = [note for note in fit_encoder(column, "clinical")[1] if "looks like" in note]
+    notes = [note for note in taken(column, "clinical")[1] if "looks like" in note]
     assert len(notes) == len(told)
     for note, value in zip(notes, told, strict=True):
         assert f": {value} in 1 of" in note and pasted(note, column).isna().sum() == 1
@@ -185,21 +205,24 @@ DATED = {
 def test_dates_are_refused_with_the_line_to_paste(dates):
     column = dates.rename("seen")
     tries = {
-        "clinical": lambda c: fit_encoder(c, "clinical"),
-        "technical": lambda c: fit_encoder(c, "technical"),
+        "clinical": lambda c: taken(c, "clinical"),
+        "technical": lambda c: taken(c, "technical"),
         "labels": lambda c: LabelCoder.check(
             Labels("seen"), c.to_frame(), others=c.to_frame(), shared=()
         ),
         "target": lambda c: TargetCoder.fit(Target("seen"), c.to_frame(), "target", shared=()),
-        "time": lambda c: code_survival(c.to_frame().assign(e=1), Survival("seen", "e")),
-        "event": lambda c: as_binary(c, "event 'seen'"),
     }
     for attempt in tries.values():
         with pytest.raises(ValueError, match="'seen' holds dates; make them days since") as error:
             attempt(column)
         days = pasted(str(error.value), column)
         assert days.fillna(-1).tolist() == [428, 0, -1, 3286]
-    assert fit_encoder(column, "batch")[0].missing == 1  # a day of a run is a batch
+    assert taken(column, "batch")[0].missing == 1  # a day of a run is a batch
+    with pytest.raises(ValueError, match="where a date says that the event was seen") as error:
+        as_binary(column, "event 'seen'")
+    assert pasted(str(error.value), column).tolist() == [1, 1, 0, 1]
+    with pytest.raises(ValueError, match="the days from each patient's own start"):
+        code_survival(column.to_frame().assign(e=1), Survival("seen", "e"))
 
 
 def test_other_spans_are_refused():
@@ -254,7 +277,7 @@ def test_classes_come_back_in_their_type():
 
 def test_none_is_a_class_among_words_and_missing_among_numbers():
     treatment = pd.Series(["None", "Chemo", "None", None], name="treatment")
-    encoder, notes = fit_encoder(treatment, "clinical")
+    encoder, notes = taken(treatment, "clinical")
     assert encoder.levels == ("Chemo", "None") and encoder.missing == 1
     mended = pasted(notes[-1], treatment)
     assert as_text(mended).tolist() == [None, "Chemo", None, None]
@@ -264,11 +287,11 @@ def test_none_is_a_class_among_words_and_missing_among_numbers():
         assert encoder.encode(pd.Series(["None"])).tolist() == [[1, 0]]
 
 
-def test_ordered_categories_are_scores():
+def test_ordered_categories_are_one_number():
     order = ["Stage I", "Stage IIA", "Stage IIIA", "Stage IV"]
     stages = [*order, "Stage I", None, "Stage IV"]
     stage = pd.Series(pd.Categorical(stages, order, ordered=True), name="stage")
-    encoder, notes = fit_encoder(stage, "clinical")
+    encoder, notes = taken(stage, "clinical")
     assert encoder.columns == ("stage", "stage (missing)") and encoder.kind == "ordered"
     encoded = encoder.encode(stage)
     assert (np.diff(encoded[:4, 0]) > 0).all() and encoded[5].tolist()[1] == 1
@@ -277,20 +300,20 @@ def test_ordered_categories_are_scores():
     with pytest.warns(UserWarning, match="'Stage 0'; taken as the median 'Stage IIA'"):
         assert encoder.encode(pd.Series(["Stage 0"]))[0, 1] == 1
     dummies = pasted(next(n for n in notes if "column a class" in n), stage)
-    assert len(fit_encoder(dummies, "clinical")[0].columns) == 4
+    assert len(taken(dummies, "clinical")[0].columns) == 4
     assert Encoder.from_dict(json.loads(json.dumps(encoder.to_dict()))) == encoder
 
 
 def test_stages_in_words_are_classes_and_their_order_is_offered():
     words = ["Stage IIIA", "Stage X", "Stage I", "Stage III", "Stage IIB", " Stage IV", "Stage I"]
     stage = pd.Series(words, name="stage")
-    encoder, notes = fit_encoder(stage, "clinical")
+    encoder, notes = taken(stage, "clinical")
     assert encoder.kind == "categorical"
     ordered = pasted(notes[-1], stage)
     expected = ["Stage I", "Stage IIB", "Stage III", "Stage IIIA", "Stage IV"]
     assert list(ordered.cat.categories) == expected and ordered.isna().sum() == 1
-    assert fit_encoder(ordered, "clinical")[0].kind == "ordered"
-    assert not fit_encoder(pd.Series(["IDC", "ILC", "MDLC"]), "clinical")[1]
+    assert taken(ordered, "clinical")[0].kind == "ordered"
+    assert not taken(pd.Series(["IDC", "ILC", "MDLC"]), "clinical")[1]
 
 
 def test_a_grade_that_was_not_assessed_is_no_highest_grade():
@@ -440,7 +463,7 @@ def test_any_column_is_read_or_refused():
         tried.add((tuple(map(repr, values)), role))
         column = pd.Series(np.array([*values, None], dtype=object)[:-1], name="x")
         try:
-            encoder, notes = fit_encoder(column, role)
+            encoder, notes = taken(column, role)
         except ValueError as error:
             is_a_sentence(error, "'x'")
             return
