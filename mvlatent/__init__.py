@@ -6,6 +6,7 @@ Names are imported when they are first used, so that ``import mvlatent`` is quic
 from __future__ import annotations
 
 from importlib import import_module
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from mvlatent._version import __version__ as __version__
@@ -57,11 +58,21 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in _FOLDERS:
-        return import_module(f"mvlatent.{name}")
+        return _imported(f"mvlatent.{name}")
     if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+        return getattr(_imported(_PLACES[name]), name)
     names = ", ".join(__all__)
     raise AttributeError(f"module 'mvlatent' has no attribute {name!r}; it has {names}.")
+
+
+def _imported(module: str) -> Any:
+    """A module of the package; what it imports leaves no trace in the process's state."""
+    if module in modules:
+        return import_module(module)
+    from mvlatent.process import as_found
+
+    with as_found():
+        return import_module(module)
 
 
 def __dir__() -> list[str]:

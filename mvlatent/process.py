@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["alone", "own_random", "quiet", "seeded", "usual_torch"]
+__all__ = ["alone", "as_found", "quiet", "seeded", "usual_torch"]
 
 _lock = threading.RLock()
 
@@ -69,23 +69,26 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def own_random() -> Iterator[None]:
-    """Give Python's random stream back as it was; mudata draws names of columns from it.
+def as_found() -> Iterator[None]:
+    """Give Python's random stream and the warning filters back as they were.
+
+    Libraries add filters when they are imported, and mudata draws names of columns.
 
     Examples
     --------
     >>> before = random.getstate()
-    >>> with own_random():
+    >>> with as_found():
     ...     _ = random.random()
     >>> random.getstate() == before
     True
     """
     with alone():
-        before = random.getstate()
+        block, before = _filters.enter(), random.getstate()
         try:
             yield
         finally:
             random.setstate(before)
+            _filters.leave(block)
 
 
 @contextmanager

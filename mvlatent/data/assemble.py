@@ -11,7 +11,7 @@ from mudata import MuData
 
 from mvlatent.data.matrix import has_value, in_memory
 from mvlatent.data.names import check_names, quote
-from mvlatent.process import own_random, quiet
+from mvlatent.process import as_found, quiet
 from mvlatent.specs import View
 
 __all__ = ["PATIENTS", "assemble", "check_cohort", "mudata_from_anndata"]
@@ -42,7 +42,7 @@ def assemble(mods: Mapping[str, AnnData], obs: pd.DataFrame) -> MuData:
     MuData takes its rows from its modalities, so an empty one of all patients comes first.
     """
     patients = AnnData(obs=pd.DataFrame(index=obs.index))
-    with quiet(), own_random():
+    with as_found(), quiet():
         return MuData({PATIENTS: patients, **mods}, obs=obs)
 
 

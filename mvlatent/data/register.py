@@ -28,7 +28,7 @@ from mvlatent.data.odd_values import copied_views, value_notes
 from mvlatent.data.registered import CohortManager, forget, remember
 from mvlatent.data.shape import Names, barcode_notes, check_shape
 from mvlatent.data.tables import RawView, Tables, check_view, read_matrix, role_columns
-from mvlatent.process import own_random, quiet
+from mvlatent.process import as_found, quiet
 from mvlatent.specs import OutcomeSpec, Roles, View
 
 __all__ = ["guess_views", "register_cohort", "register_mudata"]
@@ -252,7 +252,7 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
         },
         validation_checks=AnnDataManagerValidationCheck(check_fully_paired_mudata=False),
     )
-    with quiet(), own_random():
+    with as_found(), quiet():
         manager.register_fields(_private_mudata(mdata, roles, tables))
     remember(thing, manager)
     return manager
