@@ -247,8 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stop(*_told(error, given))
     if status == INTERRUPTED:
         _stop("interrupted.", INTERRUPTED)
-    if status:
-        raise SystemExit(status)
+    raise SystemExit(status or 0)
 
 
 def _terminated(*_: Any) -> None:

@@ -185,7 +185,8 @@ def test_every_key_edited_by_one_who_makes_the_digests_again(whole, tmp_path):
     spec = json.loads((whole / SPEC).read_text())
     rng = np.random.default_rng(1)
     broken = shutil.copytree(whole, tmp_path / "model")
-    at = [p for p in places(spec) if p[0] not in HEAD]
+    at = [p for p in places(spec) if p[0] not in HEAD and p[:2] != ("fitted", "history")]
+    at = [at[i] for i in rng.permutation(len(at))[:150]]
     ended = {"refused": 0, "loaded": 0}
     for place in at:
         for gone in (True, False):
@@ -232,7 +233,9 @@ def test_files_of_two_models(whole, other, tmp_path):
 
 
 EDITS = {
-    "zeroed": lambda a: {**a, "vae/doubt": np.zeros_like(a["vae/doubt"])},
+    "zeroed": lambda a: {**a, "basis/rna/directions": 0 * a["basis/rna/directions"]},
+    "a longer basis": lambda a: {**a, "basis/rna/centre": np.zeros(999, "float32")},
+    "other directions": lambda a: {**a, "basis/rna/directions": np.eye(5, dtype="float32")},
     "not a number": lambda a: {**a, "vae/doubt": np.full_like(a["vae/doubt"], np.nan)},
     "one lacks": lambda a: {k: v for k, v in a.items() if k != "vae/doubt"},
     "one more": lambda a: {**a, "extra": np.zeros(3, "float32")},

@@ -7,15 +7,61 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from mvlatent.data.covariates import Encoder
 from mvlatent.io.digests import SPEC, Damaged, shown
+from mvlatent.specs import View
 from mvlatent.vae.design import Design
 from mvlatent.vae.parts import part_class
 
-__all__ = ["check_design", "check_fields", "check_same", "check_square"]
+__all__ = [
+    "check_design",
+    "check_fields",
+    "check_heads",
+    "check_preparation",
+    "check_same",
+    "check_square",
+]
 
 LEAST = 2**14  # a size of this many is never refused: some are set and not used
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+OBJECTS = dict[str, dict[str, Any]]
+PREPARATION = {
+    "roles": dict[str, Any],
+    "views": OBJECTS,
+    "technical": list[dict[str, Any]],
+    "clinical": list[dict[str, Any]],
+    "notes": list[str],
+    "outcomes": OBJECTS,
+}
+ROLES = {
+    "views": OBJECTS,
+    "batch": str | None,
+    "technical": list[str],
+    "clinical": list[str],
+    "outcomes": list[dict[str, Any]],
+}
+PREPARED = {"features": list[str], "dropped": dict[str, str], "scaler": str, "offset": bool}
+REPORTED = {
+    "name": str,
+    "horizon": float,
+    "inner_scores": dict[str, float],
+    "off": float,
+    "slopes": dict[str, float],
+    "full": dict[str, Any],
+    "shared_only": dict[str, Any],
+}
+HEAD_STATE = {
+    "tau": dict[str, float],
+    "sizes": list[int],
+    "log_marginal": float,
+    "converged": bool,
+    "path": list[float],
+    "baseline": str,
+    "posterior": str | None,
+}
 
 
 def check_fields(kind: type, said: Any, where: str) -> None:
@@ -48,25 +94,71 @@ def check_design(said: Any, values: int) -> None:
     _check_sizes(said, "design", max(values, LEAST))
 
 
+def check_preparation(said: Any) -> None:
+    """Raise `Damaged` unless views, covariates and roles are of their kinds and agree."""
+    _check_known(said, PREPARATION, "preparation")
+    roles, views = said["roles"], said["views"]
+    _check_known(roles, ROLES, "preparation.roles")
+    if list(roles["views"]) != list(views):
+        raise Damaged(SPEC, "'preparation.roles.views' and 'preparation.views' differ")
+    for name, view in views.items():
+        _check_known(view, PREPARED, f"preparation.views.{name}")
+        check_fields(View, roles["views"][name], f"preparation.roles.views.{name}")
+        if len(set(view["features"])) < len(view["features"]):
+            raise Damaged(SPEC, f"'preparation.views.{name}.features' holds a name twice")
+    batch = [] if roles["batch"] is None else [roles["batch"]]
+    for part, columns in (("technical", [*batch, *roles["technical"]]), ("clinical", None)):
+        for i, encoder in enumerate(said[part]):
+            check_fields(Encoder, encoder, f"preparation.{part}.{i}")
+            if encoder["name"] not in (columns or roles[part]):
+                raise Damaged(SPEC, f"'preparation.{part}.{i}.name' has no such role")
+
+
+def check_heads(said: Any) -> None:
+    """Raise `Damaged` unless the heads' words and numbers are of their kinds."""
+    _check(dict[str, dict[str, Any]], said, "heads")
+    for name, head in said.items():
+        where = f"heads.{name}"
+        _check_known(head, REPORTED, where)
+        if head["name"] != name or set(head["slopes"]) != {"full", "shared"}:
+            raise Damaged(SPEC, f"'{where}' has another 'name', or lacks one of 'slopes'")
+        for side in ("full", "shared_only"):
+            parts = head[side].get("causes", [head[side]])
+            _check(list[dict[str, Any]], parts, f"{where}.{side}.causes")
+            for part in parts:
+                _check_known(part, HEAD_STATE, f"{where}.{side}")
+                if len(part["tau"]) != len(part["sizes"]):
+                    raise Damaged(SPEC, f"'{where}.{side}.tau' and its 'sizes' differ in length")
+
+
+def _check_known(said: Any, hints: Mapping[str, Any], where: str) -> None:
+    """The keys that are known; others are found when the model says the same of itself."""
+    _check(dict[str, Any], said, where)
+    for key, hint in hints.items():
+        if key not in said:
+            raise Damaged(SPEC, f"'{where}.{key}' is missing")
+        _check(hint, said[key], f"{where}.{key}")
+
+
 def check_square(n_shared: int, values: int) -> None:
     """Raise `Damaged` if there are fewer weights than a matrix among shared factors has."""
     if n_shared**2 > values:
         raise Damaged(SPEC, f"'design.n_shared' is {n_shared}, more than the weights can hold")
 
 
-def check_same(said: Any, found: Any, where: str) -> None:
+def check_same(said: Any, found: Any, file: str, where: str = "") -> None:
     """Raise `Damaged` where a model says something else of itself than what it was built from."""
     if isinstance(said, Mapping) and isinstance(found, Mapping):
         for key in [*said, *found]:
             if key not in said or key not in found:
                 what = "missing" if key not in said else "not known"
-                raise Damaged(SPEC, f"'{where}{key}' is {what}")
-            check_same(said[key], found[key], f"{where}{key}.")
+                raise Damaged(file, f"'{where}{key}' is {what}")
+            check_same(said[key], found[key], file, f"{where}{key}.")
     elif _is_list(said) and _is_list(found) and len(said) == len(found):
         for i, (one, other) in enumerate(zip(said, found, strict=True)):
-            check_same(one, other, f"{where}{i}.")
+            check_same(one, other, file, f"{where}{i}.")
     elif not _alike(said, found):
-        raise Damaged(SPEC, f"'{where[:-1]}' is {shown(said)} where it would be {shown(found)}")
+        raise Damaged(file, f"'{where[:-1]}' is {shown(said)} where it would be {shown(found)}")
 
 
 def _check(hint: Any, value: Any, where: str) -> None:

@@ -19,7 +19,14 @@ from mvlatent.fitting.trained import Trained
 from mvlatent.heads.reported import Reported
 from mvlatent.heads.view_head import ViewHeads
 from mvlatent.io.digests import SPEC, WEIGHTS, Damaged
-from mvlatent.io.shapes import check_design, check_fields, check_same, check_square
+from mvlatent.io.shapes import (
+    check_design,
+    check_fields,
+    check_heads,
+    check_preparation,
+    check_same,
+    check_square,
+)
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -61,6 +68,7 @@ def state_of(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Trained:
     """Inverse of `state_of`: what it gives says the same of itself, or `Damaged` is raised."""
     with _reading("preparation"):
+        check_preparation(spec["preparation"])
         preparation = Preparation.from_dict(spec["preparation"], _under(arrays, "preparation/"))
     with _reading("rotated"):
         bases = {
@@ -73,8 +81,10 @@ def rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Traine
             for name in preparation.views
         }
     with _reading("design"):
+        _check_lengths(preparation, bases, [v["name"] for v in spec["design"]["views"]])
         vae = _vae(spec["design"], _under(arrays, "vae/"), sum(a.size for a in arrays.values()))
     with _reading("heads"):
+        check_heads(spec["heads"])
         outcomes = {
             name: Reported.from_state(state, _under(arrays, f"head/{name}/"))
             for name, state in spec["heads"].items()
@@ -90,9 +100,23 @@ def rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Traine
     trained = Trained(preparation, bases, vae, outcomes, **said, view_heads=view_heads)
     with _reading("preparation"):
         again, held = state_of(trained)
-        check_same(spec, again, "")
-        check_same(_outlines(arrays), _outlines(held), "")
+        check_same(spec, again, SPEC)
+        check_same(_outlines(arrays), _outlines(held), BOTH)
     return trained
+
+
+def _check_lengths(preparation: Preparation, bases: dict[str, Basis], design: list[str]) -> None:
+    if [name for name in design if name in preparation.views] != list(preparation.views):
+        raise Damaged(SPEC, f"'design.views' names {design}, 'preparation' {[*preparation.views]}")
+    for name, basis in bases.items():
+        found, said = len(basis.centre), len(preparation.columns(name))
+        rows = {
+            found,
+            len(basis.directions),
+            found if basis.weights is None else len(basis.weights),
+        }
+        if rows != {said}:
+            raise Damaged(BOTH, f"view {name!r} has {said} columns, and its basis {found}")
 
 
 def _vae(said: Mapping[str, Any], weights: Mapping[str, np.ndarray], values: int) -> StructuredVAE:
@@ -146,8 +170,8 @@ def _weights(vae: StructuredVAE) -> dict[str, torch.Tensor]:
     return {k: v for k, v in vae.state_dict().items() if not k.startswith("heads.")}
 
 
-def _outlines(arrays: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
-    return {k: [str(v.dtype), *v.shape] for k, v in sorted(arrays.items())}
+def _outlines(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    return {k: f"{v.dtype} of {v.shape}" for k, v in arrays.items()}
 
 
 def _tensor(array: np.ndarray | None) -> torch.Tensor | None:
