@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
+import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
 from mvlatent.methods.fitted import FittedModel
 from mvlatent.posterior import Posterior, block_names
 from mvlatent.reading.annotate import annotate
+from mvlatent.specs.checks import check_flag
 
 __all__ = ["LatentReader"]
 
@@ -75,7 +77,8 @@ class LatentReader(FittedModel):
         block: str = "shared",
         given: Sequence[str] | str | None = None,
         missing_features: str = "refuse",
-    ) -> np.ndarray:
+        as_frame: bool = False,
+    ) -> Any:
         """Posterior means of a block of latents.
 
         Parameters
@@ -84,11 +87,14 @@ class LatentReader(FittedModel):
             As in `posterior`.
         missing_features
             As in `posterior`.
+        as_frame
+            Return a DataFrame, which the functions of `mvlatent.tl` align by its patients.
 
         Returns
         -------
-        array
-            Means, (patients, d), rows in the order of ``mdata.obs_names``.
+        array or DataFrame
+            Means, (patients, d), rows in the order of ``mdata.obs_names``. A DataFrame is indexed
+            by them, with columns ``z0``, ``z1``, ... and ``private:<view>_0``, ...
 
         Raises
         ------
@@ -101,10 +107,24 @@ class LatentReader(FittedModel):
         (80, 3)
         >>> model.transform(mdata[:5].copy(), block="private:rna").shape
         (5, 2)
+        >>> model.transform(as_frame=True).columns.tolist()
+        ['z0', 'z1', 'z2']
         """
-        return self.posterior(
-            mdata, block=block, given=given, missing_features=missing_features
-        ).mean
+        check_flag("as_frame", as_frame)
+        found = self.posterior(mdata, block=block, given=given, missing_features=missing_features)
+        if not as_frame:
+            return found.mean
+        names = self._factors(block)
+        return pd.DataFrame(found.mean, index=list(found.obs_names), columns=names)
+
+    def _factors(self, block: str) -> list[str]:
+        """Names of the columns of a block."""
+        names = []
+        for part in block_names(block, self.roles.views):
+            stem = "z" if part == "shared" else f"{part}_"
+            width = self._prior_latents().posterior(part).mean.shape[1]
+            names += [f"{stem}{j}" for j in range(width)]
+        return names
 
     get_latent_representation = transform
 

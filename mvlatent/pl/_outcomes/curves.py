@@ -167,15 +167,18 @@ def time_dependent_auc(
     low, high = (None if x is None else _frame(x) for x in (lower, upper))
     ax = _draw(table, low, high, None, "models", ax, legend=named)
     ax.axhline(0.5, color="#333333", lw=1, ls="--", zorder=0)
-    bottom = min(0.45, float(np.nanmin((table if low is None else low).to_numpy())) - 0.03)
+    bottom = min(0.45, float(np.nanmin(np.asarray(table if low is None else low))) - 0.03)
     ax.set(
         xlabel=time_label(unit, "time t"), ylabel="AUC of who dies by t", ylim=(max(bottom, 0), 1.0)
     )
     return titled(ax, title)
 
 
-def _frame(values: pd.Series | pd.DataFrame) -> pd.DataFrame:
-    return values.to_frame("auc") if isinstance(values, pd.Series) else values
+def _frame(values: Any) -> pd.DataFrame:
+    """A DataFrame, or what has its shape."""
+    if isinstance(values, pd.Series):
+        return values.to_frame("auc")
+    return values[:, None] if np.ndim(values) == 1 else values
 
 
 def _draw(
@@ -230,9 +233,16 @@ def _with_bounds(
                 f"bounds {bound.shape} do not have the shape of curves {curves.shape}; give "
                 "bounds of each value."
             )
-    named = [("curves", curves), ("lower", lower), ("upper", upper)]
-    curves, lower, upper = align_entries(named)
+    lower, upper = (_labelled(bound, curves) for bound in (lower, upper))
+    curves, lower, upper = align_entries([("curves", curves), ("lower", lower), ("upper", upper)])
     return curves, lower, upper
+
+
+def _labelled(bound: Any, curves: pd.DataFrame) -> pd.DataFrame | None:
+    """A bound that came as an array, by position."""
+    if bound is None or isinstance(bound, pd.DataFrame):
+        return bound
+    return pd.DataFrame(bound, curves.index, curves.columns)
 
 
 def _some(names: list[Any]) -> str:

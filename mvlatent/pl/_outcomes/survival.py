@@ -112,6 +112,7 @@ def _grouped(risk: Any, time: Any, event: Any, groups: int) -> pd.DataFrame:
         )
     times, events = as_floats(time, "time"), as_floats(event, "event")
     table = pd.DataFrame({"risk": pd.Series(risk).array, "time": times, "event": events}).dropna()
+    table = table.sort_values("time", kind="stable")  # the picture is not of the rows' order
     if not np.isin(table["event"], (0, 1)).all():
         odd = table["event"][~table["event"].isin((0, 1))].iloc[0]
         raise ValueError(
