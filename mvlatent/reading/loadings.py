@@ -86,7 +86,7 @@ def credible_loadings(trained: Trained, view: str, block: str, level: float) -> 
     mean = part.decoder.loadings[rows].T.double().numpy()
     sd = part.decoder.random_loadings.sd[rows].T.double().numpy()
     width = float(norm.ppf(0.5 + level / 2)) * sd
-    features = trained.preparation.features(view)
+    features = trained.preparation.columns(view)  # a categorical feature has one a level
     columns = [f"{block}_{j}" for j in range(mean.shape[1])]
     frames = [pd.DataFrame(x, features, columns) for x in (mean, sd, mean - width, mean + width)]
     return Loadings(*frames)
