@@ -10,7 +10,7 @@ from mudata import MuData
 
 from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
-from mvlatent.heads.blocks import head_blocks, trim
+from mvlatent.heads.blocks import block_kind, head_blocks, trim
 from mvlatent.heads.causes import Head
 from mvlatent.heads.refit import HEAD_METHODS, refit
 from mvlatent.methods.arguments import (
@@ -26,6 +26,7 @@ from mvlatent.reading.hazard_ratios import (
     column_names,
     column_sds,
     column_units,
+    with_numbers,
 )
 from mvlatent.specs.checks import check_choice, check_whole
 
@@ -105,6 +106,7 @@ class HeadReader(SummaryReader):
         mdata: MuData | AnnData | None = None,
         blocks: str = "full",
         scores: bool = False,
+        technical: bool = False,
         cause: int = 1,
         n_samples: int = 2000,
         seed: int = 0,
@@ -130,6 +132,9 @@ class HeadReader(SummaryReader):
             ``"full"`` or ``"shared"``, as in `predict_risk`.
         scores
             Show columns of the views' scores too: hundreds of rows.
+        technical
+            Show the rows of the site and other technical columns too (or, by block, of the whole
+            block); they are held in either case, where the head has them.
         cause
             Competing cause.
         n_samples, seed
@@ -138,8 +143,14 @@ class HeadReader(SummaryReader):
         Returns
         -------
         DataFrame
-            Columns ``hr`` (posterior median), ``lower``, ``upper``. Factors that are switched off
-            have no row.
+            Columns ``hr`` (posterior median), ``lower``, ``upper`` and ``p_effect``. By column that
+            is the posterior probability of the likelier sign, of a ratio above 1 or below it: near
+            1 where the direction is sure, one half or less where nothing is known. By block it is
+            the posterior probability that the block has an effect at all; NaN where that was no
+            question, as ``head_blocks`` named the blocks, or the head is the shared one or was
+            sampled. ``attrs["n"]`` and ``attrs["events"]`` count the model's own patients with
+            this outcome and their events (of that cause); ``None`` where it was loaded without
+            them. Factors that are switched off have no row.
 
         Raises
         ------
@@ -154,30 +165,36 @@ class HeadReader(SummaryReader):
         Examples
         --------
         >>> model.hazard_ratios(per="unit").loc["clinical:age"].index.tolist()
-        ['hr', 'lower', 'upper']
+        ['hr', 'lower', 'upper', 'p_effect']
+        >>> model.hazard_ratios().attrs["n"]
+        80
         """
         check_one_of("per", per, ("sd", "unit"))
         check_one_of("by", by, ("column", "block"))
         draws = checked_draws(n_samples, seed, blocks)
         check_level("level", level)
-        head = of_cause(self._survival(outcome).head(draws["blocks"]), cause)
+        reported = self._survival(outcome)
+        head = of_cause(reported.head(draws["blocks"]), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
+        hidden = () if scores or by == "block" else ("scores",)
+        hidden += () if technical else ("technical",)
+        sizes = {b: len(c) for b, c in head.coef.items() if block_kind(b) not in hidden}
+        known = None if self._cohort is None else self._cohort.outcomes.get(reported.name)
         if by == "block":
             features = head_blocks(self.latents(mdata), self.trained.bases, head.coef)
-            return block_hazard_ratios(head, trim(features, head.coef), **options)
+            off = reported.off if blocks == "full" else 0.0
+            found = block_hazard_ratios(head, trim(features, head.coef), **options, off=off)
+            return with_numbers(found.loc[[*sizes]], known, cause)
         preparation = self.trained.preparation
-        sizes = {b: len(c) for b, c in head.coef.items() if scores or not b.startswith("scores:")}
-        technical = [level for group in preparation.technical_groups for level in group.levels]
-        names = column_names(
-            sizes, {"clinical": preparation.clinical_names, "technical": technical}
-        )
+        levels = [level for group in preparation.technical_groups for level in group.levels]
+        names = column_names(sizes, {"clinical": preparation.clinical_names, "technical": levels})
         if per == "unit":
             units = column_units(sizes, preparation)
         else:
             features = head_blocks(self.latents(mdata), self.trained.bases, sizes)
             units = column_sds(sizes, features)
         found = column_hazard_ratios(head, names, units, **options)
-        return found.loc[self._active_rows(names)]
+        return with_numbers(found.loc[self._active_rows(names)], known, cause)
 
     def _active_rows(self, names: dict[str, list[str]]) -> list[str]:
         """Names of columns but those of factors that are switched off."""

@@ -15,6 +15,7 @@ from mvlatent.methods.results import Imputation
 from mvlatent.reading.impute import predict_view
 from mvlatent.reading.linear import jacobian
 from mvlatent.reading.loadings import Loadings, active_factors, credible_loadings
+from mvlatent.reading.top_features import effects_of_step, factor_place, top_features
 from mvlatent.reading.variance import variance_explained
 from mvlatent.specs.checks import check_whole
 
@@ -174,6 +175,73 @@ class ViewReader(LatentReader):
             values = values[: self.trained.vae.part(view).design.n_shown]
         names = [f"{block}_{j}" for j in range(len(values))]
         return self.trained.preparation.frame(view, values, names).T
+
+    def top_features(
+        self, view: str, factor: int | str, n: int = 10, *, interval: float = 0.9
+    ) -> pd.DataFrame:
+        """Features of a view that drive a factor, signed, with what a step changes in them.
+
+        Parameters
+        ----------
+        view
+            View.
+        factor
+            Number of a shared factor, or a name: ``"shared_0"``, or ``"private_0"`` for one of the
+            view alone.
+        n
+            Most features, those of the largest loadings in scaled units, which can be compared.
+        interval
+            Level of credible intervals, which there are where the model was fitted with
+            ``loadings="ard"`` or ``"horseshoe"`` and a linear decoder.
+
+        Returns
+        -------
+        DataFrame
+            A row a feature, the largest loading first. ``effect`` is the change in the user's units
+            as a typical patient goes one step along the factor (half a step below to half a step
+            above the middle): of zeros and ones a change of the probability, of counts of the
+            expected count; a categorical feature has a row a level and changes of its probability.
+            ``loading`` is the loading in scaled units, as in `loadings`. With a posterior also
+            ``lower``, ``upper`` of the effect and ``loading_lower``, ``loading_upper``; of a
+            categorical view of the loading alone. ``attrs`` name view and factor.
+
+        Raises
+        ------
+        TypeError
+            If ``n`` is not an integer or ``interval`` not a number.
+        KeyError
+            If there is no such view or factor.
+        ValueError
+            If the factor is switched off, ``n`` is below 1 or ``interval`` out of its range.
+
+        Examples
+        --------
+        >>> top = model.top_features("rna", "shared_0", n=5)
+        >>> top.columns.tolist()
+        ['effect', 'lower', 'upper', 'loading', 'loading_lower', 'loading_upper']
+        >>> bool(top["loading"].abs().is_monotonic_decreasing)
+        True
+        """
+        check_view(view, self.roles.views)
+        check_whole("n", n, 1)
+        check_level("interval", interval)
+        trained, part = self.trained, self.trained.vae.part(view)
+        on = {"shared": trained.vae.active.tolist(), "private": part.shown.tolist()}
+        block, number = factor_place(factor, view, on)
+        loading = self.loadings(view, block=block)
+        assert isinstance(loading, pd.DataFrame)  # as no interval was asked for
+        random = part.decoder.is_linear and part.decoder.random_loadings is not None
+        posterior = credible_loadings(trained, view, block, interval) if random else None
+        effects = effects_of_step(trained, self._prior_latents(), view)
+        name = f"{block}_{number}"
+        table = top_features(loading[name], effects, n, posterior, alone=not self._coded(view))
+        table.attrs = {"view": view, "factor": name}
+        return table
+
+    def _coded(self, view: str) -> bool:
+        """Whether the features of a view have a column a level."""
+        preparation = self.trained.preparation
+        return len(preparation.columns(view)) != len(preparation.features(view))
 
     def active_factors(self, *, sd: bool = False) -> pd.DataFrame:
         """Which factors are active in which view, where loadings have a posterior.

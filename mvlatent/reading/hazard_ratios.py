@@ -9,8 +9,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.data.preparation import Preparation
 from mvlatent.heads.block_head import BlockHead
+from mvlatent.heads.mixture import LaplaceMixture
 
 __all__ = [
     "block_hazard_ratios",
@@ -18,6 +20,7 @@ __all__ = [
     "column_names",
     "column_sds",
     "column_units",
+    "with_numbers",
 ]
 
 
@@ -87,16 +90,27 @@ def column_hazard_ratios(
     Returns
     -------
     DataFrame
-        One row a column: ``hr`` (posterior median), ``lower``, ``upper``.
+        One row a column: ``hr`` (posterior median), ``lower``, ``upper`` and ``p_effect``, the
+        posterior probability of the likelier sign: that of draws of a ratio above 1, or of those
+        below 1, whichever are more. Draws in which the column's block has no effect are neither.
     """
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
     log_hr = [drawn[block][..., 0] * units[block].double() for block in names]
     index = [name for block in names for name in names[block]]
-    return _table(torch.cat(log_hr, 1).numpy(), index, level)
+    values = torch.cat(log_hr, 1).numpy()
+    table = _table(values, index, level)
+    table["p_effect"] = np.maximum((values > 0).mean(0), (values < 0).mean(0))
+    return table
 
 
 def block_hazard_ratios(
-    head: BlockHead, blocks: Mapping[str, Tensor], *, level: float, n_samples: int, seed: int
+    head: BlockHead,
+    blocks: Mapping[str, Tensor],
+    *,
+    level: float,
+    n_samples: int,
+    seed: int,
+    off: float = 0.0,
 ) -> pd.DataFrame:
     """Hazard ratio of patients one sd apart in what a block says of the log hazard, at least 1.
 
@@ -108,6 +122,15 @@ def block_hazard_ratios(
         Features of the patients over whom the sd is taken, (n, p_b).
     level, n_samples, seed
         As in `column_hazard_ratios`.
+    off
+        Prior probability that a block has no effect, with which the head was fitted.
+
+    Returns
+    -------
+    DataFrame
+        One row a block: ``hr``, ``lower``, ``upper`` and ``p_effect``, the posterior probability
+        that the block has any effect at all; NaN where ``off`` is 0, as the head then takes for
+        granted that it has one, or where the head was sampled with all blocks on.
     """
     _check_several(all(len(x) > 1 for x in blocks.values()))
     drawn = head.coefficient_draws(n_samples, torch.Generator().manual_seed(seed))
@@ -115,7 +138,30 @@ def block_hazard_ratios(
     for name, beta in drawn.items():
         x = blocks[name].double()
         spread.append(((x - x.mean(0)) @ beta[..., 0].T).std(0, correction=0))
-    return _table(torch.stack(spread, 1).numpy(), list(drawn), level)
+    table = _table(torch.stack(spread, 1).numpy(), list(drawn), level)
+    asked = off > 0 and isinstance(head.posterior, LaplaceMixture)
+    table["p_effect"] = pd.Series(head.effect_probability if asked else {}, dtype=float)
+    return table
+
+
+def with_numbers(table: pd.DataFrame, data: SurvivalData | None, cause: int) -> pd.DataFrame:
+    """The table, with patients and events of the outcome in ``attrs``: ``n`` and ``events``.
+
+    Parameters
+    ----------
+    table
+        Hazard ratios.
+    data
+        Outcomes of the model's patients; ``None`` where it has none, and the numbers then are too.
+    cause
+        Of competing causes the one whose events are counted, from 1.
+    """
+    numbers: dict[str, int | None] = {"n": None, "events": None}
+    if data is not None:
+        own = data.event > 0 if data.cause is None else data.cause == cause
+        numbers = {"n": int(data.observed.sum()), "events": int((own & data.observed).sum())}
+    table.attrs |= numbers
+    return table
 
 
 def _check_several(several: bool) -> None:

@@ -20,14 +20,18 @@ def forest(
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Forest plot of hazard ratios; intervals that hold 1 are grey.
+    """Forest plot of hazard ratios; the grey ones may be nothing.
+
+    Rows with a ``p_effect``, as `mvlatent.MVLatent.hazard_ratios` gives it, go from grey (one half
+    or less) to blue (1) with it; the others are grey where their interval holds 1.
 
     Parameters
     ----------
     table
-        One row a feature, from top to bottom, with columns ``hr``, ``lower``, ``upper``.
+        One row a feature or block, from top to bottom, with columns ``hr``, ``lower``, ``upper``,
+        and, if it is known, ``p_effect``, a probability.
     text
-        Write estimate and interval at the right.
+        Write estimate and interval at the right, and the probability of an effect.
     title
         Title of the plot.
     ax
@@ -43,8 +47,8 @@ def forest(
     KeyError
         If a column is missing.
     ValueError
-        If the table is empty, a value is missing or not positive, or an estimate lies outside its
-        interval.
+        If the table is empty, a value is missing or not positive, an estimate lies outside its
+        interval, or a probability is not between 0 and 1.
 
     Examples
     --------
@@ -58,12 +62,12 @@ def forest(
             "hazard ratios and their bounds must be positive; of log hazards take the exponential."
         )
     ax = new_axes(ax, size=(6.4, 1.1 + 0.3 * len(table)))
-    certain = (lower > 1) | (upper < 1)
-    rows = np.arange(len(table))
+    rows, probability = np.arange(len(table)), _probabilities(table)
+    certain = np.where(np.isnan(probability), (lower > 1) | (upper < 1), 2 * probability - 1)
     for row, (value, low, high, sure) in enumerate(
         zip(estimate, lower, upper, certain, strict=True)
     ):
-        colour = PALETTE[0] if sure else GREY
+        colour = _between(GREY, PALETTE[0], sure)
         ax.plot([low, high], [row, row], color=colour, lw=1.8, solid_capstyle="butt")
         ax.plot(value, row, "s", color=colour, ms=6)
     ax.axvline(1, color="#333333", lw=1, ls="--", zorder=0)
@@ -73,10 +77,13 @@ def forest(
     _rows(ax, [str(name) for name in table.index])
     if text:
         shown = [
-            f"{value:.2f} ({low:.2f}–{high:.2f})"
-            for value, low, high in zip(estimate, lower, upper, strict=True)
+            f"{value:.2f} ({low:.2f}–{high:.2f})" + ("" if np.isnan(p) else f"  {100 * p:.0f} %")
+            for value, low, high, p in zip(estimate, lower, upper, probability, strict=True)
         ]
         _beside(ax, rows, shown)
+        if not np.isnan(probability).all():
+            where = {"transform": ax.transAxes, "va": "bottom", "fontsize": 8, "color": "#333333"}
+            ax.text(1.02, 1.0, "ratio (interval)  P(effect)", **where)
     return titled(ax, title)
 
 
@@ -155,6 +162,24 @@ def _checked(table: pd.DataFrame, estimate: str) -> tuple[np.ndarray, np.ndarray
     if not ((lower <= value) & (value <= upper)).all():
         raise ValueError(f"{estimate} must lie within its bounds in every row.")
     return value, lower, upper
+
+
+def _probabilities(table: pd.DataFrame) -> np.ndarray:
+    """Column ``p_effect`` of the rows, NaN where it is not told."""
+    if "p_effect" not in table:
+        return np.full(len(table), np.nan)
+    found = table["p_effect"].to_numpy(float)
+    if ((found < 0) | (found > 1)).any():
+        raise ValueError("p_effect must be a probability, between 0 and 1, in every row.")
+    return found
+
+
+def _between(low: str, high: str, share: float) -> str:
+    """Colour that far (within 0 and 1) from one to another."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    one, other = np.array(to_rgb(low)), np.array(to_rgb(high))
+    return str(to_hex(one + float(np.clip(share, 0, 1)) * (other - one)))
 
 
 def _ratio_ticks(ax: "Axes", low: float, high: float) -> None:
