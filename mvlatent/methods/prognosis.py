@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
+from mvlatent.data.outcome_data import SurvivalData
 from mvlatent.fitting.crossed import training_blocks
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.blocks import block_kind, head_blocks, trim
@@ -176,10 +177,11 @@ class HeadReader(SummaryReader):
         reported = self._survival(outcome)
         head = of_cause(reported.head(draws["blocks"]), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
-        hidden = () if scores or by == "block" else ("scores",)
+        hidden: tuple[str, ...] = () if scores or by == "block" else ("scores",)
         hidden += () if technical else ("technical",)
         sizes = {b: len(c) for b, c in head.coef.items() if block_kind(b) not in hidden}
-        known = None if self._cohort is None else self._cohort.outcomes.get(reported.name)
+        outcomes = {} if self._cohort is None else self._cohort.outcomes
+        known = cast(SurvivalData | None, outcomes.get(reported.name))
         if by == "block":
             features = head_blocks(self.latents(mdata), self.trained.bases, head.coef)
             off = reported.off if blocks == "full" else 0.0
