@@ -146,7 +146,7 @@ def quiet(message: str = "") -> Iterator[None]:
         _filters.leave(block)
 
 
-class _Block:
+class _Bracket:
     """One open block, and the filters it found."""
 
     def __init__(self) -> None:
@@ -163,14 +163,14 @@ class _Filters:
 
     def renew(self) -> None:
         self._lock = threading.RLock()
-        self._blocks: list[_Block] = []
+        self._blocks: list[_Bracket] = []
 
-    def enter(self) -> _Block:
+    def enter(self) -> _Bracket:
         with self._lock:
-            self._blocks.append(_Block())
+            self._blocks.append(_Bracket())
             return self._blocks[-1]
 
-    def leave(self, block: _Block) -> None:
+    def leave(self, block: _Bracket) -> None:
         """Undo the latest blocks as far as they are closed; one below an open one waits for it."""
         with self._lock:
             block.is_open = False

@@ -36,7 +36,7 @@ PREPARATION = {
     "notes": list[str],
     "outcomes": OBJECTS,
 }
-ROLES = {
+ROLES_KEYS = {
     "views": OBJECTS,
     "batch": str | None,
     "technical": list[str],
@@ -98,7 +98,7 @@ def check_preparation(said: Any) -> None:
     """Raise `Damaged` unless views, covariates and roles are of their kinds and agree."""
     _check_known(said, PREPARATION, "preparation")
     roles, views = said["roles"], said["views"]
-    _check_known(roles, ROLES, "preparation.roles")
+    _check_known(roles, ROLES_KEYS, "preparation.roles")
     if list(roles["views"]) != list(views):
         raise Damaged(SPEC, "'preparation.roles.views' and 'preparation.views' differ")
     for name, view in views.items():
