@@ -19,6 +19,7 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.trained import Trained
 from mvlatent.heads.reported import Reported
 from mvlatent.heads.view_head import ViewHeads
+from mvlatent.process import seeded
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -130,7 +131,8 @@ def _rebuild(spec: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Train
         )
         for name in preparation.views
     }
-    vae = StructuredVAE(Design.from_dict(spec["design"]))
+    with seeded(0):  # weights are drawn before they are read
+        vae = StructuredVAE(Design.from_dict(spec["design"]))
     weights = {k: torch.from_numpy(v) for k, v in _under(arrays, "vae/").items()}
     vae.load_state_dict(weights)
     outcomes = {
