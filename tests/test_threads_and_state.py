@@ -101,6 +101,13 @@ def test_a_sampled_head_gives_everything_back(fitted):
     assert state() == before
 
 
+def test_a_loading_gives_everything_back(fitted, fitted_mdata, tmp_path):
+    before = state()
+    fitted.save(tmp_path / "m")
+    mv.MVLatent.load(tmp_path / "m", fitted_mdata)
+    assert state() == before
+
+
 @each_reader
 def test_torch_set_otherwise_changes_no_reading(fitted, new, reader):
     alone_ = READERS[reader](fitted, new)

@@ -27,6 +27,7 @@ from mvlatent.io.shapes import (
     check_same,
     check_square,
 )
+from mvlatent.process import seeded
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -141,7 +142,8 @@ def _vae(said: Mapping[str, Any], weights: Mapping[str, np.ndarray], values: int
                     f"'design' needs {_sized('vae/' + name, expected.get(name))}, "
                     f"and the weights have {_sized('it', found.get(name))}",
                 )
-    vae = StructuredVAE(design)
+    with seeded(0):  # weights are drawn before they are read
+        vae = StructuredVAE(design)
     vae.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
     return vae
 
