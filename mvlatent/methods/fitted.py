@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -262,3 +263,7 @@ class FittedModel:
     def __repr__(self) -> str:
         """The summary."""
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        """The summary, as notebooks show it."""
+        return f"<pre>{html.escape(self.summary())}</pre>"

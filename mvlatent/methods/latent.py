@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
 from mudata import MuData
 
+from mvlatent.methods.arguments import given_views, patients_of, row_numbers
 from mvlatent.methods.fitted import FittedModel
 from mvlatent.posterior import Posterior, block_names
 from mvlatent.reading.annotate import annotate
@@ -67,23 +69,34 @@ class LatentReader(FittedModel):
         *,
         block: str = "shared",
         given: Sequence[str] | str | None = None,
-    ) -> np.ndarray:
+        indices: Sequence[int] | np.ndarray | None = None,
+        return_dist: bool = False,
+        adata: MuData | AnnData | None = None,
+    ) -> np.ndarray | Posterior:
         """Posterior means of a block of latents.
 
         Parameters
         ----------
         mdata, block, given
             As in `posterior`.
+        indices
+            Rows of the patients to read, as numbers from 0 or a bool a patient; all by default.
+        return_dist
+            Return the whole posterior, as `posterior` does, in place of its means.
+        adata
+            What scvi-tools calls ``mdata``; name one of the two.
 
         Returns
         -------
-        array
-            Means, (patients, d), rows in the order of ``mdata.obs_names``.
+        array or Posterior
+            Means, (patients, d), rows in the order of ``mdata.obs_names``, or of ``indices``.
 
         Raises
         ------
         TypeError, KeyError, ValueError
             As in `posterior`.
+        IndexError
+            If ``indices`` names a row that there is not.
 
         Examples
         --------
@@ -91,10 +104,55 @@ class LatentReader(FittedModel):
         (80, 3)
         >>> model.transform(mdata[:5].copy(), block="private:rna").shape
         (5, 2)
+        >>> model.transform(indices=[3, 1], return_dist=True).obs_names == tuple(
+        ...     mdata.obs_names[[3, 1]]
+        ... )
+        True
         """
-        return self.posterior(mdata, block=block, given=given).mean
+        patients = patients_of(mdata, adata)
+        if indices is None:
+            found = self.posterior(patients, block=block, given=given)
+        else:
+            block_names(block, self.roles.views)
+            names = given_views(given, self.roles.views)
+            cohort = self.cohort(patients)
+            rows = row_numbers(indices, len(cohort))
+            found = self.trained.latents(cohort.subset(rows), names).posterior(block)
+        return found if return_dist else found.mean
 
     get_latent_representation = transform
+
+    def fit_transform(self, *, block: str = "shared", **fit: Any) -> np.ndarray:
+        """Fit, then the posterior means of a block.
+
+        Parameters
+        ----------
+        block
+            As in `transform`.
+        **fit
+            As in `fit`.
+
+        Returns
+        -------
+        array
+            Means, (patients, d).
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError, FloatingPointError
+            As in `fit` and `transform`.
+
+        Examples
+        --------
+        >>> mv.MVLatent.setup_mudata(mdata, views=["rna", "img"], batch_key="site")
+        >>> own = mv.MVLatent(mdata, n_shared=3)
+        >>> own.fit_transform(max_epochs=2, progress=False).shape
+        (80, 3)
+        """
+        block_names(block, self.roles.views)
+        model: Any = self  # `fit` comes with the class that can be set up
+        found: np.ndarray = model.fit(**fit).transform(block=block)
+        return found
 
     def annotate(self, mdata: MuData | AnnData | None = None) -> None:
         """Write the latents into the slots that scanpy reads.

@@ -176,7 +176,7 @@ class HeadReader(SummaryReader):
         reported = self._survival(outcome)
         head = of_cause(reported.head(draws["blocks"]), cause)
         options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
-        hidden = () if scores or by == "block" else ("scores",)
+        hidden: tuple[str, ...] = () if scores or by == "block" else ("scores",)
         hidden += () if technical else ("technical",)
         sizes = {b: len(c) for b, c in head.coef.items() if block_kind(b) not in hidden}
         known = None if self._cohort is None else self._cohort.outcomes.get(reported.name)

@@ -82,7 +82,12 @@ def forest(
         ]
         _beside(ax, rows, shown)
         if not np.isnan(probability).all():
-            where = {"transform": ax.transAxes, "va": "bottom", "fontsize": 8, "color": "#333333"}
+            where: dict[str, Any] = {
+                "transform": ax.transAxes,
+                "va": "bottom",
+                "fontsize": 8,
+                "color": "#333333",
+            }
             ax.text(1.02, 1.0, "ratio (interval)  P(effect)", **where)
     return titled(ax, title)
 
