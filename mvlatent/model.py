@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from anndata import AnnData
 from mudata import MuData
 from scvi.model.base import BaseModelClass
@@ -18,10 +17,9 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.arguments import LOOP, SHAPE, check_options, plain
-from mvlatent.methods.setup import Views, check_names, roles_of
+from mvlatent.methods.arguments import LOOP, SHAPE, check_options, patients_of, plain
+from mvlatent.methods.setup import Views, anndata_views, check_names, roles_of
 from mvlatent.portable import Portable
-from mvlatent.posterior import block_names
 from mvlatent.specs import OutcomeSpec, Roles, View
 from mvlatent.specs.checks import check_size
 
@@ -141,7 +139,9 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         cls,
         adata: AnnData,
         *,
-        views: Mapping[str, View | str | None] | Sequence[str],
+        views: Mapping[str, View | str | None] | Sequence[str] | None = None,
+        layer: str | None = None,
+        protein_expression_obsm_key: str | None = None,
         batch_key: str | None = None,
         technical_keys: Sequence[str] = (),
         clinical_keys: Sequence[str] = (),
@@ -156,6 +156,11 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         views
             Likelihood (or `View`) a view. The first is ``X`` (or the layer of its `View`), the
             others are entries of ``obsm``; a patient whose row there is all NaN lacks the view.
+            ``None``: one view ``"rna"`` of ``X`` (or ``layer``), its likelihood guessed.
+        layer
+            Layer of the first view, in place of ``X``.
+        protein_expression_obsm_key
+            One more view: the entry of ``obsm`` of that name, its likelihood guessed.
         batch_key, technical_keys, clinical_keys, outcomes
             As in `setup_mudata`.
 
@@ -172,7 +177,11 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         >>> mv.MVLatent.setup_anndata(adata, views={"rna": "normal"})
         >>> mv.MVLatent(adata, n_shared=3).adata.n_obs == adata.n_obs
         True
+        >>> mv.MVLatent.setup_anndata(adata, batch_key=None)  # as scvi-tools does it
+        >>> list(mv.MVLatent(adata, n_shared=3).roles.views)
+        ['rna']
         """
+        views = anndata_views(views, layer, protein_expression_obsm_key)
         register_cohort(adata, roles_of(views, batch_key, technical_keys, clinical_keys, outcomes))
 
     # --- fitting ------------------------------------------------------------------------------
@@ -247,36 +256,6 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
 
     train = fit
 
-    def fit_transform(self, *, block: str = "shared", **fit: Any) -> np.ndarray:
-        """Fit, then the posterior means of a block.
-
-        Parameters
-        ----------
-        block
-            As in `transform`.
-        **fit
-            As in `fit`.
-
-        Returns
-        -------
-        array
-            Means, (patients, d).
-
-        Raises
-        ------
-        TypeError, KeyError, ValueError, FloatingPointError
-            As in `fit` and `transform`.
-
-        Examples
-        --------
-        >>> mv.MVLatent.setup_mudata(mdata, views=["rna", "img"], batch_key="site")
-        >>> own = mv.MVLatent(mdata, n_shared=3)
-        >>> own.fit_transform(max_epochs=2, progress=False).shape
-        (80, 3)
-        """
-        block_names(block, self.roles.views)
-        return self.fit(**fit).transform(block=block)
-
     # --- keeping ------------------------------------------------------------------------------
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -305,7 +284,13 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         save_trained(self.trained, path, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | Path, mdata: MuData | AnnData | None = None) -> MVLatent:
+    def load(
+        cls,
+        path: str | Path,
+        mdata: MuData | AnnData | None = None,
+        *,
+        adata: MuData | AnnData | None = None,
+    ) -> MVLatent:
         """Read a folder that `save` wrote; folders of unknown origin are safe to read.
 
         Parameters
@@ -316,6 +301,8 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
             Patients that become the model's own: what the reading methods take by default. With
             the cohort of the fit the model does all that the fitted one did; others need no
             outcome, unless it is to be fitted to them.
+        adata
+            What scvi-tools calls ``mdata``; name one of the two.
 
         Returns
         -------
@@ -327,7 +314,7 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         FileNotFoundError
             If one of the two files is missing.
         TypeError
-            If ``mdata`` is neither a MuData nor an AnnData.
+            If ``mdata`` is neither a MuData nor an AnnData, or both names are given.
         KeyError
             If the patients lack features that the model was fitted on.
         ValueError
@@ -340,10 +327,11 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         >>> bool((again.transform() == model.transform()).all())
         True
         """
+        patients = patients_of(mdata, adata)
         trained = load_trained(path)
         model = cls.__new__(cls)
         model._begin(trained.roles, trained.options)
         model._keep(trained)
-        if mdata is not None:
-            model._attach(mdata)
+        if patients is not None:
+            model._attach(patients)
         return model

@@ -22,6 +22,7 @@ METHODS = {
     "annotate": lambda m: _annotated(m),
     "impute": lambda m: m.impute("rna", interval=0.9, **QUICK),
     "loadings": lambda m: m.loadings("img", interval=0.9),
+    "top_features": lambda m: m.top_features("rna", 0),
     "active_factors": lambda m: m.active_factors(),
     "variance_explained": lambda m: m.variance_explained(by="factor"),
     "predict_risk": lambda m: m.predict_risk(),
@@ -47,6 +48,7 @@ ELSEWHERE |= {"data_registry", "get_setup_arg", "get_state_registry", "get_var_n
 TOOLS = {
     "tl.conformalize": lambda m, d: mv.tl.conformalize(m, d, outcome="subtype", level=0.5),
     "tl.cross_view": lambda m, d: mv.tl.cross_view(m, d[:40].copy(), baselines=("mean",)),
+    "tl.factor_covariates": lambda m, d: mv.tl.factor_covariates(m, block="all"),
     "tl.imputation_calibration": lambda m, d: mv.tl.imputation_calibration(m, "rna", **QUICK),
     "tl.latent_blocks": lambda m, d: mv.tl.latent_blocks(m),
     "tl.leakage_matrix": lambda m, d: mv.tl.leakage_matrix(m, _truth(m)),
@@ -55,6 +57,7 @@ TOOLS = {
     "tl.view_leakage": lambda m, d: mv.tl.view_leakage(m),
     "tl.view_retrieval": lambda m, d: mv.tl.view_retrieval(m),
     "pl.history": lambda m, d: [ax.get_title() for ax in np.ravel(mv.pl.history(m))],
+    "pl.weights": lambda m, d: mv.pl.weights(m, "rna", 0).lines[0].get_xdata(),
     "pl.latent": lambda m, d: mv.pl.latent(_annotated(m)).collections[0].get_offsets().data,
 }
 OF_ARRAYS = {"tl.stability"}  # it takes the latents of models, not a model

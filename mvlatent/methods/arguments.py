@@ -27,7 +27,9 @@ __all__ = [
     "checked_draws",
     "checked_times",
     "given_views",
+    "patients_of",
     "plain",
+    "row_numbers",
 ]
 
 SHAPE = frozenset(Options.__dataclass_fields__)
@@ -127,6 +129,56 @@ def given_views(given: Sequence[str] | str | None, views: Iterable[str]) -> list
     for name in wanted:
         check_view(name, views)
     return wanted
+
+
+def patients_of(
+    mdata: MuData | AnnData | None, adata: MuData | AnnData | None
+) -> MuData | AnnData | None:
+    """Patients under either of their two names.
+
+    Raises
+    ------
+    TypeError
+        If both are given.
+    """
+    if mdata is not None and adata is not None:
+        raise TypeError("mdata and adata are two names of the patients; give one of them.")
+    return mdata if adata is None else adata
+
+
+def row_numbers(indices: object, n: int) -> list[int]:
+    """Numbers of the rows that are asked for, of n.
+
+    Raises
+    ------
+    TypeError
+        If they are neither integers nor bools.
+    ValueError
+        If they are not in one row, none at all, or bools that are not one a patient.
+    IndexError
+        If there is no such row.
+
+    Examples
+    --------
+    >>> row_numbers([True, False, True], 3), row_numbers(np.array([-1]), 3)
+    ([0, 2], [2])
+    """
+    rows = np.atleast_1d(np.asarray(indices))
+    if rows.ndim != 1 or not rows.size:
+        raise ValueError(f"indices must be rows of patients, at least one, not {indices!r}.")
+    if rows.dtype == bool:
+        if len(rows) != n:
+            raise ValueError(f"indices hold {len(rows)} bools for {n} patients; give one each.")
+        found = np.flatnonzero(rows)
+        if not found.size:
+            raise ValueError("indices choose no patient; choose at least one.")
+        return [int(row) for row in found]
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"indices must be numbers of rows or bools, not {indices!r}.")
+    beyond = rows[(rows < -n) | (rows >= n)]
+    if beyond.size:
+        raise IndexError(f"indices hold row {beyond[0]}, but there are {n} patients.")
+    return [int(row) % n for row in rows]
 
 
 def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -286,3 +287,7 @@ class FittedModel:
     def __repr__(self) -> str:
         """The summary."""
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        """The summary, as notebooks show it."""
+        return f"<pre>{html.escape(self.summary())}</pre>"

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
+from mvlatent.methods.arguments import given_views, patients_of, row_numbers
 from mvlatent.methods.fitted import FittedModel
 from mvlatent.posterior import Posterior, block_names
 from mvlatent.reading.annotate import annotate
@@ -78,6 +80,9 @@ class LatentReader(FittedModel):
         given: Sequence[str] | str | None = None,
         missing_features: str = "refuse",
         as_frame: bool = False,
+        indices: Sequence[int] | np.ndarray | None = None,
+        return_dist: bool = False,
+        adata: MuData | AnnData | None = None,
     ) -> Any:
         """Posterior means of a block of latents.
 
@@ -89,17 +94,26 @@ class LatentReader(FittedModel):
             As in `posterior`.
         as_frame
             Return a DataFrame, which the functions of `mvlatent.tl` align by its patients.
+        indices
+            Rows of the patients to read, as numbers from 0 or a bool a patient; all by default.
+        return_dist
+            Return the whole posterior, as `posterior` does, in place of its means.
+        adata
+            What scvi-tools calls ``mdata``; name one of the two.
 
         Returns
         -------
-        array or DataFrame
-            Means, (patients, d), rows in the order of ``mdata.obs_names``. A DataFrame is indexed
-            by them, with columns ``z0``, ``z1``, ... and ``private:<view>_0``, ...
+        array, DataFrame or Posterior
+            Means, (patients, d), rows in the order of ``mdata.obs_names``, or of ``indices``. A
+            DataFrame is indexed by them, with columns ``z0``, ``z1``, ... and
+            ``private:<view>_0``, ...
 
         Raises
         ------
         TypeError, KeyError, ValueError
             As in `posterior`.
+        IndexError
+            If ``indices`` names a row that there is not.
 
         Examples
         --------
@@ -109,13 +123,24 @@ class LatentReader(FittedModel):
         (5, 2)
         >>> model.transform(as_frame=True).columns.tolist()
         ['z0', 'z1', 'z2']
+        >>> model.transform(indices=[3, 1], return_dist=True).obs_names == tuple(
+        ...     mdata.obs_names[[3, 1]]
+        ... )
+        True
         """
         check_flag("as_frame", as_frame)
-        found = self.posterior(mdata, block=block, given=given, missing_features=missing_features)
+        block_names(block, self.roles.views)
+        names = given_views(given, self.roles.views)
+        cohort = self._read(patients_of(mdata, adata), missing_features)
+        if indices is not None:
+            cohort = cohort.subset(row_numbers(indices, len(cohort)))
+        found = self.trained.latents(cohort, names).posterior(block)
+        if return_dist:
+            return found
         if not as_frame:
             return found.mean
-        names = self._factors(block)
-        return pd.DataFrame(found.mean, index=list(found.obs_names), columns=names)
+        columns = self._factors(block)
+        return pd.DataFrame(found.mean, index=list(found.obs_names), columns=columns)
 
     def _factors(self, block: str) -> list[str]:
         """Names of the columns of a block."""
@@ -127,6 +152,38 @@ class LatentReader(FittedModel):
         return names
 
     get_latent_representation = transform
+
+    def fit_transform(self, *, block: str = "shared", **fit: Any) -> np.ndarray:
+        """Fit, then the posterior means of a block.
+
+        Parameters
+        ----------
+        block
+            As in `transform`.
+        **fit
+            As in `fit`.
+
+        Returns
+        -------
+        array
+            Means, (patients, d).
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError, FloatingPointError
+            As in `fit` and `transform`.
+
+        Examples
+        --------
+        >>> mv.MVLatent.setup_mudata(mdata, views=["rna", "img"], batch_key="site")
+        >>> own = mv.MVLatent(mdata, n_shared=3)
+        >>> own.fit_transform(max_epochs=2, progress=False).shape
+        (80, 3)
+        """
+        block_names(block, self.roles.views)
+        model: Any = self  # `fit` comes with the class that can be set up
+        found: np.ndarray = model.fit(**fit).transform(block=block)
+        return found
 
     def annotate(
         self,

@@ -19,6 +19,8 @@ REGISTER = "MVLatent.setup_mudata(mdata, ...) registers a cohort, and leaves it 
 MANAGER = "model.adata_manager is the manager of its patients, model.data_registry(name) its data"
 SUMMARY = "print(model.summary()) shows what was set up, guessed and dropped"
 FOLDER = "print(MVLatent.load(path).summary()) shows what a folder holds"
+REFUSAL = "Not for this model"
+OURS = {"roles", "options", "registry"}  # of the attributes that a model is given
 READ = "give new patients to the reading methods as mdata=; nothing is written into them"
 HELD_OUT = (
     "patients are set aside only by fit(validation_size=...), and then not listed; fit to "
@@ -42,7 +44,7 @@ def refused(name: str, instead: str) -> Callable[..., NoReturn]:
 
     refuse.__name__, refuse.__qualname__ = name, f"MVLatent.{name}"
     always = "Raises\n------\nAttributeError\n    Always."
-    refuse.__doc__ = f"Not for this model: {instead}.\n\n{always}"
+    refuse.__doc__ = f"{REFUSAL}: {instead}.\n\n{always}"
     return refuse
 
 
@@ -51,8 +53,19 @@ def _refused_property(name: str, instead: str) -> property:
     return property(refuse, refuse, doc=refuse.__doc__)
 
 
+def _is_refused(member: object) -> bool:
+    """Whether an attribute of the class only says what to use in its place."""
+    return str(getattr(member, "__doc__", "")).startswith(REFUSAL)
+
+
 class AsScvi(WorthReader):
     """Attributes that users of scvi-tools look for, on fitted and on loaded models."""
+
+    def __dir__(self) -> list[str]:
+        """Names without those that are only refused, or that scvi-tools keeps for itself."""
+        hidden = {n for c in type(self).__mro__ for n, of in vars(c).items() if _is_refused(of)}
+        set_by_scvi = {name for name in vars(self) if not name.startswith("_")}
+        return sorted({*super().__dir__()} - hidden - (set_by_scvi - OURS) - {"id"})
 
     # --- answered ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mvlatent.fitting.options import Options
 from mvlatent.heads.blocks import BLOCK_KINDS
@@ -10,9 +11,51 @@ from mvlatent.heads.choice import AUTO
 from mvlatent.specs import OutcomeSpec, Roles, View
 from mvlatent.specs.typed import as_outcomes
 
-__all__ = ["Views", "check_names", "roles_of"]
+__all__ = ["Views", "anndata_views", "check_names", "roles_of"]
 
 Views = Mapping[str, View | str | None] | Sequence[str] | None
+
+
+def anndata_views(views: Views, layer: str | None, protein: str | None) -> Views:
+    """Views of an AnnData, with what scvi-tools calls ``layer`` and the key of the proteins.
+
+    Parameters
+    ----------
+    views
+        What was typed; ``None`` is one view, ``"rna"``.
+    layer
+        Layer of the first view.
+    protein
+        Entry of ``obsm`` that is one more view.
+
+    Raises
+    ------
+    ValueError
+        If the first view names another layer, or there is no view that could take it.
+
+    Examples
+    --------
+    >>> found = anndata_views(None, "counts", "protein_expression")
+    >>> found["rna"].layer, list(found)
+    ('counts', ['rna', 'protein_expression'])
+    """
+    if views is None:
+        views = {"rna": None}
+    named = dict(views) if isinstance(views, Mapping) else dict.fromkeys(views)
+    if layer is not None:
+        if not named:
+            raise ValueError(f"layer={layer!r} has no view to go to; name the views.")
+        first = next(iter(named))
+        said = named[first]
+        view = said if isinstance(said, View) else View(said)
+        if view.layer not in (None, layer):
+            raise ValueError(
+                f"layer={layer!r}, but view {first!r} says layer {view.layer!r}; give one of them."
+            )
+        named[first] = replace(view, layer=layer)
+    if protein is not None:
+        named.setdefault(protein, None)
+    return views if layer is None and protein is None else named
 
 
 def roles_of(

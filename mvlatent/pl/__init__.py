@@ -6,7 +6,8 @@ Outcomes   patients: `kaplan_meier`, `survival_curves`, `cumulative_incidence`;
            how good it is: `time_dependent_auc`, `d_calibration`, `horizon_calibration`;
            labels: `reliability`, `risk_coverage`
 Intervals  `interval_calibration`
-Latents    `latent`, `factor_metrics`, `leakage_matrix`, `view_leakage`, `retrieval`, `stability`
+Latents    `latent`, `weights`, `factor_covariates`;
+           `factor_metrics`, `leakage_matrix`, `view_leakage`, `retrieval`, `stability`
 Views      `overview`, `cross_view`, `variance_explained`
 Fits       `history`, `path`
 =========  ======================================================================================
@@ -15,11 +16,13 @@ Fits       `history`, `path`
 from mvlatent.pl._fits.history import history
 from mvlatent.pl._fits.path import path
 from mvlatent.pl._intervals.intervals import interval_calibration
+from mvlatent.pl._latent.covariates import factor_covariates
 from mvlatent.pl._latent.factors import factor_metrics
 from mvlatent.pl._latent.latent import latent
 from mvlatent.pl._latent.leakage import leakage_matrix, view_leakage
 from mvlatent.pl._latent.retrieval import retrieval
 from mvlatent.pl._latent.stability import stability
+from mvlatent.pl._latent.weights import weights
 from mvlatent.pl._outcomes.calibration import d_calibration, horizon_calibration
 from mvlatent.pl._outcomes.curves import cumulative_incidence, survival_curves, time_dependent_auc
 from mvlatent.pl._outcomes.forest import forest, ledger
@@ -45,12 +48,14 @@ __all__ += [  # intervals
     "interval_calibration",
 ]
 __all__ += [  # latents
+    "factor_covariates",
     "factor_metrics",
     "latent",
     "leakage_matrix",
     "retrieval",
     "stability",
     "view_leakage",
+    "weights",
 ]
 __all__ += [  # views
     "cross_view",

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mvlatent.data.outcome_data import SurvivalData
+from mvlatent.data.outcome_data import OutcomeData, SurvivalData
 from mvlatent.data.preparation import Preparation
 from mvlatent.heads.block_head import BlockHead
 from mvlatent.heads.mixture import LaplaceMixture
@@ -144,7 +144,7 @@ def block_hazard_ratios(
     return table
 
 
-def with_numbers(table: pd.DataFrame, data: SurvivalData | None, cause: int) -> pd.DataFrame:
+def with_numbers(table: pd.DataFrame, data: OutcomeData | None, cause: int) -> pd.DataFrame:
     """The table, with patients and events of the outcome in ``attrs``: ``n`` and ``events``.
 
     Parameters
@@ -157,7 +157,7 @@ def with_numbers(table: pd.DataFrame, data: SurvivalData | None, cause: int) -> 
         Of competing causes the one whose events are counted, from 1.
     """
     numbers: dict[str, int | None] = {"n": None, "events": None}
-    if data is not None:
+    if isinstance(data, SurvivalData):
         own = data.event > 0 if data.cause is None else data.cause == cause
         numbers = {"n": int(data.observed.sum()), "events": int((own & data.observed).sum())}
     table.attrs |= numbers

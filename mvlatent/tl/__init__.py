@@ -11,7 +11,8 @@ Intervals   that hold: `conformalize`, `conformal_survival`, `conformal_labels`;
             `imputation_calibration`
 Latents     against a truth: `block_recovery`, `disentanglement`, `leakage`, `leakage_matrix`;
             single axes: `dci`, `mig`, `sap`, `modularity`, `factor_metrics`;
-            without a truth: `view_leakage`, `stability`, `retrieval`, `view_retrieval`
+            without a truth: `view_leakage`, `stability`, `retrieval`, `view_retrieval`;
+            what they go with: `factor_covariates`
 Views       `cross_view`, `variance_explained`
 Sites       `site_audit`
 Of a model  what the tools read of it: `latent_blocks`, `scaled_views`
@@ -30,6 +31,7 @@ from mvlatent.tl._intervals.intervals import (
     interval_calibration,
     latent_calibration,
 )
+from mvlatent.tl._latent.covariates import factor_covariates
 from mvlatent.tl._latent.factors import (
     DCI,
     FactorMetrics,
@@ -109,6 +111,7 @@ __all__ += [  # latents
     "block_recovery",
     "dci",
     "disentanglement",
+    "factor_covariates",
     "factor_metrics",
     "leakage",
     "leakage_matrix",

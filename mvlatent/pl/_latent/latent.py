@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.pl._latent.feature import named_values
 from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
 from mvlatent.tl._align import align
 
@@ -34,9 +35,11 @@ def latent(
     Parameters
     ----------
     data
-        Coordinates n × d (array or DataFrame), or a MuData or AnnData with ``obsm[basis]``.
+        Coordinates n × d (array or DataFrame), a MuData or AnnData with ``obsm[basis]``, or a
+        fitted :class:`mvlatent.MVLatent`, of whose patients the shared factors are drawn.
     color
-        One value a patient, (n,), or, with a MuData or AnnData, a column of its ``obs``.
+        One value a patient, (n,), or a name: a column of ``obs``, ``"modality:column"`` of a
+        modality's, or ``"view:feature"``, such as ``"rna:TP63"``, for its values in ``X``.
         Categories get a legend, numbers a colour bar, missing values grey.
     basis
         Slot of ``obsm``.
@@ -59,13 +62,16 @@ def latent(
     KeyError
         If ``basis`` or ``color`` is not there; the choices are listed.
     ValueError
-        If ``method`` is unknown or lengths differ.
+        If ``method`` is unknown, lengths differ, or a model has no patients.
 
     Examples
     --------
     >>> import numpy as np
     >>> latent(np.eye(4), color=["a", "a", "b", "b"]).get_xlabel()
     'PC 1 (33 %)'
+    >>> ax = mv.pl.latent(model, color="rna:rna_001")
+    >>> ax.figure.axes[1].get_ylabel()
+    'rna:rna_001'
     """
     if method not in LAYOUTS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(LAYOUTS)}.")
@@ -88,14 +94,16 @@ def _coordinates_and_colour(
     data: Any, color: Any, basis: str
 ) -> tuple[np.ndarray, pd.Series | None, str | None]:
     name = color if isinstance(color, str) else getattr(color, "name", None)
-    if hasattr(data, "obsm"):
+    if hasattr(data, "latents"):
+        z, data = np.asarray(data.transform(), float), data.adata
+        if isinstance(color, str):
+            color = named_values(data, color)
+    elif hasattr(data, "obsm"):
         if basis not in data.obsm:
             raise KeyError(f"no obsm[{basis!r}]; there are {sorted(data.obsm)}.")
         z = np.asarray(data.obsm[basis], float)
         if isinstance(color, str):
-            if color not in data.obs:
-                raise KeyError(f"no column {color!r} in obs; there are {[*data.obs]}.")
-            color = data.obs[color]
+            color = named_values(data, color)
     else:
         z = np.asarray(data, float)
         if isinstance(color, str):
