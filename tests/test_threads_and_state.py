@@ -101,6 +101,13 @@ def test_a_sampled_head_gives_everything_back(fitted):
     assert state() == before
 
 
+def test_a_simulation_gives_everything_back():
+    mv.datasets.demo(30)  # scipy adds a filter where it is first imported
+    before = state()
+    mv.datasets.demo(30)
+    assert state() == before
+
+
 def test_a_loading_gives_everything_back(fitted, fitted_mdata, tmp_path):
     before = state()
     fitted.save(tmp_path / "m")

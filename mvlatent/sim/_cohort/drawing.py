@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from mvlatent.process import as_found
 from mvlatent.sim._cohort import outcome
 from mvlatent.sim._cohort.facts import Facts
 from mvlatent.sim._cohort.gaps import draw_gaps
@@ -171,6 +172,7 @@ def _obs_table(truth: Facts, patients: SimulatedPatients, rng: np.random.Generat
     return table if truth.purity is None else table.assign(purity=truth.purity)
 
 
+@as_found()
 def _to_mudata(truth: Facts, obs: pd.DataFrame) -> "MuData":
     """Modalities hold their own patients; the cohort's order is that of ``obs``."""
     from anndata import AnnData
