@@ -1,4 +1,4 @@
-"""Names of a fit's patients, kept so that they can be recognised and not read."""
+"""Names of a fit's patients, kept so that they are recognised and not listed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 __all__ = ["are_known", "name_digests"]
 
-BYTES = 8  # of a million new names one in ten million million is taken for a known one
+BYTES = 8  # a new name is taken for one of a million known ones once in 10^13
 
 
 def name_digests(names: Iterable[object]) -> list[str]:
-    """Digests of names, in an order of their own: a name can be held against them, not read.
+    """Digests of names, in an order of their own: who has a name can check it, none is listed.
 
     Examples
     --------

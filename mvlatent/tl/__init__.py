@@ -18,6 +18,9 @@ Sites       `site_audit`
 Of a model  what the tools read of it: `latent_blocks`, `scaled_views`
 ==========  ==================================================================================
 
+Where two arguments carry an index of patients, they are aligned to the first by its labels, or
+refused where the labels are others; arrays go by position.
+
 What returns several numbers returns a small object of its own: `SiteAudit`, `Stability`, ...
 `mvlatent.pl` draws most of them, under the same name.
 """

@@ -107,7 +107,7 @@ def conformal_labels(
         True class of each calibration patient, who played no part in fitting; patients without
         one are left out.
     probabilities
-        Predicted probabilities, patients × classes in the order of ``labels``; columns = classes.
+        Predicted probabilities, patients × classes; columns = classes.
     level
         Probability that a set holds the true class.
     score

@@ -128,7 +128,7 @@ def conformal_survival(
     time, event
         Outcome of the n calibration patients, who played no part in fitting; event 1 = event.
     survival
-        Their predicted S(t), times × n patients in the order of ``time``; index = times.
+        Their predicted S(t), times × n patients; index = times, columns = patients.
         Interpolated linearly from S(0) = 1 and held after the last time.
     level
         Probability that a bound holds.

@@ -28,7 +28,7 @@ def brier(
     time, event
         Outcome of the n patients; event 1 = event.
     survival
-        Predicted S(t), times × n patients in the order of ``time``; index = times.
+        Predicted S(t), times × n patients; index = times, columns = patients.
     train
         ``(time, event)`` that G is learnt on; ``None``: these patients.
 

@@ -30,7 +30,7 @@ def log_likelihood(
         Outcome of the n patients; event 1 = event. A death at time 0 is put into the first
         interval.
     survival
-        Predicted S(t), times × n patients in the order of ``time``; index = times. Compare models
+        Predicted S(t), times × n patients; index = times, columns = patients. Compare models
         on the same times only.
     floor
         Least S, and least fall of log S over an interval, such as 1e-4, for curves that are flat

@@ -28,7 +28,7 @@ def reliability(
     labels
         True class of each of the n patients; patients without one are left out.
     probabilities
-        Predicted probabilities, patients × classes in the order of ``labels``; columns = classes.
+        Predicted probabilities, patients × classes; columns = classes.
     of
         A class: its probability, and how often it is the true one. ``None``: the probability of
         the most probable class, and how often that is right.
