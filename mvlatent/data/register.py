@@ -25,14 +25,13 @@ from mvlatent.data.names import check_names
 from mvlatent.data.obs_columns import as_text, find_column
 from mvlatent.data.odd_values import copied_views, value_notes
 from mvlatent.data.registered import CohortManager, forget, remember
-from mvlatent.data.shape import Names, barcode_notes, check_shape
+from mvlatent.data.shape import FEWEST, Names, barcode_notes, check_known, check_shape
 from mvlatent.data.tables import RawView, Tables, check_view, read_matrix, role_columns
 from mvlatent.specs import OutcomeSpec, Roles, View
 
 __all__ = ["guess_views", "register_cohort", "register_mudata"]
 
 BATCH = "_mvlatent_batch"
-FEWEST = 6  # patients who have a view that is modelled
 
 
 def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[str, View]:
@@ -163,7 +162,10 @@ def _check(mdata: MuData, roles: Roles, views: Mapping[str, View]) -> None:
     for name, spec in views.items():
         check_view(mdata, name, spec.layer)
     check_names(mdata.obs_names, "patients of mdata")
-    check_shape(_names(mdata, views), mdata.obs_names[mdata.obs.notna().any(axis=1)])
+    names, known = _names(mdata, views), mdata.obs_names[mdata.obs.notna().any(axis=1)]
+    check_shape(names, known)
+    if roles.columns and mdata.obs.shape[1]:
+        check_known(names, known)
     for key in roles.covariates:
         column = find_column(mdata, key, "covariate")
         if not any(t is not None for t in as_text(column)):

@@ -14,11 +14,13 @@ import pandas as pd
 
 from mvlatent.data.names import quote
 
-__all__ = ["Names", "barcode_notes", "check_shape"]
+__all__ = ["FEWEST", "Names", "barcode_notes", "check_known", "check_shape", "looks_turned"]
 
 BARCODE = re.compile(r"TCGA[-._]\w{2}[-._]\w{4}", re.IGNORECASE)
 SEPARATORS = re.compile(r"[-._:|/ ]+")
 MOST = 0.5  # of the names that agree, where it is no chance
+FEWEST = 6
+"""Patients who have a view that is modelled, and who have two views that tell of one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,26 @@ def check_shape(views: Mapping[str, Names], known: pd.Index) -> None:
     raise ValueError(_apart(main[0], odd, views))
 
 
+def check_known(views: Mapping[str, Names], known: pd.Index) -> None:
+    """Raise ValueError where no patient of ``obs`` whose columns hold something has a view.
+
+    Examples
+    --------
+    >>> names = Names(pd.Index(["P1", "P2"]), pd.Index(["g"]))
+    >>> check_known({"rna": names}, pd.Index(["P1-01"]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: mdata.obs holds nothing of the patients of any view: ...
+    """
+    if any(not names.patients.intersection(known).empty for names in views.values()) or not views:
+        return
+    first = next(iter(views.values())).patients
+    rows = quote(known, 3) if len(known) else "no row"
+    raise ValueError(
+        f"mdata.obs holds nothing of the patients of any view: its columns have values for {rows} "
+        f"and the views have {quote(first, 3)}; name the patients alike before the MuData is made."
+    )
+
+
 def barcode_notes(views: Mapping[str, Names]) -> list[str]:
     """Say where patients of a view are in no other, but would be if names were cut alike."""
     held = {name: _words(names.patients) for name, names in views.items()}
@@ -107,13 +129,13 @@ def _barcodes(names: pd.Index) -> bool:
 
 
 def _linked(patients: Mapping[str, set[object]]) -> list[list[str]]:
-    """Views in groups that share no patient with one another."""
+    """Views in groups that share no patients with one another; few views' are left out later."""
     groups: list[tuple[list[str], set[object]]] = []
     for name, held in patients.items():
         joined: tuple[list[str], set[object]] = ([name], set(held))
         apart = []
         for names, seen in groups:
-            if seen.isdisjoint(held):
+            if len(seen & held) < (FEWEST if min(len(seen), len(held)) >= FEWEST else 1):
                 apart.append((names, seen))
             else:
                 joined = (names + joined[0], seen | joined[1])
@@ -159,7 +181,8 @@ def _on_its_side(name: str, names: pd.Index, what: str) -> str:
 
 def _apart(one: str, two: str, views: Mapping[str, Names]) -> str:
     first, second = views[one].patients, views[two].patients
-    found = _cut(first, second, one, two)
+    shared = len(first.intersection(second))
+    found = _cut(first.difference(second), second.difference(first), one, two)
     hint = (
         "name the patients alike in all views"
         if found is None
@@ -167,8 +190,9 @@ def _apart(one: str, two: str, views: Mapping[str, Names]) -> str:
         "make the MuData anew"
     )
     return (
-        f"views {one!r} and {two!r} have no patient in common: {one!r} has {quote(first, 3)}, "
-        f"{two!r} has {quote(second, 3)}; {hint}."
+        f"views {one!r} and {two!r} have {'no' if not shared else f'only {shared}'} "
+        f"patient{'s' * (shared > 1)} in common{f', and need {FEWEST}' * (shared > 0)}: {one!r} "
+        f"has {quote(first, 3)}, {two!r} has {quote(second, 3)}; {hint}."
     )
 
 

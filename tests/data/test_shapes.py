@@ -13,7 +13,8 @@ from scipy import sparse
 
 import mvlatent as mv
 from mvlatent.data.preparation import Preparation
-from mvlatent.data.register import FEWEST, register_mudata
+from mvlatent.data.register import register_mudata
+from mvlatent.data.shape import FEWEST
 from mvlatent.specs import Roles, View
 
 N = 40
@@ -83,6 +84,24 @@ def test_views_that_no_cut_joins():
     mdata = cohort(a=A, b=table(B, [f"Q{i}x" for i in range(N)]))
     with pytest.raises(ValueError, match=r"name the patients alike in all views\.$"):
         register_mudata(mdata, Roles())
+
+
+@pytest.mark.parametrize("shared", [1, 5, 6, 9])
+def test_views_that_few_patients_join(shared):
+    mdata = cohort(a=table(A[:20], IDS[:20]), b=table(B[20 - shared :], IDS[20 - shared :]))
+    if shared < FEWEST:
+        with pytest.raises(ValueError, match=rf"have only {shared} patients? in common, and need"):
+            register_mudata(mdata, Roles())
+    else:
+        assert np.isfinite(mv.fit(mdata, **QUICK).transform()).all()
+
+
+@pytest.mark.parametrize("rows", [IDS, [f"{i}-01A" for i in IDS]])
+def test_columns_of_other_patients(rows):
+    obs = pd.DataFrame({"site": ["A", "B"] * (N // 2)}, index=[f"{i}-01A" for i in IDS])
+    mdata = cohort(obs.reindex([*IDS, *obs.index] if rows is not IDS else IDS), a=A, b=B)
+    with pytest.raises(ValueError, match=r"mdata.obs holds nothing of the patients of any view"):
+        register_mudata(mdata, Roles(batch="site"))
 
 
 def test_a_third_view_may_join_two():
