@@ -124,6 +124,7 @@ def leading(view: Scores) -> Scores:
 def folds_of(views: Sequence[Scores], seed: int = 0) -> list[Fold]:
     """Folds in which every view has patients to judge by; none for a cohort too small."""
     n = len(views[0].present)
+    several = torch.stack([v.present for v in views]).sum(0) > 1
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(n, generator=generator)[:MOST_ASKED]
     folds = []
@@ -133,7 +134,8 @@ def folds_of(views: Sequence[Scores], seed: int = 0) -> list[Fold]:
         fitted = torch.zeros(n, dtype=torch.bool)
         fitted[order] = True
         fitted &= ~held
-        if all(int((v.present & fitted).sum()) > 2 * MIN_HELD_OUT for v in views):
+        told = int((several & held).sum()) > 1 or len(views) == 1  # else no view tells of another
+        if told and all(int((v.present & fitted).sum()) > 2 * MIN_HELD_OUT for v in views):
             folds.append(Fold(views, fitted, held))
     return folds if n >= FOLDS * MIN_HELD_OUT else []
 
