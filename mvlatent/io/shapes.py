@@ -99,7 +99,7 @@ def check_preparation(said: Any) -> None:
     _check_known(said, PREPARATION, "preparation")
     roles, views = said["roles"], said["views"]
     _check_known(roles, ROLES_KEYS, "preparation.roles")
-    if list(roles["views"]) != list(views):
+    if sorted(roles["views"]) != sorted(views):
         raise Damaged(SPEC, "'preparation.roles.views' and 'preparation.views' differ")
     for name, view in views.items():
         _check_known(view, PREPARED, f"preparation.views.{name}")
