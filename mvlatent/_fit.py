@@ -47,7 +47,9 @@ def fit(
         Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
         them all, ``None`` takes all modalities.
     batch, technical, clinical
-        ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
+        ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`. Numbers
+        stay numbers, also as text; ordered categories are the places of their levels, other classes
+        a column each.
     survival
         ``(time, event)`` columns or a `Survival`; several in a list, or by name in a dictionary:
         ``{"OS": ("os_months", "os_event"), "PFI": ("pfi_months", "pfi_event")}``.

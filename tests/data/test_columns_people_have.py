@@ -527,3 +527,30 @@ def test_refused_before_anything_is_computed(patients):
         mv.fit(patients, labels="purity", **options)
     with pytest.raises(ValueError, match="clinical covariate 'seen' holds dates"):
         mv.fit(patients, clinical="seen", **options)
+
+
+def test_a_code_that_is_no_cause_is_refused():
+    obs = pd.DataFrame({"t": [1.0, 2.0, 3.0], "e": [0, 1, 20240131]})
+    with pytest.raises(ValueError, match="event 'e' holds '20240131', which is no code of a cause"):
+        code_survival(obs, Survival("t", "e", kind="competing"))
+
+
+@pytest.mark.parametrize("where", ["obs", "a modality"])
+@pytest.mark.parametrize("words", [("Alive", "Dead"), (1.0, 2.0)], ids=["words", "numbers"])
+def test_the_line_of_an_error_lets_the_cohort_be_fitted(patients, words, where):
+    rng = np.random.default_rng(1)
+    seen = rng.random(patients.n_obs) < 0.5
+    patients.obs["months"] = rng.exponential(20, patients.n_obs) + 1
+    status = pd.Series(np.where(seen, words[1], words[0]), patients.obs_names)
+    if where == "obs":
+        patients.obs["status"], key = status, "status"
+    else:
+        patients["rna"].obs["status"] = status.reindex(patients["rna"].obs_names)
+        patients, key = patients[patients["rna"].obs_names].copy(), "rna:status"
+    options = {"views": {"rna": "normal"}, "max_epochs": 2, "progress": False}
+    with pytest.raises(ValueError, match="must be 0/1") as error:
+        mv.fit(patients, survival=("months", key), **options)
+    exec(str(error.value).split("for example ")[1], {"mdata": patients})
+    said = mv.fit(patients, survival=("months", key), **options).summary()
+    known = status.reindex(patients.obs_names) == words[1]
+    assert f"{known.sum()} events in {patients.n_obs} patients" in said
