@@ -157,9 +157,12 @@ class Latents:
                 prior: Any = vae.prior.distribution(len(cohort), cohort.technical)
                 self.z = PriorWhereUnseen(self.z, prior, unseen)
 
-    def subset(self, rows: slice) -> Latents:
-        """Posterior of some of the patients."""
-        return Latents(self.vae, self.cohort.subset(list(range(len(self.cohort))[rows])))
+    def subset(self, rows: slice | np.ndarray) -> Latents:
+        """Posterior of some of the patients; of all of them this one."""
+        index = np.arange(len(self.cohort))[rows]
+        if np.array_equal(index, np.arange(len(self.cohort))):
+            return self
+        return Latents(self.vae, self.cohort.subset(index))
 
     def private_given(
         self, name: str, z: Tensor

@@ -91,7 +91,7 @@ class WorthReader(HeadReader):
         --------
         >>> table = model.ledger(n_samples=200)
         >>> table.columns.tolist(), table.index[:2].tolist()
-        (['share', 'lower', 'upper'], ['shared', 'private:rna'])
+        (['share', 'lower', 'upper'], ['shared', 'private:img'])
         """
         check_level("level", level)
         check_whole("n_samples", n_samples, 1)

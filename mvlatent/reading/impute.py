@@ -68,22 +68,53 @@ def predict_view(
     and levels are counts and levels. A Bernoulli interval is that of the probability; the mean of a
     categorical view is its most probable level.
     """
+    options: dict[str, Any] = {"level": level, "n_samples": n_samples, "seed": seed}
+    found = [
+        (rows, _alike(latents.subset(rows), name, basis, inverse, heads, latent, **options))
+        for rows in _groups(latents, name)
+    ]
+    if len(found) == 1:
+        return found[0][1]
+    order = np.concatenate([rows for rows, _ in found]).argsort()
+
+    def whole(field: str) -> Any:
+        parts = [getattr(prediction, field) for _, prediction in found]
+        return None if parts[0] is None else np.concatenate(parts)[order]
+
+    return Prediction(whole("mean"), whole("sd"), whole("lower"), whole("upper"))
+
+
+def _groups(latents: Latents, name: str) -> list[np.ndarray]:
+    """Rows that are predicted in one way: a patient's way does not hang on the others."""
+    sort = latents.cohort.matrices[name].present.int()
+    if latents.unseen_from_prior:
+        sort = sort + 2 * (~latents.cohort.presence.any(1)).int()
+    return [(sort == s).nonzero()[:, 0].numpy() for s in sort.unique()]
+
+
+def _alike(
+    latents: Latents,
+    name: str,
+    basis: Basis,
+    inverse: Callable[[np.ndarray], np.ndarray],
+    heads: ViewHeads | None,
+    latent: bool,
+    *,
+    level: float | None,
+    n_samples: int,
+    seed: int,
+) -> Prediction:
+    """`predict_view` of patients who all have the view, or all lack it."""
     part = latents.vae.part(name)
     headed = heads is not None and name in heads.heads and not latents.unseen_from_prior
-    present = latents.cohort.matrices[name].present
-    if headed and not bool(present.all()):
+    if headed and not bool(latents.cohort.matrices[name].present.any()):
         mean, variance = by_head(latents, name, basis, cast(ViewHeads, heads), latent=latent)
-        if bool(present.any()) and part.likelihood.gaussian:  # w is told there
-            own, own_variance = _gaussian(latents, name, basis)
-            mean = torch.where(present[:, None], own, mean)
-            variance = torch.where(present[:, None], own_variance, variance)
 
         def units(x: np.ndarray) -> np.ndarray:
             values = part.likelihood.unsurface(torch.from_numpy(x))
             return inverse(values.numpy())
 
-        if part.likelihood.gaussian or not bool(present.any()):
-            return through(mean.numpy(), variance.sqrt().numpy(), units, level)
+        return through(mean.numpy(), variance.sqrt().numpy(), units, level)
     gaussian = part.decoder.is_linear and part.likelihood.gaussian
     if gaussian and not latents.unseen_from_prior:
         mean, variance = _gaussian(latents, name, basis)

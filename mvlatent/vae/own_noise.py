@@ -83,7 +83,8 @@ class OwnNoise(TorchFunctionMode):
             return self._by_entry(func, args, kwargs)
         if func in IN_PLACE:
             for rows, stream in self._split(args[0]):
-                func(rows, *args[1:], **{**kwargs, "generator": stream})
+                own = rows.clone(memory_format=torch.contiguous_format)
+                rows.copy_(func(own, *args[1:], **{**kwargs, "generator": stream}))
             return args[0]
         return func(*args, **kwargs)
 
@@ -104,7 +105,7 @@ class OwnNoise(TorchFunctionMode):
         by_patient = [self._split(x) for x in tensors]
         parts = []
         for pieces in zip(*by_patient, strict=True):
-            left = iter(rows for rows, _ in pieces)
+            left = iter(rows.contiguous() for rows, _ in pieces)  # filled as they lie in memory
             own = [next(left) if isinstance(x, Tensor) else x for x in args]
             parts.append(func(*own, **{**kwargs, "generator": pieces[0][1]}))
         return parts[0] if len(parts) == 1 else torch.cat(parts, self.axis)
