@@ -5,8 +5,8 @@ Names are imported when they are first used, so that ``import mvlatent`` is quic
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
 from mvlatent._version import __version__ as __version__
 
@@ -43,7 +43,7 @@ __all__ = [
     "tl",
 ]
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent._fit import fit
     from mvlatent.methods.results import Imputation, SurvivalCurves, TargetPrediction
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
     from mvlatent.specs import Labels, Survival, Target, View
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in _FOLDERS:
-        return import_module(f"mvlatent.{name}")
+        return _importlib.import_module(f"mvlatent.{name}")
     if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+        return getattr(_importlib.import_module(_PLACES[name]), name)
     names = ", ".join(__all__)
     raise AttributeError(f"module 'mvlatent' has no attribute {name!r}; it has {names}.")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

@@ -8,14 +8,18 @@ from typing import Any
 from anndata import AnnData
 from mudata import MuData
 
+from mvlatent.fitting.options import Options
 from mvlatent.methods.arguments import LOOP, SHAPE, check_options
-from mvlatent.methods.setup import Views
+from mvlatent.methods.setup import Views, checked_plan
 from mvlatent.model import MVLatent
 from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
 from mvlatent.specs.typed import as_outcomes
 
 __all__ = ["fit"]
 
+ROLES = frozenset(
+    {"views", "batch", "technical", "clinical", "survival", "labels", "targets", "outcomes"}
+)
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
 
@@ -44,7 +48,7 @@ def fit(
         Cohort; it is not changed.
     views
         Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
-        them all, ``None`` takes all modalities.
+        them all, ``None`` takes all modalities, ``[]`` none: heads on clinical columns alone.
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`.
     survival
@@ -93,7 +97,12 @@ def fit(
     >>> model.predict_survival([12, 24]).shape
     (2, 80)
     """
-    check_options(options, SHAPE | LOOP)
+    check_options(options, SHAPE | LOOP | ROLES)
+    shape = {name: options.pop(name) for name in SHAPE if name in options}
+    Options(
+        n_shared=n_shared, n_private=n_private, **shape
+    )  # both refuse before the cohort is read
+    checked_plan(seed=seed, **options)
     typed = as_outcomes(survival, labels, targets, outcomes)
     setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
     setup(
@@ -104,6 +113,5 @@ def fit(
         clinical_keys=clinical,
         outcomes=typed,
     )
-    shape = {name: options.pop(name) for name in SHAPE if name in options}
     model = MVLatent(mdata, n_shared=n_shared, n_private=n_private, **shape)
     return model.fit(seed=seed, **options)

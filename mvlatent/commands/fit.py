@@ -10,6 +10,7 @@ from typing import Any
 from mvlatent.commands.files import check_output, check_writable, read_cohort
 from mvlatent.commands.transform import write_predictions
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
+from mvlatent.specs.checks import check_choice, check_jobs
 
 __all__ = ["run_fit"]
 
@@ -22,7 +23,7 @@ def run_fit(
     batch: str | None,
     clinical: Sequence[str],
     technical: Sequence[str],
-    views: Sequence[str],
+    views: dict[str, str | None] | None,
     fit: dict[str, Any],
     shape: dict[str, Any],
     folds: str | None,
@@ -33,13 +34,12 @@ def run_fit(
 ) -> None:
     """Check the targets, fit, save, and say what was done."""
     begun = time.perf_counter()
-    named = parse_views(views)
     if (out / "spec.json").exists() and not overwrite:
         raise FileExistsError(f"{out} already holds a model; pass --overwrite to replace it.")
     if out.is_file():
         raise NotADirectoryError(f"{out} is a file; a model is a folder.")
     check_writable(out)
-    if cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
+    if cohort.suffix == ".h5ad" and cohort.is_file() and views is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."
@@ -48,7 +48,7 @@ def run_fit(
     if out_data is not None:
         check_output(out_data, (cohort.suffix,), overwrite=overwrite)
     options: dict[str, Any] = {
-        "views": named,
+        "views": views,
         "batch": batch,
         "technical": technical,
         "clinical": clinical,
@@ -57,6 +57,7 @@ def run_fit(
         **fit,
         **shape,
     }
+    check_jobs(jobs)
     if folds is not None:
         from mvlatent.study._folds import check_folds
 
@@ -69,27 +70,39 @@ def run_fit(
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
 
 
-def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:
+def parse_views(views: Sequence[str], *, none: bool = False) -> dict[str, str | None] | None:
     """Views of ``name=likelihood``, or of ``name`` alone, whose likelihood is guessed.
+
+    Without a view every modality is meant, ``None``, unless ``none`` says that none is.
 
     Raises
     ------
     ValueError
-        If a likelihood is not known.
+        If a likelihood is not known, a view has no name or is named twice, or ``none`` is
+        said beside views.
 
     Examples
     --------
     >>> parse_views(["rna", "mut=bernoulli"])
     {'rna': None, 'mut': 'bernoulli'}
+    >>> parse_views([]), parse_views([], none=True)
+    (None, {})
     """
+    if views and none:
+        raise ValueError(f"--no-views goes without --views {' '.join(views)}; give one of the two.")
     named: dict[str, str | None] = {}
     for text in views:
         name, _, likelihood = text.partition("=")
+        if not name or name in named:
+            what = f"view {name!r} is named twice" if name else "the view has no name"
+            raise ValueError(f"--views {text}: {what}; name each view once.")
         named[name] = likelihood or None
-        if likelihood and likelihood not in LIKELIHOODS:
-            choices = ", ".join(LIKELIHOODS)
-            raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
-    return named or None
+        if likelihood:
+            try:
+                check_choice("likelihood", likelihood, tuple(LIKELIHOODS))
+            except ValueError as error:
+                raise ValueError(f"--views {text}: {str(error).rstrip('.')}.") from None
+    return named or ({} if none else None)
 
 
 def _fit(data: Any, options: dict[str, Any]) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.assemble import check_cohort
+from mvlatent.specs.checks import check_jobs
 from mvlatent.specs.typed import as_outcomes
 from mvlatent.study._folds import read_folds, training_and_held_out
 
@@ -177,6 +179,8 @@ def out_of_fold(
     """
     from joblib import Parallel, delayed
 
+    check_cohort(mdata)
+    check_jobs(n_jobs)
     typed = as_outcomes(
         options.get("survival"),
         options.get("labels"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +56,8 @@ def latent(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If ``basis`` or ``color`` is not there; the choices are listed.
     ValueError
@@ -66,6 +69,9 @@ def latent(
     >>> latent(np.eye(4), color=["a", "a", "b", "b"]).get_xlabel()
     'PC 1 (33 %)'
     """
+    check_drawn(
+        data, "latent", "model.transform(), or the cohort after model.annotate(mdata)", cohorts=True
+    )
     if method not in LAYOUTS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(LAYOUTS)}.")
     z, values, name = _coordinates_and_colour(data, color, basis)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.tl._model import check_model
+
 __all__ = ["Retrieval", "retrieval", "view_retrieval"]
 
 DISTANCES = ("euclidean", "cosine")
@@ -145,6 +147,7 @@ def view_retrieval(
     >>> [*found], bool(found["rna–img"].table.loc[1, "mean"] > 0.5)
     (['rna–cnv', 'rna–img', 'cnv–img'], True)
     """
+    check_model(model)
     latents = {}
     for view in model.roles.views:
         found = model.latents(mdata, given=[view])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._latent.recovery import ProbeReading, read_targets
-from mvlatent.tl._model import latent_blocks, true_blocks
+from mvlatent.tl._model import check_model, latent_blocks, true_blocks
 
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
@@ -145,6 +145,7 @@ def leakage_matrix(
     if isinstance(blocks, Mapping):
         known = true_blocks(truth)
     else:
+        check_model(blocks)
         known = true_blocks(truth, blocks.cohort(mdata).obs_names)
         blocks = latent_blocks(blocks, mdata)
     options: dict[str, Any] = {"probe": probe, "n_splits": n_splits, "seed": seed}
