@@ -1,8 +1,10 @@
 """Options are taken as meant, or refused by name in a sentence before anything is computed."""
 
 import importlib.metadata
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import anndata as ad
 import mudata as md
@@ -305,8 +307,13 @@ if __name__ == "__main__":
 def test_several_processes_agree(devices, tmp_path):
     script = tmp_path / "fit.py"
     script.write_text(DDP)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     found = subprocess.run(
-        [sys.executable, str(script), str(devices)], capture_output=True, text=True, timeout=300
+        [sys.executable, str(script), str(devices)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
     assert not found.returncode, found.stderr[-500:]
     values = {line for line in found.stdout.splitlines() if line.startswith("elbo")}

@@ -53,8 +53,8 @@ def history(
     >>> [ax.get_title(loc="left") for ax in axes]
     ['elbo', 'kl']
     """
-    if hasattr(table, "is_trained_"):
-        table = table.trained and table.history
+    if hasattr(table, "history") and not isinstance(table, pd.DataFrame):
+        table = table.history
     check_drawn(table, "history", "a fitted model, or its model.history")
     panels = _panels(table, terms)
     axes = _axes_for(len(panels), columns, ax)
