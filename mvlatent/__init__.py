@@ -5,9 +5,9 @@ Names are imported when they are first used, so that ``import mvlatent`` is quic
 
 from __future__ import annotations
 
-from importlib import import_module
-from sys import modules
-from typing import TYPE_CHECKING, Any
+import typing as _typing
+from importlib import import_module as _import_module
+from sys import modules as _modules
 
 from mvlatent._version import __version__ as __version__
 
@@ -46,7 +46,7 @@ __all__ = [
     "tl",
 ]
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from mvlatent import datasets, objectives, pl, sim, study, tl
     from mvlatent._fit import fit
     from mvlatent.data.read_tables import read_tables
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from mvlatent.specs import Labels, Survival, Target, View
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in _FOLDERS:
         return _imported(f"mvlatent.{name}")
     if name in _PLACES:
@@ -65,15 +65,15 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'mvlatent' has no attribute {name!r}; it has {names}.")
 
 
-def _imported(module: str) -> Any:
+def _imported(module: str) -> _typing.Any:
     """A module of the package; what it imports leaves no trace in the process's state."""
-    if module in modules:
-        return import_module(module)
+    if module in _modules:
+        return _import_module(module)
     from mvlatent.process import as_found
 
     with as_found():
-        return import_module(module)
+        return _import_module(module)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

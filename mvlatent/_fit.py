@@ -8,8 +8,9 @@ from typing import Any
 from anndata import AnnData
 from mudata import MuData
 
+from mvlatent.fitting.options import Options
 from mvlatent.methods.arguments import LOOP, SHAPE, check_options
-from mvlatent.methods.setup import Views
+from mvlatent.methods.setup import Views, checked_plan
 from mvlatent.model import MVLatent
 from mvlatent.process import alone
 from mvlatent.specs import Labels, OutcomeSpec, Survival, Target
@@ -17,6 +18,9 @@ from mvlatent.specs.typed import as_outcomes
 
 __all__ = ["fit", "set_up"]
 
+ROLES = frozenset(
+    {"views", "batch", "technical", "clinical", "survival", "labels", "targets", "outcomes"}
+)
 AnySurvival = Survival | tuple[str, str]
 AnyLabels = Labels | str
 
@@ -45,7 +49,7 @@ def fit(
         Cohort; it is not changed.
     views
         Likelihood (or `View`) a modality, guessed where it is ``None``; a sequence of names guesses
-        them all, ``None`` takes all modalities.
+        them all, ``None`` takes all modalities, ``[]`` none: heads on clinical columns alone.
     batch, technical, clinical
         ``batch_key``, ``technical_keys`` and ``clinical_keys`` of `MVLatent.setup_mudata`. Numbers
         stay numbers, also as text; ordered categories are the places of their levels, other classes
@@ -105,9 +109,10 @@ def fit(
         outcomes=as_outcomes(survival, labels, targets, outcomes),
         n_shared=n_shared,
         n_private=n_private,
+        seed=seed,
         **options,
     )
-    return model.fit(seed=seed, **loop)
+    return model.fit(**loop)
 
 
 def set_up(
@@ -123,9 +128,11 @@ def set_up(
     **options: Any,
 ) -> tuple[MVLatent, dict[str, Any]]:
     """A model before its fit, and the options of that; raises as `fit` does."""
-    check_options(options, SHAPE | LOOP)
-    setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
+    check_options(options, SHAPE | LOOP | ROLES)
     shape = {name: options.pop(name) for name in SHAPE if name in options}
+    Options(n_shared=n_shared, n_private=n_private, **shape)  # refused before the cohort is read
+    checked_plan(**options)
+    setup: Any = MVLatent.setup_anndata if isinstance(mdata, AnnData) else MVLatent.setup_mudata
     with alone():  # another thread may set the same cohort up in another way
         setup(
             mdata,

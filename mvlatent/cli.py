@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mvlatent._version import __version__
 from mvlatent.specs import SURVIVAL_KINDS, TARGET_KINDS
 
 __all__ = ["app", "main"]
@@ -29,17 +30,22 @@ FILES = (".h5mu", ".h5ad")
 COMMANDS = ("demo", "fit", "transform")
 INTERRUPTED, TERMINATED = 130, 143
 
-Cohort = Annotated[Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).")]
+Cohort = Annotated[
+    Path, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views).", metavar="COHORT")
+]
 CohortOrTables = Annotated[
-    Path | None, typer.Argument(help="Cohort, .h5mu (or .h5ad with --views); or --table and --obs.")
+    Path | None,
+    typer.Argument(
+        help="Cohort, .h5mu (or .h5ad with --views); or --table and --obs.", metavar="[COHORT]"
+    ),
 ]
 Tables = Annotated[
     list[str] | None,
     typer.Option(help="CSV, TSV or parquet of a view; again for another.", metavar="VIEW=FILE"),
 ]
-Obs = Annotated[Path | None, typer.Option(help="Clinical table, a row a patient.")]
+Obs = Annotated[Path | None, typer.Option(help="Clinical table, a row a patient.", metavar="FILE")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Model = Annotated[Path, typer.Option(help="Folder for the model.")]
+Model = Annotated[Path, typer.Option(help="Folder for the model.", metavar="FOLDER")]
 TimeEvent = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,7 +74,7 @@ Entry = Annotated[
         metavar="[NAME=]COLUMN",
     ),
 ]
-Batch = Annotated[str | None, typer.Option(help="Column of the site.")]
+Batch = Annotated[str | None, typer.Option(help="Column of the site.", metavar="COLUMN")]
 Classes = Annotated[
     list[str] | None,
     typer.Option(help="Column of classes; again for another.", metavar="[NAME=]COLUMN"),
@@ -81,33 +87,67 @@ Outcomes = Annotated[
 ]
 Values = Annotated[
     list[str] | None,
-    typer.Option(help=f"COLUMN=KIND, {' or '.join(TARGET_KINDS)}; again for another."),
+    typer.Option(
+        help=f"Column of a {' or '.join(TARGET_KINDS)} value; again for another.",
+        metavar="COLUMN[=KIND]",
+    ),
 ]
-Clinical = Annotated[list[str] | None, typer.Option(help="Columns for the outcome heads: A B ...")]
-Technical = Annotated[list[str] | None, typer.Option(help="More technical columns: A B ...")]
+Clinical = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns for the outcome heads.", metavar="COLUMN ..."),
+]
+Technical = Annotated[
+    list[str] | None, typer.Option(help="More technical columns.", metavar="COLUMN ...")
+]
 Views = Annotated[
-    list[str] | None, typer.Option(help="Views, with likelihoods or guessed: rna=nb mut ...")
+    list[str] | None,
+    typer.Option(
+        help="Views, with likelihoods or guessed: rna=nb mut. Without, every modality.",
+        metavar="VIEW[=KIND] ...",
+    ),
 ]
-Shared = Annotated[int, typer.Option(help="Shared factors.")]
-Private = Annotated[int, typer.Option(help="Private factors a view.")]
-Epochs = Annotated[int | None, typer.Option(help="Most epochs.")]
+NoViews = Annotated[
+    bool, typer.Option("--no-views", help="Take no view: heads on clinical columns alone.")
+]
+Shared = Annotated[int, typer.Option(help="Shared factors.", metavar="N")]
+Private = Annotated[int, typer.Option(help="Private factors a view.", metavar="N")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs.", metavar="N")]
 Folds = Annotated[
-    str | None, typer.Option(help="Add out-of-fold estimates: a number, or a column.")
+    str | None, typer.Option(help="Add out-of-fold estimates.", metavar="N or COLUMN")
 ]
-Jobs = Annotated[int, typer.Option(help="Folds at a time.")]
+Jobs = Annotated[int, typer.Option(help="Folds at a time.", metavar="N")]
 OutData = Annotated[
-    Path | None, typer.Option(help="Also write the cohort with latents and predictions.")
+    Path | None,
+    typer.Option(help="Also write the cohort with latents and predictions.", metavar="FILE"),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything.", metavar="N")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"mvlatent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """One latent space of a multi-view cohort: shared and private factors, survival, labels."""
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for figures, report and model.")] = Path(
-        "mvlatent-demo"
-    ),
-    n: Annotated[int, typer.Option(help="Patients to simulate.")] = 300,
+    out: Annotated[
+        Path, typer.Option(help="Folder for figures, report and model.", metavar="FOLDER")
+    ] = Path("mvlatent-demo"),
+    n: Annotated[int, typer.Option(help="Patients to simulate.", metavar="N")] = 300,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     debug: Debug = False,
@@ -131,6 +171,7 @@ def fit(
     clinical: Clinical = None,
     technical: Technical = None,
     views: Views = None,
+    no_views: NoViews = False,
     survival_kind: Kind = None,
     strata: Strata = None,
     entry: Entry = None,
@@ -145,7 +186,7 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Fit a model to a cohort and save it to a folder."""
-    from mvlatent.commands.fit import run_fit
+    from mvlatent.commands.fit import parse_views, run_fit
     from mvlatent.commands.outcomes import parse_labels, parse_survival, parse_targets
 
     outcomes = parse_survival(
@@ -160,7 +201,7 @@ def fit(
         batch=batch,
         clinical=clinical or [],
         technical=technical or [],
-        views=views or [],
+        views=parse_views(views or [], none=no_views),
         fit={} if max_epochs is None else {"max_epochs": max_epochs},
         shape={"n_shared": n_shared, "n_private": n_private},
         folds=folds,
@@ -173,9 +214,12 @@ def fit(
 
 @app.command()
 def transform(
-    model: Annotated[Path, typer.Argument(help="Folder of a fitted model.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a fitted model.", metavar="MODEL")],
     cohort: Cohort,
-    out: Annotated[Path, typer.Option(help="File to write, of the cohort's kind: .h5mu or .h5ad.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File to write, of the cohort's kind: .h5mu or .h5ad.", metavar="FILE"),
+    ],
     outcome: Outcomes = None,
     overwrite: Overwrite = False,
     debug: Debug = False,

@@ -13,15 +13,13 @@ from scvi.model.base import BaseModelClass
 from mvlatent.data.register import register_cohort
 from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
 from mvlatent.fitting.options import Options
-from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.train import train
 from mvlatent.fitting.trained import Trained
 from mvlatent.io import load_trained, save_trained
-from mvlatent.methods.arguments import LOOP, SHAPE, check_options, patients_of, plain
-from mvlatent.methods.setup import Views, anndata_views, check_names, roles_of
+from mvlatent.methods.arguments import SHAPE, check_options, patients_of
+from mvlatent.methods.setup import Views, anndata_views, check_names, checked_plan, roles_of
 from mvlatent.portable import Portable
 from mvlatent.specs import OutcomeSpec, Roles, View
-from mvlatent.specs.checks import check_size
 
 __all__ = ["MVLatent"]
 
@@ -68,9 +66,7 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         self, mdata: MuData | AnnData, *, n_shared: int = 16, n_private: int = 8, **options: Any
     ) -> None:
         check_options(options, SHAPE)
-        check_size("n_shared", n_shared)
-        check_size("n_private", n_private)
-        shape = Options(**plain({"n_shared": n_shared, "n_private": n_private, **options}))
+        shape = Options(n_shared=n_shared, n_private=n_private, **options)
         manager = registered_manager(mdata)
         self._begin(registered_roles(manager), shape)
         check_names(self.roles, shape)
@@ -107,7 +103,8 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
             Cohort.
         views
             Likelihood (or `View`) a modality, guessed from the values where it is ``None``; a plain
-            sequence of names guesses them all, ``None`` takes all modalities. See `summary`.
+            sequence of names guesses them all, ``None`` takes all modalities, ``[]`` none (heads on
+            clinical columns alone). See `summary`.
         batch_key, technical_keys, clinical_keys
             Column of the site, more technical columns, and columns for the outcome heads.
         outcomes
@@ -235,9 +232,9 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
         >>> fitted.history["elbo"].is_monotonic_increasing
         True
         """
-        check_options(plan, LOOP)
-        if warm_start is not None and not isinstance(warm_start, MVLatent):
-            raise TypeError(f"warm_start must be a fitted MVLatent, not {warm_start!r}.")
+        settled = checked_plan(
+            validation_size=validation_size, progress=progress, warm_start=warm_start, **plan
+        )
         if self._adata is None:
             raise ValueError("a model loaded without data cannot be fitted; set one up from data.")
         notes = registered_notes(self._manager())
@@ -245,10 +242,10 @@ class MVLatent(Portable, BaseModelClass):  # type: ignore[misc]  # scvi-tools ha
             self.tables(),
             self.roles,
             self.options,
-            Plan(**plain(plan)),
-            validation_size=validation_size,
+            settled,
+            validation_size=float(validation_size),
             notes=notes,
-            progress=progress,
+            progress=bool(progress),
             warm_start=None if warm_start is None else warm_start.trained,
         )
         self._keep(trained)

@@ -29,6 +29,9 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
     ValueError
         If it is neither .h5mu nor .h5ad, or cannot be read.
     """
+    if path.is_dir():
+        holds = " that holds a model" if (path / "spec.json").is_file() else ""
+        raise ValueError(f"{path} is a folder{holds}; a cohort is a file, .h5mu or .h5ad.")
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; check its name.")
     if path.suffix not in (".h5mu", ".h5ad"):

@@ -11,7 +11,7 @@ from mvlatent._files import replacing
 from mvlatent.commands.files import check_model_folder, check_output, read_cohort, write_beside
 from mvlatent.commands.tables import check_tables, read_named_tables
 from mvlatent.specs import LIKELIHOODS, OutcomeSpec
-from mvlatent.specs.checks import check_jobs
+from mvlatent.specs.checks import check_choice, check_jobs
 
 __all__ = ["run_fit"]
 
@@ -26,7 +26,7 @@ def run_fit(
     batch: str | None,
     clinical: Sequence[str],
     technical: Sequence[str],
-    views: Sequence[str],
+    views: dict[str, str | None] | None,
     fit: dict[str, Any],
     shape: dict[str, Any],
     folds: str | None,
@@ -39,9 +39,8 @@ def run_fit(
     begun = time.perf_counter()
     check_tables(cohort, tables, obs)
     check_jobs("--jobs", jobs)
-    named = parse_views(views)
     check_model_folder(out, overwrite=overwrite)
-    if cohort is not None and cohort.suffix == ".h5ad" and cohort.is_file() and named is None:
+    if cohort is not None and cohort.suffix == ".h5ad" and cohort.is_file() and views is None:
         raise ValueError(
             f"{cohort} is one table: name its views with --views, first what to call X, then "
             "entries of obsm, for example --views rna ADT."
@@ -53,7 +52,7 @@ def run_fit(
         check_output(out_data, (suffix,), overwrite=overwrite)
     data = read_named_tables(tables, obs) if cohort is None else read_cohort(cohort)
     options: dict[str, Any] = {
-        "views": named,
+        "views": views,
         "batch": batch,
         "technical": technical,
         "clinical": clinical,
@@ -88,27 +87,39 @@ def _write(
         model.save(out, overwrite=overwrite)
 
 
-def parse_views(views: Sequence[str]) -> dict[str, str | None] | None:
+def parse_views(views: Sequence[str], *, none: bool = False) -> dict[str, str | None] | None:
     """Views of ``name=likelihood``, or of ``name`` alone, whose likelihood is guessed.
+
+    Without a view every modality is meant, ``None``, unless ``none`` says that none is.
 
     Raises
     ------
     ValueError
-        If a likelihood is not known.
+        If a likelihood is not known, a view has no name or is named twice, or ``none`` is
+        said beside views.
 
     Examples
     --------
     >>> parse_views(["rna", "mut=bernoulli"])
     {'rna': None, 'mut': 'bernoulli'}
+    >>> parse_views([]), parse_views([], none=True)
+    (None, {})
     """
+    if views and none:
+        raise ValueError(f"--no-views goes without --views {' '.join(views)}; give one of the two.")
     named: dict[str, str | None] = {}
     for text in views:
         name, _, likelihood = text.partition("=")
+        if not name or name in named:
+            what = f"view {name!r} is named twice" if name else "the view has no name"
+            raise ValueError(f"--views {text}: {what}; name each view once.")
         named[name] = likelihood or None
-        if likelihood and likelihood not in LIKELIHOODS:
-            choices = ", ".join(LIKELIHOODS)
-            raise ValueError(f"--views {text}: likelihood {likelihood!r} is not one of {choices}.")
-    return named or None
+        if likelihood:
+            try:
+                check_choice("likelihood", likelihood, tuple(LIKELIHOODS))
+            except ValueError as error:
+                raise ValueError(f"--views {text}: {str(error).rstrip('.')}.") from None
+    return named or ({} if none else None)
 
 
 def _fit(data: Any, options: dict[str, Any]) -> Any:

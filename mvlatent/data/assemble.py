@@ -13,6 +13,7 @@ from mvlatent.data.matrix import has_value, in_memory
 from mvlatent.data.names import check_names, quote
 from mvlatent.process import as_found, quiet
 from mvlatent.specs import View
+from mvlatent.specs.checks import kind_of
 
 __all__ = ["PATIENTS", "assemble", "check_cohort", "mudata_from_anndata"]
 
@@ -31,7 +32,7 @@ def check_cohort(data: object) -> None:
     """
     if not isinstance(data, MuData | AnnData):
         raise TypeError(
-            f"a cohort is a MuData or an AnnData, not a {type(data).__name__}; read a file with "
+            f"a cohort is a MuData or an AnnData, not {kind_of(data)}; read a file with "
             "mudata.read(path), or put tables into mudata.MuData({name: anndata.AnnData(table)})."
         )
 
@@ -69,13 +70,13 @@ def mudata_from_anndata(
     Raises
     ------
     ValueError
-        If no view is named, or a patient or feature occurs twice.
+        If a patient or feature occurs twice.
     KeyError
         If a layer or an ``obsm`` entry is not there.
     """
-    if not views:
-        raise ValueError("name the views of an AnnData, the first of them being X or a layer.")
     check_names(adata.obs_names, "patients of adata")
+    if not views:
+        return assemble({}, adata.obs.copy())
     first, *others = views
     spec = views[first] if isinstance(views, Mapping) else None
     layer = spec.layer if isinstance(spec, View) else None

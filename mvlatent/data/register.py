@@ -61,7 +61,8 @@ def guess_views(mdata: MuData, views: Mapping[str, View] | None = None) -> dict[
 
 def _asked(mdata: MuData, views: Mapping[str, View] | None) -> dict[str, View]:
     """Views asked for, every modality by default."""
-    return dict(views) if views else {m: View(None) for m in mdata.mod if m != PATIENTS}
+    every = {m: View(None) for m in mdata.mod if m != PATIENTS}
+    return every if views is None else dict(views)
 
 
 def _guessed(name: str, spec: View, values: Matrix) -> tuple[View, list[str]]:
@@ -194,9 +195,10 @@ def register_cohort(data: MuData | AnnData, roles: Roles) -> CohortManager:
     check_cohort(data)
     if not isinstance(data, AnnData):
         return register_mudata(data, roles)
-    if not roles.views:
+    if roles.every_view:
         raise ValueError(
-            "name the views of an AnnData: the first is X (or a layer), the others are in obsm."
+            "name the views of an AnnData: the first is X (or a layer), the others are in obsm; "
+            "views=[] takes none."
         )
     return register_mudata(mudata_from_anndata(data, roles.views), roles, owner=data)
 
@@ -237,8 +239,8 @@ def register_mudata(mdata: MuData, roles: Roles, *, owner: object | None = None)
     """
     thing = mdata if owner is None else owner
     forget(thing)
-    asked = _asked(mdata, roles.views)
-    if not asked:
+    asked = _asked(mdata, None if roles.every_view else roles.views)
+    if not asked and roles.every_view:
         raise ValueError("mdata has no modality.")
     _check(mdata, roles, asked)
     tables, roles, notes = _read(mdata, roles, asked)

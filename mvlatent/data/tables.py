@@ -17,6 +17,7 @@ from mvlatent.data.names import check_names, quote
 from mvlatent.data.obs_columns import find_column
 from mvlatent.data.shape import looks_turned
 from mvlatent.specs import Roles, View
+from mvlatent.specs.checks import did_you_mean
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -72,7 +73,8 @@ class RawView:
 
 def _no_view(mdata: MuData, name: str) -> str:
     have = quote(m for m in mdata.mod if m != PATIENTS)
-    return f"no view {name!r} in mdata; the modalities are {have}."
+    hint = did_you_mean(name, mdata.mod)
+    return f"no view {name!r} in mdata; {hint}the modalities are {have}."
 
 
 def check_view(mdata: MuData, name: str, layer: str | None) -> AnnData:

@@ -9,6 +9,7 @@ from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.terms import teachers
 from mvlatent.specs import Roles
+from mvlatent.specs.checks import check_number
 
 __all__ = ["check_objectives", "check_sizes", "validation_rows"]
 
@@ -21,7 +22,7 @@ def check_objectives(roles: Roles, options: Options, plan: Plan) -> None:
         if each.needs_views > len(roles.views):
             raise ValueError(
                 f"objective {each.name!r} needs at least {each.needs_views} views; there is "
-                f"{len(roles.views)}: {', '.join(roles.views)}."
+                f"{len(roles.views) or 'none'}{': ' * bool(roles.views)}{', '.join(roles.views)}."
             )
     if plan.shared_first > 0 and not options.has_teacher:
         term, typed = teachers()
@@ -35,6 +36,8 @@ def check_sizes(tables: Tables, options: Options) -> None:
 
     N patients differ in N - 1 directions at most, and in no more than there are columns.
     """
+    if not tables.views:
+        return
     n_columns = sum(len(view.features) for view in tables.views.values())
     room = {name: (int(v.present.sum()), len(v.features)) for name, v in tables.views.items()}
     widest = max(room, key=lambda name: _most(*room[name]))
@@ -56,8 +59,7 @@ def _most(n_patients: int, n_columns: int) -> int:
 
 def validation_rows(n: int, size: float, seed: int) -> np.ndarray:
     """Rows of the patients who are kept out of the fit, in order; ValueError for too few."""
-    if not 0 <= size < 1:
-        raise ValueError(f"validation_size must be in [0, 1), not {size!r}.")
+    check_number("validation_size", size, 0, 1)
     count = round(n * size)
     if count and count < MIN_VALIDATION:
         raise ValueError(

@@ -24,7 +24,8 @@ CROSS_FITS = 3
 def training_blocks(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:
     """Blocks of the training patients that a reported head may be fitted to."""
     blocks = head_blocks(trained.latents(cohort), trained.bases)
-    return blocks | _cross_fitted(trained, cohort) if trained.options.rho > 0 else blocks
+    crossed = trained.options.rho > 0 and cohort.views
+    return blocks | _cross_fitted(trained, cohort) if crossed else blocks
 
 
 def _cross_fitted(trained: Trained, cohort: Cohort) -> dict[str, Tensor]:

@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, cast
 
 import pyro
 import torch
+from torch import nn
 
 from mvlatent.data.batches import batches
 from mvlatent.data.cohort import Cohort
+from mvlatent.fitting.devices import launched
 from mvlatent.fitting.fitted import Fitted
 from mvlatent.fitting.plan import Plan
 from mvlatent.objectives.elbo import Terms
@@ -65,18 +67,7 @@ def fit(
     FloatingPointError
         If the loss becomes non-finite, naming the term and the view.
     """
-    from lightning.fabric import Fabric
-
-    fabric = Fabric(
-        accelerator=plan.accelerator,
-        devices=plan.devices,
-        num_nodes=plan.num_nodes,
-        strategy=plan.strategy,
-        precision=plan.precision,  # type: ignore[arg-type]
-    )
-    if fabric.world_size > 1:
-        fabric.launch()
-    return _Run(fabric, objective, plan).go(train, validation, progress=progress)
+    return _Run(launched(plan), objective, plan).go(train, validation, progress=progress)
 
 
 class _Run:
@@ -87,7 +78,7 @@ class _Run:
         optimizer = torch.optim.AdamW(
             objective.parameters(), lr=plan.lr, weight_decay=0.0, fused=True
         )
-        self.module, self.optimizer = fabric.setup(objective, optimizer)
+        self.module, self.optimizer = fabric.setup(_Step(objective), optimizer)
         self.result = Fitted()
         self.best_loss = float("inf")
         self.best_losses: list[float] = []
@@ -97,8 +88,8 @@ class _Run:
 
     def go(self, train: Cohort, validation: Cohort | None, *, progress: bool) -> Fitted:
         plan, begun = self.plan, time.perf_counter()
-        train = train.to(self.fabric.device)
-        validation = None if validation is None else validation.to(self.fabric.device)
+        train = self.placed(train)
+        validation = None if validation is None else self.placed(validation)
         generator = torch.Generator().manual_seed(plan.seed)  # processes share the shuffle
         bar = _bar(plan.epochs, progress and self.fabric.global_rank == 0)
         with seeded(plan.seed + self.fabric.global_rank), pyro.validation_enabled(False), bar:
@@ -121,6 +112,12 @@ class _Run:
         self.result.seconds = time.perf_counter() - begun
         return self.result
 
+    def placed(self, cohort: Cohort) -> Cohort:
+        """The cohort on the device, in the precision of the weights."""
+        cohort = cohort.to(self.fabric.device)
+        dtype = next(self.objective.parameters()).dtype
+        return cohort if dtype == torch.float32 else _cast(cohort, dtype)
+
     def epoch(self, train: Cohort, epoch: int, generator: torch.Generator) -> dict[str, float]:
         """Train for one epoch and return the mean of its terms."""
         total: Terms = {}
@@ -131,7 +128,7 @@ class _Run:
             self.module.train()
         for batch in self.batches(train, generator):
             loss, terms = self.module(
-                batch,
+                _Batch(batch),
                 len(train),
                 kl_weight,
                 rebalance=self.step % REBALANCE_EVERY == 0,
@@ -221,7 +218,7 @@ class _Run:
             terms: Terms = {}
             for rows in cohort.chunks():
                 batch = cohort.subset(rows).dense()
-                _, part = self.module(batch, n, 1.0, shared_first=shared_first)
+                _, part = self.module(_Batch(batch), n, 1.0, shared_first=shared_first)
                 share = len(rows) / len(cohort)
                 terms = {k: terms.get(k, 0.0) + v * share for k, v in part.items()}
         return {name: float(value) for name, value in terms.items()}
@@ -258,7 +255,35 @@ class _Run:
         """Put the best weights back, where the readers of the model expect them: on the CPU."""
         if self.best_weights is not None:
             self.objective.load_state_dict(self.best_weights)
-        self.objective.cpu()
+        self.objective.cpu().float()
+
+
+class _Batch:
+    """Patients on their way through Fabric, which would take a dataclass apart."""
+
+    def __init__(self, cohort: Cohort) -> None:
+        self.cohort = cohort
+
+
+class _Step(nn.Module):
+    """The objective as Fabric calls it."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, batch: _Batch, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, Terms]:
+        return cast(tuple[torch.Tensor, Terms], self.objective(batch.cohort, *args, **kwargs))
+
+
+def _cast(held: Any, dtype: torch.dtype) -> Any:
+    """Records, and what holds them, with numbers of another precision; masks and codes stay."""
+    if isinstance(held, torch.Tensor):
+        return held.to(dtype) if held.is_floating_point() else held
+    if is_dataclass(held) and not isinstance(held, type):
+        parts = {each.name: getattr(held, each.name) for each in fields(held) if each.init}
+        return replace(held, **{name: _cast(part, dtype) for name, part in parts.items()})
+    return {k: _cast(v, dtype) for k, v in held.items()} if isinstance(held, dict) else held
 
 
 def _check_finite(row: dict[str, float]) -> None:

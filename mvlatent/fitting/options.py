@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from mvlatent.fitting.start.rank import RANK_WORDS
@@ -10,7 +11,16 @@ from mvlatent.fitting.start.spectral import STARTS
 from mvlatent.heads.choice import AUTO
 from mvlatent.objectives.base import Term
 from mvlatent.objectives.terms import as_terms, teachers
-from mvlatent.specs.checks import check_flag, check_number, check_size, check_whole
+from mvlatent.specs.checks import (
+    as_names,
+    as_python,
+    check_choice,
+    check_flag,
+    check_number,
+    check_size,
+    check_whole,
+    shown,
+)
 from mvlatent.vae.decoders import DECODERS
 from mvlatent.vae.effects import EFFECTS
 from mvlatent.vae.experts import EXPERTS
@@ -92,6 +102,8 @@ class Options:
     ------
     KeyError
         If there is no objective of that name.
+    TypeError
+        If an option is of another kind than it has to be.
     ValueError
         If a name is not one of the choices, a size is not positive, or options exclude each other.
     """
@@ -117,22 +129,29 @@ class Options:
 
     def __post_init__(self) -> None:
         """Check names and ranges, then what excludes what."""
+        for option in fields(self):
+            object.__setattr__(self, option.name, as_python(getattr(self, option.name)))
         self._check_each()
-        object.__setattr__(self, "head_blocks", tuple(self.head_blocks))
+        blocks = as_names("head_blocks", self.head_blocks, of="blocks")
+        object.__setattr__(self, "head_blocks", AUTO if self.head_blocks is None else blocks)
         object.__setattr__(self, "objectives", as_terms(self.objectives))
         self._check_together()
 
     def _check_each(self) -> None:
         """ValueError if an option by itself cannot be."""
         for what, choices in CHOICES.items():
-            if getattr(self, what) not in choices:
-                listed = ", ".join(map(repr, choices))
-                raise ValueError(f"{what} {getattr(self, what)!r} is not one of {listed}.")
+            check_choice(what, getattr(self, what), choices)
         for what in SIZES:
             check_size(what, getattr(self, what))
         if self.sweeps is not None:
             check_whole("sweeps", self.sweeps, 0)
-        for name, power in (self.likelihood_power or {}).items():
+        powers = {} if self.likelihood_power is None else self.likelihood_power
+        if not isinstance(powers, Mapping):
+            raise TypeError(
+                "likelihood_power must be a power by view, such as {'rna': 0.5}, not "
+                f"{shown(powers)}."
+            )
+        for name, power in powers.items():
             check_number(f"likelihood_power of {name!r}", power, 0, above=True)
         check_number("rho", self.rho, 0)
         for what in ("top_down", "stop_gradient"):

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from mvlatent.specs.checks import check_flag, check_number, check_whole
+from mvlatent.specs.checks import (
+    as_python,
+    check_choice,
+    check_flag,
+    check_number,
+    check_seed,
+    check_whole,
+    is_whole,
+    shown,
+)
 
 __all__ = ["Plan"]
 
 EPOCHS = 60
 EPOCHS_VALIDATED = 200  # at most: early stopping ends it
+WORDS = {
+    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "strategy": ("auto", "ddp"),
+    "precision": ("32-true", "64-true", "bf16-mixed", "16-mixed"),
+}
+ALIASES = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+DEVICES = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +64,17 @@ class Plan:
     seed
         Seed of every draw in the loop.
     accelerator, devices, num_nodes, strategy, precision
-        As in Lightning Fabric.
+        As in Lightning Fabric, of models trained by gradients; a fit in closed form runs on the
+        processor and says if it was asked for something else. ``accelerator``: ``"auto"``,
+        ``"cpu"``, ``"gpu"``, ``"cuda"`` or ``"mps"``; ``strategy``: ``"auto"`` or ``"ddp"``;
+        ``precision``: ``"32-true"``, ``"64-true"``, ``"bf16-mixed"`` or, on a GPU, ``"16-mixed"``.
 
     Raises
     ------
+    TypeError
+        If an option is of another kind than it has to be.
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or a word none of the choices.
 
     Examples
     --------
@@ -80,16 +101,40 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Check kinds and ranges."""
+        for option in fields(self):
+            object.__setattr__(self, option.name, as_python(getattr(self, option.name)))
         for name, least in (("max_epochs", 0), ("batch_size", 2)):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), least)
-        for name, least in (("patience", 1), ("num_nodes", 1), ("refit_epochs", 0), ("seed", 0)):
+        for name, least in (("patience", 1), ("num_nodes", 1), ("refit_epochs", 0)):
             check_whole(name, getattr(self, name), least)
+        check_seed("seed", self.seed)
         check_number("lr", self.lr, 0, above=True)
         check_number("weight_decay", self.weight_decay, 0)
         for name in ("warmup", "shared_first", "view_dropout"):
             check_number(name, getattr(self, name), 0, 1)
         check_flag("early_stopping", self.early_stopping)
+        alias = ALIASES.get(str(self.precision), self.precision)
+        object.__setattr__(self, "precision", alias)
+        for name, choices in WORDS.items():
+            check_choice(name, getattr(self, name), choices)
+        self._check_devices()
+
+    def _check_devices(self) -> None:
+        """Raise unless devices are a number of them, their indices, or ``"auto"``."""
+        asked = self.devices
+        if isinstance(asked, str):
+            sound = asked == "auto"
+        elif isinstance(asked, list | tuple):
+            sound = len(asked) > 0 and all(is_whole(each) and each >= 0 for each in asked)
+        else:
+            sound = is_whole(asked) and (asked == -1 or asked > 0)
+        if sound:
+            return
+        raise ValueError(
+            "devices must be a number of devices, a list of their indices, -1 or 'auto' for all, "
+            f"not {shown(asked)}."
+        )
 
     @property
     def epochs(self) -> int:
@@ -116,6 +161,13 @@ class Plan:
     def is_shared_first(self, epoch: int) -> bool:
         """Whether private latents are clamped in an epoch."""
         return epoch < self.shared_first * self.epochs
+
+    @property
+    def of_devices(self) -> dict[str, Any]:
+        """Options of Fabric that were given another value than their default."""
+        named = {option.name: option.default for option in fields(self)}
+        given = {name: getattr(self, name) for name in DEVICES}
+        return {name: value for name, value in given.items() if value != named[name]}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

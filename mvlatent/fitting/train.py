@@ -20,6 +20,7 @@ from mvlatent.fitting.plan import Plan
 from mvlatent.fitting.progress import Stages, stages
 from mvlatent.fitting.threads import small_work_on_one_thread
 from mvlatent.fitting.trained import Trained, without_technical
+from mvlatent.fitting.without_views import fit_without_views
 from mvlatent.heads.reported import fit_outcome
 from mvlatent.process import usual_torch
 from mvlatent.specs import Roles
@@ -104,8 +105,12 @@ def train(
     size = len(everyone) * sum(view.x.shape[1] for view in everyone.matrices.values())
     settled = plan.resolved(validated=validation_size > 0)
     with stages(progress) as say, small_work_on_one_thread(size) as n_threads:
-        if warm_start is None and closed_form(options, plan):
+        if not roles.views:
+            found = fit_without_views(everyone)
+            found.fitted.said += _unused(plan)
+        elif warm_start is None and closed_form(options, plan):
             found = fit_closed(everyone, rows, options, plan, say)
+            found.fitted.said += _unused(plan)
         else:
             say("start")
             found = fit_by_gradients(
@@ -117,6 +122,12 @@ def train(
         trained = Trained(preparation, bases, vae, {}, fitted, options, settled, view_heads)
         _report(trained, seen, say)
     return trained, seen.subset(np.argsort(order))
+
+
+def _unused(plan: Plan) -> list[str]:
+    """A sentence on options of devices, which a closed-form fit does not take."""
+    given = ", ".join(f"{name}={value!r}" for name, value in plan.of_devices.items())
+    return [f"fitted in closed form on the processor, without {given}"] if given else []
 
 
 def _report(trained: Trained, cohort: Cohort, say: Stages) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any, TypedDict
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 import numpy as np
 from anndata import AnnData
@@ -12,7 +11,16 @@ from mudata import MuData
 
 from mvlatent.fitting.options import Options
 from mvlatent.fitting.plan import Plan
-from mvlatent.specs.checks import check_whole, is_number, is_whole
+from mvlatent.specs.checks import (
+    check_seed,
+    check_whole,
+    did_you_mean,
+    is_number,
+    is_whole,
+    kind_of,
+    listed,
+    shown,
+)
 
 __all__ = [
     "LOOP",
@@ -28,7 +36,6 @@ __all__ = [
     "checked_times",
     "given_views",
     "patients_of",
-    "plain",
     "row_numbers",
 ]
 
@@ -58,31 +65,18 @@ def check_options(given: Iterable[str], known: Iterable[str]) -> None:
     choices = sorted(known)
     for name in given:
         if name not in choices:
-            close = get_close_matches(name, choices, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = did_you_mean(name.removesuffix("_keys").removesuffix("_key"), choices, alike=0.6)
             raise TypeError(f"no option {name!r}; {hint}the options are {', '.join(choices)}.")
-
-
-def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with Python's numbers in place of numpy's, as a folder holds them.
-
-    Examples
-    --------
-    >>> plain({"seed": np.int64(3), "rank": "auto"})
-    {'seed': 3, 'rank': 'auto'}
-    """
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in options.items()
-    }
 
 
 def check_level(name: str, value: object) -> None:
     """Raise unless the level of an interval is a number strictly between 0 and 1."""
     if not is_number(value):
-        raise TypeError(f"{name} must be a number between 0 and 1, such as 0.9, not {value!r}.")
+        raise TypeError(
+            f"{name} must be a number between 0 and 1, such as 0.9, not {shown(value)}."
+        )
     if not 0 < value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name} must be between 0 and 1, not {value!r}.")
+        raise ValueError(f"{name} must be between 0 and 1, not {shown(value)}.")
 
 
 def check_one_of(name: str, value: object, choices: Sequence[str]) -> None:
@@ -95,14 +89,22 @@ def check_one_of(name: str, value: object, choices: Sequence[str]) -> None:
     ...
     ValueError: per must be 'sd' or 'unit', not 'year'.
     """
-    if value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {shown(value)}.")
 
 
 def check_view(view: object, views: Iterable[str]) -> None:
-    """Raise KeyError unless there is a view of that name."""
-    if view not in tuple(views):
-        raise KeyError(f"no view {view!r}; the views are {', '.join(views)}.")
+    """Raise unless there is a view of that name: TypeError for patients, KeyError for a word."""
+    names = tuple(views)
+    if isinstance(view, str) and view in names:
+        return
+    there = f"the views are {', '.join(names)}" if names else "the model has no view"
+    if isinstance(view, MuData | AnnData):
+        raise TypeError(
+            f"a view's name comes first, not {kind_of(view)}; give patients by name, as mdata=new; "
+            f"{there}."
+        )
+    raise KeyError(f"no view {shown(view)}; {did_you_mean(view, names)}{there}.")
 
 
 def given_views(given: Sequence[str] | str | None, views: Iterable[str]) -> list[str] | None:
@@ -117,14 +119,10 @@ def given_views(given: Sequence[str] | str | None, views: Iterable[str]) -> list
     """
     if given is None:
         return None
-    names = [given] if isinstance(given, str) else given
-    try:
-        wanted = list(names)
-    except TypeError:
-        wanted = [None]  # type: ignore[list-item]
-    if not all(isinstance(name, str) for name in wanted):
+    wanted = [given] if isinstance(given, str) else listed(given)
+    if wanted is None or not all(isinstance(name, str) for name in wanted):
         raise TypeError(
-            f"given must be names of views, not {given!r}; the views are {', '.join(views)}."
+            f"given must be names of views, not {shown(given)}; the views are {', '.join(views)}."
         )
     for name in wanted:
         check_view(name, views)
@@ -192,7 +190,7 @@ def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:
         If there is no draw, the seed is negative, or ``blocks`` is not one of the choices.
     """
     check_whole("n_samples", n_samples, 1)
-    check_whole("seed", seed, 0)
+    check_seed("seed", seed)
     check_one_of("blocks", blocks, BLOCKS)
     return {"n_samples": int(n_samples), "seed": int(seed), "blocks": blocks}
 
@@ -200,20 +198,24 @@ def checked_draws(n_samples: int, seed: int, blocks: str = "full") -> Draws:
 def check_cause(cause: object, n_causes: int) -> None:
     """Raise unless a cause is one of those that compete, counted from 1."""
     if not is_whole(cause):
-        raise TypeError(f"cause must be an integer from 1, not {cause!r}.")
+        raise TypeError(f"cause must be an integer from 1, not {shown(cause)}.")
     if not 1 <= cause <= n_causes:  # type: ignore[operator]
         choices = ", ".join(map(str, range(1, n_causes + 1)))
-        raise ValueError(f"cause {cause!r} is not one of {choices}.")
+        raise ValueError(f"cause {shown(cause)} is not one of {choices}.")
 
 
 def check_horizon(horizon: object, last: float) -> None:
     """Raise unless a horizon is a time after 0 and within the training events."""
+    if isinstance(horizon, MuData | AnnData):
+        raise TypeError(
+            f"a time comes first, not {kind_of(horizon)}; give patients by name, as mdata=new."
+        )
     if not is_number(horizon):
-        raise TypeError(f"horizon must be a number, a time, not {horizon!r}.")
+        raise TypeError(f"horizon must be a number, a time, not {shown(horizon)}.")
     if not 0 < horizon <= last * (1 + 1e-6):  # type: ignore[operator]
         raise ValueError(
             f"horizon must be positive and at most the last training event ({last:g}), not "
-            f"{horizon!r}."
+            f"{shown(horizon)}."
         )
 
 
@@ -229,21 +231,16 @@ def checked_times(times: object) -> np.ndarray:
     """
     if isinstance(times, MuData | AnnData):
         raise TypeError(
-            f"times must be numbers, not {_kind(times)}; patients come after them or by name, as "
+            f"times must be numbers, not {kind_of(times)}; patients come after them or by name, as "
             "in predict_survival([12, 24], mdata=new) or predict_survival(mdata=new)."
         )
     try:
         raw = np.asarray(times)
         grid = np.atleast_1d(raw.astype(float))
     except (TypeError, ValueError):
-        raise ValueError(f"times must be numbers, not {times!r}.") from None
+        raise ValueError(f"times must be numbers, not {shown(times)}.") from None
     if raw.dtype == bool:
-        raise ValueError(f"times must be numbers, not {times!r}.")
+        raise ValueError(f"times must be numbers, not {shown(times)}.")
     if grid.ndim != 1 or not np.isfinite(grid).all():
-        raise ValueError(f"times must be finite and in one row, not {times!r}.")
+        raise ValueError(f"times must be finite and in one row, not {shown(times)}.")
     return grid
-
-
-def _kind(value: object) -> str:
-    name = type(value).__name__
-    return f"an {name}" if name[:1] in "AEIOUaeiou" else f"a {name}"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mvlatent.data.cohort import Cohort
 from mvlatent.objectives.schedule import RAMP, Schedule, checked_schedule, strength
+from mvlatent.specs.checks import is_number, shown
 from mvlatent.vae.evidence import Evidence
 from mvlatent.vae.gaussian import PrecisionNormal
 from mvlatent.vae.structured import StructuredVAE
@@ -122,9 +123,9 @@ class Term:
 
     def __post_init__(self) -> None:
         """Check weight and schedule, then the term's own options."""
-        if isinstance(self.weight, bool) or not 0 <= self.weight < float("inf"):
+        if not is_number(self.weight) or not 0 <= self.weight < float("inf"):
             raise ValueError(
-                f"{self.name}: weight must be 0 or more and finite, not {self.weight!r}."
+                f"{self.name}: weight must be 0 or more and finite, not {shown(self.weight)}."
             )
         object.__setattr__(self, "schedule", checked_schedule(self.name, self.schedule))
         self.check()

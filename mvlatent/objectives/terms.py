@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from mvlatent.objectives import TERMS, Term
+from mvlatent.specs.checks import did_you_mean, is_number, shown
 
 __all__ = ["as_terms", "teachers", "term"]
 
@@ -27,7 +28,8 @@ def term(name: str, **options: Any) -> Term:
     0.1
     """
     if name not in TERMS:
-        raise KeyError(f"no objective {name!r}; the objectives are {', '.join(TERMS)}.")
+        hint = did_you_mean(name, TERMS)
+        raise KeyError(f"no objective {shown(name)}; {hint}the objectives are {', '.join(TERMS)}.")
     kind = TERMS[name]
     known = [each.name for each in fields(kind)]
     unknown = sorted(set(options) - set(known))
@@ -58,7 +60,9 @@ def as_terms(objectives: Any) -> tuple[Term, ...]:
     elif objectives is None:
         found = []
     else:
-        raise ValueError(f"objectives must be a mapping or a list of terms, not {objectives!r}.")
+        raise ValueError(
+            f"objectives must be a mapping or a list of terms, not {shown(objectives)}."
+        )
     names = [each.name for each in found]
     for name in names:
         if names.count(name) > 1:
@@ -82,8 +86,8 @@ def teachers() -> tuple[str, str]:
 def _of_name(name: str, options: Any) -> Term:
     if isinstance(options, Mapping):
         return term(name, **options)
-    if not isinstance(options, int | float):
-        raise ValueError(f"{name}: give a weight or a mapping of options, not {options!r}.")
+    if not is_number(options):
+        raise ValueError(f"{name}: give a weight or a mapping of options, not {shown(options)}.")
     return term(name, weight=float(options))
 
 
@@ -94,4 +98,4 @@ def _of_item(item: Any) -> Term:
         return term(item)
     if isinstance(item, Mapping) and "name" in item:
         return term(**item)
-    raise ValueError(f"an objective is a name or one of mv.objectives' terms, not {item!r}.")
+    raise ValueError(f"an objective is a name or one of mv.objectives' terms, not {shown(item)}.")

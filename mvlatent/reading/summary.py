@@ -32,7 +32,9 @@ def summarise(
     notes
         What was guessed on registration (a fitted model has them in its own notes).
     """
-    lines = [f"MVLatent: {options.n_shared} shared, {options.n_private} private factors a view"]
+    size = f"{options.n_shared} shared, {options.n_private} private factors a view"
+    none = not roles.views and not roles.every_view
+    lines = [f"MVLatent: {'no view, heads on columns of obs alone' if none else size}"]
     if options.prior != "normal":
         lines.append(f"  prior of z: {options.prior}")
     lines += _views(roles, trained)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.checks import check_name
+from mvlatent.specs.checks import check_name, shown
 from mvlatent.specs.outcomes import OneColumn
 
 __all__ = ["Labels"]
@@ -52,4 +52,4 @@ class Labels(OneColumn):
             return replace(typed, name=name) if name else typed
         if isinstance(typed, str):
             return cls(typed, name=name)
-        raise ValueError(f"labels are a column or mv.Labels(column), not {typed!r}.")
+        raise ValueError(f"labels are a column or mv.Labels(column), not {shown(typed)}.")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+from mvlatent.specs.checks import as_python, is_number, shown
 from mvlatent.specs.implementation import implementation_of
 
 __all__ = [
@@ -191,14 +192,15 @@ class OutcomeSpec:
 
     def _name_and_weigh(self, column: str) -> None:
         """Fill in the default name and check name and weight."""
-        object.__setattr__(self, "name", self.name or column)
+        object.__setattr__(self, "name", column if self.name in ("", None) else self.name)
         if not isinstance(self.name, str):
-            raise ValueError(f"the name of an outcome must be a string, not {self.name!r}.")
-        number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
-        if not number or not 0 <= self.weight < float("inf"):
+            raise ValueError(f"the name of an outcome must be a string, not {shown(self.name)}.")
+        if not is_number(self.weight) or not 0 <= self.weight < float("inf"):
             raise ValueError(
-                f"weight of outcome {self.name!r} must be a number from 0 on, not {self.weight!r}."
+                f"weight of outcome {self.name!r} must be a number from 0 on, not "
+                f"{shown(self.weight)}."
             )
+        object.__setattr__(self, "weight", as_python(self.weight))
 
 
 class OneColumn(OutcomeSpec):

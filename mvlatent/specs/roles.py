@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvlatent.specs.checks import check_name
+from mvlatent.specs.checks import as_names, shown
 from mvlatent.specs.implementation import implementation_of
 from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec, outcome_from_dict, outcome_to_dict
 from mvlatent.specs.views import View
@@ -22,7 +22,8 @@ class Roles:
     ----------
     views
         Modelled modalities by name: a `View`, the name of a likelihood, or ``None`` to have it
-        guessed (a plain sequence of names guesses them all); empty: every modality is taken.
+        guessed (a plain sequence of names guesses them all). ``None`` takes every modality; empty
+        is none.
     batch
         Column of the site (technical, always categorical).
     technical
@@ -33,8 +34,13 @@ class Roles:
         Outcomes: they are kept by role, survival outcomes first, then labels, then targets, and
         within a role as given.
 
+    every_view
+        Whether the views are those that the cohort has; views that are named say no.
+
     Raises
     ------
+    TypeError
+        If what should be names is not.
     ValueError
         If a column has two roles that exclude each other, or is named twice, or two outcomes have
         one name. Survival outcomes may share columns in the same part, say the time.
@@ -43,31 +49,31 @@ class Roles:
     --------
     >>> Roles({"rna": View()}, batch="site").columns
     ('site',)
+    >>> Roles().every_view, Roles([]).every_view
+    (True, False)
     >>> from mvlatent.specs import Survival, Target
     >>> Roles(outcome_specs=(Target("purity"), Survival("t", "dead", name="OS"))).named
     {'OS': 'survival', 'purity': 'target'}
     """
 
-    views: dict[str, View] = field(default_factory=dict)
+    views: dict[str, View] = None  # type: ignore[assignment]  # every view; a dictionary from here on
     batch: str | None = None
     technical: tuple[str, ...] = ()
     clinical: tuple[str, ...] = ()
     outcome_specs: tuple[OutcomeSpec, ...] = ()
+    every_view: bool = False
 
     def __post_init__(self) -> None:
         """Check the names and that no column has two roles."""
         for name in ("technical", "clinical"):
-            keys = getattr(self, name)
-            object.__setattr__(self, name, (keys,) if isinstance(keys, str) else tuple(keys or ()))
-        named: Any = [self.views] if isinstance(self.views, str) else self.views or {}
-        named = named if isinstance(named, Mapping) else dict.fromkeys(named)
-        views = {k: v if isinstance(v, View) else View(v) for k, v in named.items()}
-        object.__setattr__(self, "views", views)
+            object.__setattr__(self, name, as_names(name, getattr(self, name)))
+        object.__setattr__(self, "batch", _one_column("batch", self.batch))
+        every = self.views is None or (self.every_view and not self.views)
+        object.__setattr__(self, "every_view", every)
+        object.__setattr__(self, "views", _views(self.views))
         order = {role: place for place, role in enumerate(OUTCOME_ROLES)}
         ordered = sorted(self.outcome_specs, key=lambda outcome: order[outcome.role])
         object.__setattr__(self, "outcome_specs", tuple(ordered))
-        for key in self.columns:
-            check_name("a role", key)
         self._check_columns()
         self._check_outcomes()
 
@@ -190,8 +196,9 @@ class Roles:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
+        views = {name: asdict(view) for name, view in self.views.items()}
         return {
-            "views": {name: asdict(view) for name, view in self.views.items()},
+            "views": None if self.every_view else views,
             "batch": self.batch,
             "technical": list(self.technical),
             "clinical": list(self.clinical),
@@ -201,10 +208,45 @@ class Roles:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Roles:
         """Build the roles from what `to_dict` returned."""
+        views = state["views"]
         return cls(
-            views={k: View(**v) for k, v in state["views"].items()},
+            views=None if views is None else {k: View(**v) for k, v in views.items()},  # type: ignore[arg-type]
             batch=state["batch"],
             technical=tuple(state["technical"]),
             clinical=tuple(state["clinical"]),
             outcome_specs=tuple(outcome_from_dict(outcome) for outcome in state["outcomes"]),
         )
+
+
+def _one_column(what: str, typed: Any) -> str | None:
+    """A column that was typed, also as a list of one."""
+    names = as_names(what, typed)
+    if len(names) > 1:
+        raise ValueError(
+            f"{what} is one column, not {len(names)} ({', '.join(map(repr, names[:5]))}"
+            f"{', ...' * (len(names) > 5)}); name the others as technical."
+        )
+    return names[0] if names else None
+
+
+def _views(typed: Any) -> dict[str, View]:
+    """Views that were typed: one name, several, or a mapping from names to what is said of each."""
+    if not isinstance(typed, Mapping):
+        names = as_names("views", typed, of="modalities")
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"view {name!r} is named twice; name it once.")
+        typed = dict.fromkeys(names)
+    views = {}
+    for name, said in typed.items():
+        as_names("views", [name], of="modalities")
+        if not isinstance(said, str | View | None):
+            raise TypeError(
+                f"view {name!r} must be the name of a likelihood, a mv.View or None, not "
+                f"{shown(said)}."
+            )
+        try:
+            views[str(name)] = said if isinstance(said, View) else View(said)
+        except ValueError as error:
+            raise ValueError(f"view {name!r}: {str(error).rstrip('.')}.") from None
+    return views

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.checks import check_choice, check_name
+from mvlatent.specs.checks import check_choice, check_name, is_whole, listed, shown
 from mvlatent.specs.outcomes import KINDS_OF_SURVIVAL, OutcomeSpec
 
 __all__ = [
@@ -116,8 +116,11 @@ class Survival(OutcomeSpec):
                 )
             seen[column] = what
         check_choice("survival kind", self.kind, (*KINDS_OF_SURVIVAL,))
-        if not isinstance(self.n_intervals, int) or self.n_intervals < 1:
-            raise ValueError(f"n_intervals must be a positive integer, not {self.n_intervals!r}.")
+        if not is_whole(self.n_intervals) or self.n_intervals < 1:
+            raise ValueError(
+                f"n_intervals must be a positive integer, not {shown(self.n_intervals)}."
+            )
+        object.__setattr__(self, "n_intervals", int(self.n_intervals))
         self._check_options()
         self._name_and_weigh(self.event)
 
@@ -176,9 +179,12 @@ class Survival(OutcomeSpec):
         """Read ``(time, event)``, or one that is made already."""
         if isinstance(typed, Survival):
             return replace(typed, name=name) if name else typed
-        if _is_pair(typed):
-            return cls(*typed, name=name)
-        raise ValueError(f"survival is (time, event) or mv.Survival(time, event), not {typed!r}.")
+        pair = listed(typed)
+        if pair is not None and _is_pair(pair):
+            return cls(*pair, name=name)
+        raise ValueError(
+            f"survival is (time, event) or mv.Survival(time, event), not {shown(typed)}."
+        )
 
     @classmethod
     def is_one(cls, typed: Any) -> bool:
@@ -186,10 +192,9 @@ class Survival(OutcomeSpec):
         return _is_pair(typed) or all(isinstance(each, str) for each in typed)
 
 
-def _is_pair(typed: Any) -> bool:
-    """Whether something typed is time and event; the time may be wrong, `Survival` will say so."""
-    several = isinstance(typed, Sequence) and not isinstance(typed, str)
-    return several and len(typed) == 2 and isinstance(typed[1], str)
+def _is_pair(held: Sequence[Any]) -> bool:
+    """Whether what was typed is time and event; the time may be wrong, `Survival` will say so."""
+    return len(held) == 2 and isinstance(held[1], str)
 
 
 def _kinds(trait: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
-from mvlatent.specs.checks import check_choice, check_name
+from mvlatent.specs.checks import check_choice, check_name, listed, shown
 from mvlatent.specs.outcomes import KINDS_OF_TARGET, OneColumn
 
 __all__ = ["TARGET_KINDS", "TARGET_SCALINGS", "Target"]
@@ -67,7 +67,9 @@ class Target(OneColumn):
             object.__setattr__(self, "scaling", self.scaling or TARGET_SCALINGS[0])
             check_choice("target scaling", self.scaling, TARGET_SCALINGS)
         elif self.scaling is not None:
-            raise ValueError(f"scaling={self.scaling!r} is an option of continuous targets only.")
+            raise ValueError(
+                f"scaling={shown(self.scaling)} is an option of continuous targets only."
+            )
         if self.levels is not None:
             self._check_levels()
         self._name_and_weigh(self.column)
@@ -79,11 +81,10 @@ class Target(OneColumn):
 
     def _check_levels(self) -> None:
         if not self.ordered:
-            raise ValueError(f"levels={self.levels!r} are an option of ordinal targets only.")
-        given = (self.levels,) if isinstance(self.levels, str) else self.levels or ()
-        levels = tuple(str(level) for level in given)
+            raise ValueError(f"levels={shown(self.levels)} are an option of ordinal targets only.")
+        levels = tuple(str(level) for level in listed(self.levels) or ())
         if len(levels) < 2 or len(set(levels)) < len(levels):
-            raise ValueError(f"levels must be two or more, each once, not {list(levels)}.")
+            raise ValueError(f"levels must be two or more, each once, not {shown(self.levels)}.")
         object.__setattr__(self, "levels", levels)
 
     @property
@@ -98,7 +99,9 @@ class Target(OneColumn):
             return replace(typed, name=name) if name else typed
         if isinstance(typed, str):
             return cls(name, kind=typed) if name else cls(typed)
-        raise ValueError(f"a target is a column or mv.Target(column, kind=...), not {typed!r}.")
+        raise ValueError(
+            f"a target is a column or mv.Target(column, kind=...), not {shown(typed)}."
+        )
 
 
 TARGET_KINDS = tuple(KINDS_OF_TARGET)

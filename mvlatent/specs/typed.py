@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from mvlatent.specs.checks import listed, shown
 from mvlatent.specs.implementation import implementation_of
 from mvlatent.specs.outcomes import OUTCOME_ROLES, OutcomeSpec
 
@@ -43,12 +44,13 @@ def as_outcomes(
     for role, typed in (("survival", survival), ("labels", labels), ("target", targets)):
         if typed is not None:
             found += _read(implementation_of(OUTCOME_ROLES[role].spec), typed)
-    more = [outcomes] if isinstance(outcomes, OutcomeSpec) else list(outcomes)
+    several = [] if outcomes is None else listed(outcomes)
+    more = [outcomes] if several is None else several
     for outcome in more:
         if not isinstance(outcome, OutcomeSpec):
             raise ValueError(
                 "an outcome is mv.Survival(...), mv.Labels(...) or mv.Target(...), "
-                f"not {outcome!r}."
+                f"not {shown(outcome)}."
             )
     return found + more
 
@@ -57,6 +59,10 @@ def _read(kind: type[OutcomeSpec], typed: Any) -> list[OutcomeSpec]:
     """Outcomes of one role: one, several, or several by name."""
     if isinstance(typed, Mapping):
         return [kind.typed(each, str(name)) for name, each in typed.items()]
-    sequence = isinstance(typed, Sequence) and not isinstance(typed, str)
-    several = sequence and not kind.is_one(typed)
-    return [kind.typed(each) for each in (typed if several else [typed])]
+    held = listed(typed)
+    if held == []:
+        return []
+    if held is None or kind.is_one(held):
+        ordered = isinstance(typed, list | tuple) or held is None
+        return [kind.typed(typed if ordered else held)]
+    return [kind.typed(each) for each in held]

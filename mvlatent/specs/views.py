@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from mvlatent.specs.checks import check_choice
+from mvlatent.specs.checks import check_choice, shown
 from mvlatent.specs.likelihoods import DEFAULT, LIKELIHOODS, OFFSETS, SCALINGS, Declaration
 
 __all__ = ["NOISES", "View"]
@@ -39,6 +39,8 @@ class View:
 
     Raises
     ------
+    TypeError
+        If the layer is no name.
     ValueError
         If a name is not one of the choices, or scaling or offset do not suit the likelihood.
 
@@ -65,6 +67,8 @@ class View:
             check_choice("scaling", self.scaling, SCALINGS)
         if self.offset is not None:
             check_choice("offset", self.offset, OFFSETS)
+        if self.layer is not None and (not isinstance(self.layer, str) or not self.layer):
+            raise TypeError(f"layer must be the name of a layer, not {shown(self.layer)}.")
         if self.likelihood is None:
             return
         said = self.declaration

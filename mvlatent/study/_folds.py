@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mvlatent.data.assemble import check_cohort
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import as_text, find_column
 from mvlatent.process import quiet
-from mvlatent.specs.checks import check_whole
+from mvlatent.specs.checks import check_seed
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -82,12 +83,13 @@ def folds(
     >>> int(fold.groupby(cohort.obs["site"].to_numpy()).nunique().max())  # of a site
     1
     """
+    check_cohort(mdata)
     names = pd.Index(mdata.obs_names)
     if not names.is_unique:
         twice = names[names.duplicated()][0]
         raise ValueError(f"patient {twice!r} occurs twice in mdata; make the names unique.")
     _check_number(n, len(names), "n")
-    check_whole("seed", seed, 0)
+    check_seed("seed", seed)
     order = np.argsort(names.astype(str), kind="stable")  # the split must not see the rows' order
     group = stratum = None
     if groups is not None:
@@ -122,6 +124,7 @@ def read_folds(
     ValueError
         If there are fewer than two folds, too many, or a Series lacks patients.
     """
+    check_cohort(mdata)
     if isinstance(folds, str | pd.Series):
         codes, levels = pd.factorize(_column(mdata, folds, "folds"), sort=True)
         if len(levels) < 2:
@@ -129,7 +132,7 @@ def read_folds(
             raise ValueError(f"{what} holds {len(levels)} folds; at least 2 are needed.")
         return codes
     _check_number(folds, mdata.n_obs, "folds")
-    check_whole("seed", seed, 0)
+    check_seed("seed", seed)
     stratum = None
     column = None if balanced is None else balanced.parts.get(balanced.balanced_part or "")
     if column is not None and column in mdata.obs:

@@ -122,13 +122,11 @@ def _on_its_own(shared: bool, one: Callable[..., Any], *arguments: Any) -> Any:
 def _check(mdata: MuData, options: dict[str, Any]) -> None:
     """Raise where a fit would before it computes anything."""
     from mvlatent._fit import set_up
-    from mvlatent.fitting.plan import Plan
     from mvlatent.fitting.train import prepare
-    from mvlatent.methods.arguments import plain
+    from mvlatent.methods.setup import checked_plan
 
     typed = {k: v for k, v in options.items() if k not in ("survival", "labels", "targets")}
     outcomes = list(typed_roles(options).outcome_specs)
     model, loop = set_up(mdata, **{**typed, "outcomes": outcomes})
-    size = loop.pop("validation_size", 0.0)
-    plan = Plan(**plain({k: v for k, v in loop.items() if k in Plan.__dataclass_fields__}))
-    prepare(model.tables(), model.roles, model.options, plan, size)
+    size = float(loop.get("validation_size", 0.0))
+    prepare(model.tables(), model.roles, model.options, checked_plan(**loop), size)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.process import quiet
-from mvlatent.specs.checks import check_jobs
+from mvlatent.specs.checks import check_jobs, is_number, shown
 from mvlatent.specs.typed import as_outcomes
 from mvlatent.study._folds import names_of_folds, read_folds
 from mvlatent.study._jobs import Folded, typed_roles
@@ -253,9 +253,9 @@ def _split(
     """Fold of each patient, -1 for none; with ``holdout`` those held out are fold 0."""
     if holdout is None:
         return read_folds(mdata, folds, seed, survival)
-    count = round(mdata.n_obs * holdout) if 0 < holdout < 1 else 0
+    count = round(mdata.n_obs * holdout) if is_number(holdout) and 0 < holdout < 1 else 0
     if not 0 < count < mdata.n_obs:
-        raise ValueError(f"holdout must be a share between 0 and 1, not {holdout!r}.")
+        raise ValueError(f"holdout must be a share between 0 and 1, not {shown(holdout)}.")
     fold = np.ones(mdata.n_obs, dtype=int)
     fold[np.random.default_rng(seed).permutation(mdata.n_obs)[:count]] = 0
     return fold

@@ -6,7 +6,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_block", "latent_blocks", "scaled_views", "true_blocks"]
+from mvlatent.specs.checks import kind_of, shown
+
+__all__ = ["as_block", "check_model", "latent_blocks", "scaled_views", "true_blocks"]
+
+
+def check_model(model: Any) -> None:
+    """Raise TypeError unless the first argument of a tool is a model, ValueError if unfitted.
+
+    Examples
+    --------
+    >>> check_model("model/")
+    Traceback (most recent call last):
+    ...
+    TypeError: a fitted MVLatent comes first, not 'model/'; load one with mv.MVLatent.load(path).
+    """
+    if not hasattr(model, "is_trained_"):
+        what = kind_of(model) if hasattr(model, "obsm") else shown(model)
+        raise TypeError(
+            f"a fitted MVLatent comes first, not {what}; load one with mv.MVLatent.load(path)."
+        )
+    _ = model.trained
 
 
 def latent_blocks(
@@ -39,6 +59,7 @@ def latent_blocks(
     >>> {name: block.shape for name, block in mv.tl.latent_blocks(model, given="rna").items()}
     {'shared': (100, 5), 'private:rna': (100, 3)}
     """
+    check_model(model)
     latents = model.latents(mdata, given=given)
     blocks = {"shared": latents.z.mean.numpy()}
     for view, w in latents.private_means.items():
@@ -110,6 +131,7 @@ def scaled_views(model: Any, mdata: Any = None) -> dict[str, pd.DataFrame]:
     >>> mv.tl.scaled_views(model)["img"].shape
     (100, 60)
     """
+    check_model(model)
     preparation = model.trained.preparation
     own = mdata is None
     cohort = preparation.transform(

@@ -170,7 +170,9 @@ class StructuredVAE(nn.Module):
 
     def evidence_precision(self) -> Tensor:
         """Precision that all views together put on z, (k, k)."""
-        return torch.stack([part.evidence_precision() for _, part in self.members]).sum(0)
+        k = self.design.n_shared
+        of_views = [part.evidence_precision() for _, part in self.members]
+        return torch.stack(of_views).sum(0) if of_views else torch.zeros(k, k)
 
     def product(
         self, evidence: dict[str, Evidence], presence: Tensor, *, listed: bool = False
@@ -184,6 +186,8 @@ class StructuredVAE(nn.Module):
         eye = torch.eye(k, dtype=torch.get_default_dtype(), device=presence.device)
         active = self.active.to(eye.dtype)  # an amortised expert may speak of factors that are off
         potential = torch.zeros(len(presence), k, device=presence.device)
+        if not self.names:
+            return PrecisionNormal(potential, eye[None], None)
         for seen, name in zip(presence.T, self.names, strict=True):
             potential = potential + torch.where(seen[:, None], evidence[name].potential, 0.0)
         potential = potential * active

@@ -10,7 +10,7 @@ import pytest
 
 from mvlatent.data.assemble import mudata_from_anndata
 from mvlatent.data.preparation import Preparation
-from mvlatent.data.register import guess_views, register_mudata
+from mvlatent.data.register import guess_views, register_cohort, register_mudata
 from mvlatent.data.registered import registered_manager, registered_notes, registered_roles
 from mvlatent.data.tables import Tables
 from mvlatent.specs import Labels, Roles, Survival, View
@@ -185,8 +185,9 @@ def test_anndata_with_obsm_views(mdata):
     assert "cnv" not in fewer.mod
     with pytest.raises(KeyError, match=r"no layer 'raw'"):
         mudata_from_anndata(adata, {"rna": View(layer="raw")})
+    assert list(mudata_from_anndata(adata, {}).obs_names) == list(adata.obs_names)  # no view
     with pytest.raises(ValueError, match="name the views"):
-        mudata_from_anndata(adata, {})
+        register_cohort(adata, Roles())
     adata.obs_names = ["p00", "p00", *adata.obs_names[2:]]
     with pytest.raises(ValueError, match="more than once: 'p00'"):
         mudata_from_anndata(adata, views)

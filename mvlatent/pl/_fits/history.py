@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import bare, colours
+from mvlatent.pl._typed import check_drawn
 
 __all__ = ["history"]
 
@@ -39,6 +40,8 @@ def history(
 
     Raises
     ------
+    TypeError
+        If it is neither.
     KeyError
         If a term is not a column; the columns are listed.
     ValueError
@@ -50,7 +53,9 @@ def history(
     >>> [ax.get_title(loc="left") for ax in axes]
     ['elbo', 'kl']
     """
-    table = table if isinstance(table, pd.DataFrame) else table.history
+    if hasattr(table, "history") and not isinstance(table, pd.DataFrame):
+        table = table.history
+    check_drawn(table, "history", "a fitted model, or its model.history")
     panels = _panels(table, terms)
     axes = _axes_for(len(panels), columns, ax)
     for panel, (title, members) in zip(axes, panels.items(), strict=True):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +38,8 @@ def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = No
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If the table has no such score; the scores are listed.
 
@@ -49,6 +52,7 @@ def path(found: Any, *, metrics: list[str] | None = None, ax: "Axes | None" = No
     >>> path(Path("alignment", table, table)).get_xlabel()
     'weight of alignment'
     """
+    check_drawn(found, "path", "mv.study.path(mdata, objective, weights)")
     from mvlatent.study._scores import HELD_OUT_SCORES
 
     table = found.table

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import bare, colours, new_axes, outside_legend, per_cent, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,8 @@ def interval_calibration(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If there is nothing to draw.
 
@@ -51,6 +54,7 @@ def interval_calibration(
     >>> ax.get_xlabel()
     'level of the interval'
     """
+    check_drawn(tables, "interval_calibration", "mv.tl.interval_calibration(intervals, truth)")
     curves = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
     if not curves or any(table.empty for table in curves.values()):
         raise ValueError("no interval to draw; give a table with at least one row.")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import bare, colours, new_axes, outside_legend, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +50,8 @@ def factor_metrics(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If there is nothing to draw.
 
@@ -59,6 +62,7 @@ def factor_metrics(
     >>> len(factor_metrics(tl.factor_metrics(z, z)).patches)
     6
     """
+    check_drawn(results, "factor_metrics", "mv.tl.factor_metrics(latent, factors)")
     bars = dict(results) if isinstance(results, Mapping) else {"": results}
     if not bars:
         raise ValueError("no metrics to draw; give at least one result.")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mvlatent.pl._latent.feature import named_values
 from mvlatent.pl._style import GREY, SEQUENTIAL, bare, colours, new_axes, outside_legend, titled
+from mvlatent.pl._typed import check_drawn
 from mvlatent.tl._align import align
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def latent(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If ``basis`` or ``color`` is not there; the choices are listed.
     ValueError
@@ -73,6 +76,9 @@ def latent(
     >>> ax.figure.axes[1].get_ylabel()
     'rna:rna_001'
     """
+    check_drawn(
+        data, "latent", "model.transform(), or the cohort after model.annotate(mdata)", cohorts=True
+    )
     if method not in LAYOUTS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(LAYOUTS)}.")
     z, values, name = _coordinates_and_colour(data, color, basis)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mvlatent.pl._heatmap import heatmap
 from mvlatent.pl._style import new_axes
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +45,18 @@ def leakage_matrix(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> table = pd.DataFrame(np.eye(2), ["shared", "private:rna"], ["shared", "private:rna"])
     >>> len(leakage_matrix(table).texts)
     4
     """
+    check_drawn(result, "leakage_matrix", "mv.tl.leakage_matrix(model, truth)")
     if isinstance(result, pd.DataFrame):
         return _heatmap(result, None, title or "", ax, "read from latent block (R²)")
     table = result.beyond if conditional else result.table
@@ -80,6 +87,11 @@ def view_leakage(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -88,6 +100,7 @@ def view_leakage(
     >>> view_leakage(found).get_xticklabels()[0].get_text()
     'a'
     """
+    check_drawn(result, "view_leakage", "mv.tl.view_leakage(model)")
     table = result.beyond.copy()
     table.loc["shared"] = result.alone.loc["shared"]
     framed = pd.DataFrame(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvlatent.pl._style import bare, colours, new_axes, outside_legend, per_cent, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,8 @@ def retrieval(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If there is nothing to draw.
 
@@ -50,6 +53,7 @@ def retrieval(
     >>> retrieval(tl.retrieval(z, z)).get_xscale()
     'log'
     """
+    check_drawn(results, "retrieval", "mv.tl.view_retrieval(model)")
     curves = dict(results) if isinstance(results, Mapping) else {"": results}
     if not curves:
         raise ValueError("no retrieval to draw; give at least one result.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,8 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If the result holds no pair.
 
@@ -51,6 +54,7 @@ def stability(result: "Stability", *, title: str | None = None, ax: "Axes | None
     >>> ax.get_yticklabels()[0].get_text()
     'latent'
     """
+    check_drawn(result, "stability", "mv.tl.stability(models)")
     pairs = result.pairs
     if pairs.empty:
         raise ValueError(

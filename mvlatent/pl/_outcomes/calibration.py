@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvlatent.pl._style import GREY, PALETTE, bare, new_axes, per_cent, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,11 @@ def d_calibration(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -40,6 +46,7 @@ def d_calibration(
     >>> len(d_calibration(tl.d_calibration(u, np.ones(100), u)).patches)
     10
     """
+    check_drawn(result, "d_calibration", "mv.tl.d_calibration(time, event, survival)")
     ax = new_axes(ax, size=(4.6, 3.2))
     bins = len(result.share)
     left = np.arange(bins) / bins
@@ -82,6 +89,11 @@ def horizon_calibration(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -90,6 +102,9 @@ def horizon_calibration(
     >>> horizon_calibration(tl.horizon_calibration(t, np.ones(100), p, 1.0)).get_ylabel()
     'observed risk'
     """
+    check_drawn(
+        result, "horizon_calibration", "mv.tl.horizon_calibration(time, event, survival, horizon)"
+    )
     ax = new_axes(ax, size=(4.6, 4.2))
     order = np.argsort(result.predicted)
     groups = result.groups

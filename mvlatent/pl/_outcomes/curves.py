@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import PALETTE, bare, colours, new_axes, outside_legend, time_label, titled
+from mvlatent.pl._typed import check_drawn
 from mvlatent.tl._align import align_entries
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def survival_curves(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If a patient has no curve.
     ValueError
@@ -60,6 +63,7 @@ def survival_curves(
     >>> survival_curves(curves, patients=["P1"]).get_ylabel()
     'survival'
     """
+    check_drawn(curves, "survival_curves", "model.predict_survival()")
     ax = _draw(curves, None, None, patients, "patients", ax)
     ax.set(xlabel=time_label(unit), ylabel="survival", ylim=(0, 1.03))
     return titled(ax, title)
@@ -101,6 +105,8 @@ def cumulative_incidence(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If a column is not there.
     ValueError
@@ -112,6 +118,7 @@ def cumulative_incidence(
     >>> len(cumulative_incidence(curves).lines)
     2
     """
+    check_drawn(curves, "cumulative_incidence", "model.predict_cumulative_incidence()")
     ax = _draw(curves, lower, upper, columns, "columns", ax)
     top = max(line.get_ydata().max() for line in ax.lines)  # type: ignore[union-attr]
     for band in ax.collections:
@@ -152,6 +159,8 @@ def time_dependent_auc(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If there is no value, more than eight models, or bounds of another shape.
 
@@ -160,6 +169,7 @@ def time_dependent_auc(
     >>> time_dependent_auc(pd.Series([0.7, 0.65], index=[12.0, 24.0])).get_ylabel()
     'AUC of who dies by t'
     """
+    check_drawn(values, "time_dependent_auc", "mv.tl.time_dependent_auc(time, event, risk, times)")
     table = _frame(values)
     if table.shape[1] > MOST_NAMED:
         raise ValueError(f"{table.shape[1]} models are too many to tell apart; draw up to eight.")

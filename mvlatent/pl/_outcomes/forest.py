@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import GREY, PALETTE, bare, block_colours, new_axes, per_cent, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,8 @@ def forest(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If a column is missing.
     ValueError
@@ -56,6 +59,7 @@ def forest(
     >>> forest(table).get_xscale()
     'log'
     """
+    check_drawn(table, "forest", "model.hazard_ratios()")
     estimate, lower, upper = _checked(table, "hr")
     if (lower <= 0).any():
         raise ValueError(
@@ -118,6 +122,8 @@ def ledger(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     KeyError
         If a column is missing.
     ValueError
@@ -129,6 +135,7 @@ def ledger(
     >>> len(ledger(table).patches)
     1
     """
+    check_drawn(table, "ledger", "model.ledger()")
     share, lower, upper = _checked(table, "share")
     names = [str(name) for name in table.index]
     ax = new_axes(ax, size=(6.4, 1.1 + 0.32 * len(table)))

@@ -16,6 +16,7 @@ from mvlatent.pl._style import (
     per_cent,
     titled,
 )
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,11 @@ def reliability(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -53,6 +59,7 @@ def reliability(
     >>> reliability(tl.reliability(["a", "b"], p)).get_ylabel()
     'observed share'
     """
+    check_drawn(table, "reliability", "mv.tl.reliability(labels, probabilities)")
     ax = new_axes(ax, size=(4.4, 4.2))
     n = table["n"].to_numpy(float)
     width = (table["upper"] - table["lower"]).to_numpy()
@@ -94,6 +101,11 @@ def risk_coverage(
     Axes
         What was drawn on.
 
+    Raises
+    ------
+    TypeError
+        If a model or cohort is given in the place of a result.
+
     Examples
     --------
     >>> from mvlatent import tl
@@ -101,6 +113,7 @@ def risk_coverage(
     >>> len(risk_coverage(tl.risk_coverage(["a", "b"], p)).lines)
     1
     """
+    check_drawn(result, "risk_coverage", "mv.tl.risk_coverage(labels, probabilities)")
     named = dict(result) if isinstance(result, Mapping) else {"": result}
     ax = new_axes(ax, size=(5.0 if "" in named else 7.0, 3.6))
     top = 0.0

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import bare, colours, new_axes, outside_legend, time_label, titled
+from mvlatent.pl._typed import check_drawn
 from mvlatent.tl._align import aligned
 from mvlatent.tl._outcomes.outcome import as_floats, checked_outcome
 
@@ -61,6 +62,8 @@ def kaplan_meier(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If lengths or patients differ, an event is not 0/1, a time is negative or not finite,
         ``groups`` is not 2 or 3, or fewer than two groups result.
@@ -72,6 +75,9 @@ def kaplan_meier(
     >>> ax.get_ylabel()
     'survival'
     """
+    check_drawn(
+        risk, "kaplan_meier", "model.predict_risk(), or better the risk of mv.study.out_of_fold"
+    )
     table = _grouped(risk, time, event, groups)
     levels = [*table["group"].cat.categories]
     ax = new_axes(ax, size=_size(levels, at_risk))

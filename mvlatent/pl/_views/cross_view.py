@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import GREY, bare, colours, new_axes, outside_legend, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +46,8 @@ def cross_view(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If the statistic is unknown or no row is left.
 
@@ -54,6 +57,7 @@ def cross_view(
     >>> len(cross_view(pd.DataFrame([row, row | {"method": "ridge", "r2": 0.2}])).patches)
     2
     """
+    check_drawn(table, "cross_view", "mv.tl.cross_view(model, test)")
     if statistic not in STATISTICS:
         raise ValueError(f"unknown statistic {statistic!r}; choose from {', '.join(STATISTICS)}.")
     rows = table if given is None else table[table["given"] == given]

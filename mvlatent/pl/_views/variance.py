@@ -7,6 +7,7 @@ import pandas as pd
 
 from mvlatent.pl._heatmap import heatmap
 from mvlatent.pl._style import bare, block_colours, new_axes, outside_legend, per_cent, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,8 @@ def variance_explained(
 
     Raises
     ------
+    TypeError
+        If a model or cohort is given in the place of a result.
     ValueError
         If ``kind`` is unknown or the table is empty.
 
@@ -55,6 +58,7 @@ def variance_explained(
     >>> len(variance_explained(table).patches)
     2
     """
+    check_drawn(table, "variance_explained", "model.variance_explained()")
     if kind not in SHAPES:
         raise ValueError(f"unknown kind {kind!r}; choose from {', '.join(SHAPES)}.")
     if table.empty:

@@ -12,6 +12,9 @@ from mvlatent.tl._intervals.conformal_survival import ConformalSurvival, conform
 if TYPE_CHECKING:
     from mudata import MuData
 
+from mvlatent.data.assemble import check_cohort
+from mvlatent.tl._model import check_model
+
 __all__ = ["conformalize"]
 
 
@@ -86,6 +89,8 @@ def conformalize(
     >>> len(months), bool((months >= 0).all())
     (20, True)
     """
+    check_model(model)
+    check_cohort(mdata)
     role, name = _named(model, outcome)
     if by is not None and by not in mdata.obs:
         raise KeyError(f"no column {by!r} in mdata.obs; there are {[*mdata.obs]}.")

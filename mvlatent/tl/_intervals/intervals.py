@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvlatent.methods.arguments import check_view
 from mvlatent.tl._align import align, align_entries
 from mvlatent.tl._intervals.coverage import coverage
 from mvlatent.tl._latent.probes import make_folds
-from mvlatent.tl._model import as_block, scaled_views
+from mvlatent.tl._model import as_block, check_model, scaled_views
 
 __all__ = ["imputation_calibration", "interval_calibration", "latent_calibration"]
 
@@ -234,8 +235,8 @@ def imputation_calibration(
     >>> bool(0.85 < table.loc[0.9, "coverage"] < 0.95)
     True
     """
-    if view not in model.roles.views:
-        raise KeyError(f"no view {view!r}; the views are {', '.join(model.roles.views)}.")
+    check_model(model)
+    check_view(view, model.roles.views)
     spec = model.roles.views[view]
     if spec.declaration.categories:
         raise ValueError(

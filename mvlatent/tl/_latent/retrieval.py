@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.tl._align import aligned
+from mvlatent.tl._model import check_model
 
 __all__ = ["Retrieval", "retrieval", "view_retrieval"]
 
@@ -148,6 +149,7 @@ def view_retrieval(
     >>> [*found], bool(found["rna–img"].table.loc[1, "mean"] > 0.5)
     (['rna–cnv', 'rna–img', 'cnv–img'], True)
     """
+    check_model(model)
     latents = {}
     for view in model.roles.views:
         found = model.latents(mdata, given=[view])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mvlatent.tl._align import align
 from mvlatent.tl._latent.recovery import ProbeReading, read_targets
-from mvlatent.tl._model import as_block, latent_blocks, true_blocks
+from mvlatent.tl._model import as_block, check_model, latent_blocks, true_blocks
 
 if TYPE_CHECKING:
     from mvlatent.tl._latent.probes import Probe
@@ -147,6 +147,7 @@ def leakage_matrix(
         blocks, truth = _aligned_blocks(blocks, truth)
         known = true_blocks(truth)
     else:
+        check_model(blocks)
         known = true_blocks(truth, blocks.cohort(mdata).obs_names)
         blocks = latent_blocks(blocks, mdata)
     options: dict[str, Any] = {"probe": probe, "n_splits": n_splits, "seed": seed}

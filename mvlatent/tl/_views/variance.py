@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from mvlatent.tl._model import check_model
+
 __all__ = ["variance_explained"]
 
 WAYS_TO_SHARE = ("alone", "unique", "sequential")
@@ -51,6 +53,7 @@ def variance_explained(
     >>> bool(shares.drop("all").sum().sub(shares.loc["all"]).abs().max() < 1e-6)
     True
     """
+    check_model(model)
     if share not in WAYS_TO_SHARE:
         raise ValueError(f"unknown share {share!r}; choose from {', '.join(WAYS_TO_SHARE)}.")
     if by not in ("block", "factor"):
