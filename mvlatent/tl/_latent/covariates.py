@@ -108,7 +108,7 @@ def _matched(latent: Any, obs: Any, block: str) -> tuple[pd.DataFrame, pd.DataFr
     frame = obs if cohort is None else cohort.obs
     if hasattr(latent, "latents"):
         z = _factors(latent, cohort, block)
-        frame = latent.adata.obs if frame is None else frame
+        frame = latent.tables().obs if frame is None else frame
     elif isinstance(latent, pd.DataFrame | pd.Series):
         z = latent.to_frame() if isinstance(latent, pd.Series) else latent
     else:
