@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["weights"]
 
-LABELS = {"loading": "loading (scaled units)", "effect": "change a step along the factor"}
+AXIS_OF_WEIGHTS = {"loading": "loading (scaled units)", "effect": "change a step along the factor"}
 
 
 def weights(
@@ -65,7 +65,7 @@ def weights(
     >>> len(ax.get_yticklabels())
     5
     """
-    if show not in LABELS:
+    if show not in AXIS_OF_WEIGHTS:
         raise ValueError(f"show must be 'loading' or 'effect', not {show!r}.")
     if not isinstance(n, int | np.integer) or isinstance(n, bool):
         raise TypeError(f"n must be an integer, not {n!r}.")
@@ -95,7 +95,7 @@ def weights(
     ax.axvline(0, color="#333333", lw=0.8, zorder=0)
     ax.set_yticks(range(len(table)), [str(name) for name in table.index])
     ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.set_xlabel(LABELS[show])
+    ax.set_xlabel(AXIS_OF_WEIGHTS[show])
     bare(ax)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

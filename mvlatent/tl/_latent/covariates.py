@@ -38,8 +38,9 @@ def factor_covariates(
         :class:`mvlatent.MVLatent`, whose factors are those that are on.
     obs
         Columns, a DataFrame (or a MuData or AnnData that has them) whose rows are matched to those
-        of ``latent`` by name; of an array without names they are in its order. ``None``: those of
-        the model's own patients. A model reads the patients of a MuData or AnnData.
+        of ``latent`` by name; of an array without names they are in its order. ``None``: the
+        columns that the model was set up with, of its own patients. Of a MuData or AnnData a model
+        reads the patients too.
     columns
         Columns to take; by default all but those that say nothing: constant, dates, categories
         with fewer than two patients each on average, and the times and events of a model's survival
@@ -107,7 +108,7 @@ def _matched(latent: Any, obs: Any, block: str) -> tuple[pd.DataFrame, pd.DataFr
     frame = obs if cohort is None else cohort.obs
     if hasattr(latent, "latents"):
         z = _factors(latent, cohort, block)
-        frame = latent.adata.obs if frame is None else frame
+        frame = latent.tables().obs if frame is None else frame
     elif isinstance(latent, pd.DataFrame | pd.Series):
         z = latent.to_frame() if isinstance(latent, pd.Series) else latent
     else:
@@ -161,7 +162,10 @@ def _covariates(
     asked = [columns] if isinstance(columns, str) else columns
     lacking = [name for name in asked or () if name not in obs]
     if lacking:
-        raise KeyError(f"obs has no column {lacking[0]!r}; it has {', '.join(map(str, obs))}.")
+        have = ", ".join(map(str, obs)) or "none"
+        raise KeyError(
+            f"obs has no column {lacking[0]!r}; it has {have}. Give obs=, the columns to take."
+        )
     taken: dict[str, np.ndarray] = {}
     left_out: dict[str, str] = {}
     for name in obs if asked is None else asked:
@@ -178,7 +182,8 @@ def _covariates(
         else:
             taken[str(name)] = values
     if not taken:
-        raise ValueError(f"obs has no column to compare: {left_out or 'it is empty'}.")
+        why = "; ".join(f"{name!r} {reason}" for name, reason in left_out.items()) or "it has none"
+        raise ValueError(f"obs has no column to compare ({why}); give obs=, the columns to take.")
     return taken, left_out
 
 
