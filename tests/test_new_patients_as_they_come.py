@@ -36,7 +36,7 @@ OBS = pd.DataFrame(
     index=IDS,
 )
 OUTCOMES = ["time", "event", "kind", "score"]
-TRIED: list[str] = []
+TRIED: dict[str, set[str]] = {}
 KNOWN: dict[str, np.ndarray] = {}
 
 
@@ -117,7 +117,7 @@ def test_readers_ignore_outcomes(model, slips, dropped):
     for column, row, value in slips:
         obs.loc[obs.index[row], column] = value
     obs = obs.drop(columns=list(dropped))
-    TRIED.append(repr((slips, dropped)))
+    TRIED.setdefault("outcomes", set()).add(repr((slips, dropped)))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         found = readings(model, cohort(obs))
@@ -168,7 +168,7 @@ def test_missing_features_are_integrated_out(model, gone):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fewer = md.MuData(kept, obs=new.obs[OBS.columns])
-    TRIED.append(repr(gone))
+    TRIED.setdefault("features", set()).add(repr(gone))
     lacking = {name: features for name, features in gone.items() if features}
     if not lacking:
         readings(model, fewer)
@@ -212,7 +212,7 @@ def test_no_known_feature_at_all(model):
     minus=st.booleans(),
 )
 def test_extreme_values_give_no_nan(unscaled, where, size, minus):
-    TRIED.append(repr((where, size, minus)))
+    TRIED.setdefault("extremes", set()).add(repr((where, size, minus)))
     value = float(np.floor(size)) if where == "c" else size * (-1 if minus else 1)
     obs, views = OBS.iloc[:4].copy(), {name: x[:4].copy() for name, x in VIEWS.items()}
     if where in views:
@@ -240,5 +240,8 @@ def test_infinite_values_are_refused(model, where):
 
 
 def test_enough_was_tried():
-    print(f"{len(set(TRIED))} distinct cohorts of new patients")
-    assert len(set(TRIED)) >= 100
+    counts = {what: len(tried) for what, tried in TRIED.items()}
+    print(f"{sum(counts.values())} distinct cohorts of new patients: {counts}")
+    if len(counts) < 3:
+        pytest.skip("only some of the tests above were run")
+    assert sum(counts.values()) >= 100
