@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from mudata import MuData
 from mvlatent.data.assemble import assemble
 from mvlatent.data.tables import Tables
 from mvlatent.fitting.options import Options
+from mvlatent.fitting.trained import Trained
 from mvlatent.io.state import rebuild, state_of
 from mvlatent.methods.scvi import AsScvi
 from mvlatent.process import usual_torch
@@ -40,13 +42,19 @@ class Portable(AsScvi):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What rebuilds the model: what `save` writes, and its patients if it has any."""
-        trained = None if self._trained is None else state_of(self._trained)
+        trained = None if self._trained is None else _packed(self._trained)
         patients = None
         if self._tables is not None:
             manager = self._adata_manager
             notes = () if manager is None else tuple(manager.notes)
             patients = _Patients(self._tables, notes, manager is not None)
         return _rebuilt, (type(self), self.roles, self.options, trained, patients)
+
+
+def _packed(trained: Trained) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `save` writes, as it comes back from its file."""
+    said, arrays = state_of(trained)
+    return json.loads(json.dumps(said)), arrays
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,6 @@ def test_options_are_kept_with_the_model(small_fit, fitted_mdata, tmp_path):
     )
     spec = json.loads((tmp_path / "model" / "spec.json").read_text())
     assert spec["design"]["top_down"] is False
-    # folders written before there were objectives are read as having none
-    for name in ("objectives", "top_down", "stop_gradient"):
-        del spec["options"][name]
-    del spec["design"]["top_down"], spec["plan"]["shared_first"]
-    (tmp_path / "model" / "spec.json").write_text(json.dumps(spec))
-    assert mv.MVLatent.load(tmp_path / "model").options.objectives == ()
 
 
 def test_no_objective_is_the_default_and_weight_zero_is_none(small_fit, fitted_mdata, fitted):

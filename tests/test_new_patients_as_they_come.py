@@ -221,6 +221,10 @@ def test_extreme_values_give_no_nan(unscaled, where, size, minus):
         obs.loc["P0", where] = value
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
+        if where in views and np.float32(size) > 1e15:  # no measurement
+            with pytest.raises(ValueError, match="holds values beyond"):
+                readings(unscaled, cohort(obs, **views))
+            return
         readings(unscaled, cohort(obs, **views))
     told = [str(w.message) for w in said if f"covariate {where!r}" in str(w.message)]
     far = where in obs and abs(value - OBS[where].mean()) > 1000 * OBS[where].std(ddof=0)

@@ -451,7 +451,7 @@ def test_tools_ask_for_a_model(thing, data):
         refused(call, "a fitted MVLatent comes first")
 
 
-ONE = sorted(set(mv.pl.__all__) - {"history", "kaplan_meier"})
+ONE = sorted(set(mv.pl.__all__) - {"history", "kaplan_meier", "overview", "weights"})
 
 
 @pytest.mark.parametrize("name", ONE)
@@ -459,7 +459,7 @@ def test_plots_of_a_model_say_what_to_pass(name, model, data):
     import matplotlib.pyplot as plt
 
     before = plt.get_fignums()
-    for thing in (model, None, "model/", 3) + (() if name == "latent" else (data,)):
+    for thing in (None, "model/", 3) + (() if name == "latent" else (model, data)):
         refused(lambda thing=thing: getattr(mv.pl, name)(thing), f"mv.pl.{name}", "pass it")
     assert plt.get_fignums() == before
 
@@ -532,7 +532,7 @@ def test_help_speaks_of_columns_and_files(capsys, command):
         (["--n-private", "-3"], ["n_private"]),
         (["--max-epochs", "-1"], ["max_epochs"]),
         (["--seed", "-1"], ["seed"]),
-        (["--jobs", "0"], ["n_jobs"]),
+        (["--jobs", "0"], ["--jobs"]),
         (["--folds", "1"], ["folds"]),
         (["--folds", "sit"], ["'sit'"]),
     ],

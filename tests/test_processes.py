@@ -230,17 +230,14 @@ def test_without_an_outcome_nothing_is_fitted(no_fit):
         out_of_fold(cohort(), folds=2, **QUICK)
 
 
-@pytest.mark.parametrize("what", ["events", "view", "covariate"])
+@pytest.mark.parametrize("what", ["events", "covariate"])
 def test_a_fold_that_takes_all_there_is_is_named(what, no_fit):
     data, options = cohort(), dict(SURVIVAL)
     late = np.arange(60) >= 40
     data.obs["fold"] = np.where(late, "late", np.where(np.arange(60) < 20, "early", "middle"))
-    words = {"events": "event", "view": "'b'", "covariate": "stage"}[what]
+    words = {"events": "event", "covariate": "stage"}[what]
     if what == "events":
         data.obs["event"] = (late & (np.arange(60) % 2 == 0)).astype(int)
-    elif what == "view":
-        data.mod["b"] = data.mod["b"][late].copy()
-        data.update()
     else:
         data.obs["stage"] = np.where(late, "I", None)
         options["clinical"] = ["stage"]

@@ -10,6 +10,7 @@ from mvlatent._files import replacing
 from mvlatent.process import quiet
 
 __all__ = [
+    "check_cohort_file",
     "check_model_folder",
     "check_output",
     "one_line",
@@ -29,13 +30,7 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
     ValueError
         If it is neither .h5mu nor .h5ad, or cannot be read.
     """
-    if path.is_dir():
-        holds = " that holds a model" if (path / "spec.json").is_file() else ""
-        raise ValueError(f"{path} is a folder{holds}; a cohort is a file, .h5mu or .h5ad.")
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; check its name.")
-    if path.suffix not in (".h5mu", ".h5ad"):
-        raise ValueError(f"{path} is neither .h5mu nor .h5ad; write the cohort as one of them.")
+    check_cohort_file(path)
     with quiet():
         import anndata
 
@@ -46,6 +41,17 @@ def read_cohort(path: Path, views: dict[str, str] | None = None) -> Any:
         except Exception as error:  # whatever a reader meets in a file that is not what it says
             why = _other_kind(path) or f"({one_line(error)}) it is damaged; write it anew"
             raise ValueError(f"{path} cannot be read as {path.suffix}: {why}.") from error
+
+
+def check_cohort_file(path: Path) -> None:
+    """Raise as `read_cohort` does unless there is a file of its kinds."""
+    if path.is_dir():
+        holds = " that holds a model" if (path / "spec.json").is_file() else ""
+        raise ValueError(f"{path} is a folder{holds}; a cohort is a file, .h5mu or .h5ad.")
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; check its name.")
+    if path.suffix not in (".h5mu", ".h5ad"):
+        raise ValueError(f"{path} is neither .h5mu nor .h5ad; write the cohort as one of them.")
 
 
 def one_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mvlatent.commands.files import check_output, read_cohort, write_cohort
+from mvlatent.commands.files import check_cohort_file, check_output, read_cohort, write_cohort
 from mvlatent.data.written import FITTED
 
 __all__ = ["run_transform"]
@@ -17,6 +17,7 @@ def run_transform(
     """Load the model, annotate a copy of the cohort and write it."""
     from mvlatent.io import load_trained
 
+    check_cohort_file(cohort)
     check_output(out, (cohort.suffix,), overwrite=overwrite)
     data = read_cohort(cohort)
     # a folder that holds no model is refused before the slow imports

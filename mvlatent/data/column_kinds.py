@@ -63,7 +63,7 @@ def kind_of(column: pd.Series, role: str) -> str:
 
     Examples
     --------
-    >>> kind_of(pd.Series(["61", "[Not Available]", "54.5"]), "clinical")
+    >>> kind_of(pd.Series(["61", "[Not Available]", "54.5", "70"]), "clinical")
     'continuous'
     >>> kind_of(pd.Series(pd.Categorical(["I", "II", "III"], ordered=True)), "clinical")
     'ordered'
@@ -195,7 +195,7 @@ def kind_notes(column: pd.Series, role: str, kind: str, what: str) -> list[str]:
     --------
     >>> stages = pd.Series(["Stage IIA", "Stage I", "Stage IIIA"], name="stage")
     >>> kind_notes(stages, "clinical", "categorical", "stage")[0][:60]
-    'stage: taken as 3 classes; for one number in their order: impor'
+    'stage: taken as 3 classes; for one number in their order: im'
     """
     found = {t for t in as_text(column) if t is not None}
     if kind == "ordered":

@@ -130,7 +130,7 @@ def turned_round(column: pd.Series) -> str | None:
     >>> turned_round(pd.Series([1, 0], name="event")) is None
     True
     >>> turned_round(pd.Series([1, 0], name="censored"))[-24:]
-    '"censored"].map({1: 0, 0: 1})'[-24:]
+    'ored"].map({1: 0, 0: 1})'
     """
     name = str(column.name)
     text = as_text(column, known=("0",))

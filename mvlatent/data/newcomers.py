@@ -12,6 +12,7 @@ from mudata import MuData
 from mvlatent.data.matrix import dense
 from mvlatent.data.names import quote
 from mvlatent.data.obs_columns import find_column
+from mvlatent.data.shape import refuse_turned
 from mvlatent.data.tables import RawView, Tables
 from mvlatent.specs import Roles
 
@@ -51,6 +52,7 @@ def read_newcomers(
     lacking = _lacking(mdata, kept)
     if lacking and missing_features == "refuse":
         name, names = next(iter(lacking.items()))
+        refuse_turned(name, kept[name], mdata.mod[name].obs_names)
         raise KeyError(
             f"view {name!r} lacks {len(names)} of the {len(kept[name])} features the model was "
             f"fitted on: {quote(names)}; missing_features='integrate' takes them as entries that "

@@ -95,7 +95,7 @@ def _without_few(
         for name, h in few.items()
     ]
     kept = [name for name in asked if name not in few]
-    if not kept:
+    if asked and not kept:
         raise ValueError(
             f"no view is left: a view needs values of {FEWEST} patients, and there are "
             f"{', '.join(f'{h} of {k!r}' for k, h in few.items())}; name other views, or check "

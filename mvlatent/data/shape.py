@@ -7,14 +7,14 @@ nothing of what they name, so nothing is concluded from them but equality.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from mvlatent.data.names import quote
 
-__all__ = ["FEWEST", "Names", "barcode_notes", "check_known", "check_shape", "looks_turned"]
+__all__ = ["FEWEST", "Names", "barcode_notes", "check_known", "check_shape", "refuse_turned"]
 
 BARCODE = re.compile(r"TCGA[-._]\w{2}[-._]\w{4}", re.IGNORECASE)
 SEPARATORS = re.compile(r"[-._:|/ ]+")
@@ -116,6 +116,15 @@ def looks_turned(features: pd.Index, patients: pd.Index) -> bool:
     """Whether most names of features are those of patients."""
     words = _words(features)
     return len(words) > 1 and len(words & set(patients)) >= MOST * len(features)
+
+
+def refuse_turned(name: str, features: Sequence[str], patients: pd.Index) -> None:
+    """KeyError if a view of new patients has the features that are asked for as its rows."""
+    if looks_turned(pd.Index(features, dtype=object), patients):
+        raise KeyError(
+            f"view {name!r} is on its side: the features the model was fitted on are its "
+            f"patients; turn it with mdata[{name!r}].T."
+        )
 
 
 def _words(names: Iterable[object]) -> set[str]:

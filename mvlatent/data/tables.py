@@ -15,7 +15,7 @@ from mvlatent.data.codes import refuse_codes
 from mvlatent.data.matrix import Matrix, dense, has_value, normalise, place_rows
 from mvlatent.data.names import check_names, quote
 from mvlatent.data.obs_columns import find_column
-from mvlatent.data.shape import looks_turned
+from mvlatent.data.shape import refuse_turned
 from mvlatent.specs import Roles, View
 from mvlatent.specs.checks import did_you_mean
 
@@ -108,11 +108,7 @@ def _pick_features(mod: AnnData, name: str, wanted: Sequence[str]) -> list[int] 
     where = mod.var_names.map(str).get_indexer(pd.Index(wanted, dtype=object))
     lacking = [f for f, i in zip(wanted, where, strict=True) if i < 0]
     if lacking:
-        if looks_turned(pd.Index(wanted, dtype=object), mod.obs_names):
-            raise KeyError(
-                f"view {name!r} is on its side: the features the model was fitted on are its "
-                f"patients; turn it with mdata[{name!r}].T."
-            )
+        refuse_turned(name, wanted, mod.obs_names)
         raise KeyError(
             f"view {name!r} lacks {len(lacking)} of the {len(wanted)} features the model was "
             f"fitted on: {quote(lacking)}."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 from mvlatent.fitting.plan import Plan
+from mvlatent.process import quiet
 from mvlatent.specs.checks import shown
 
 __all__ = ["check_devices", "fabric_of", "launched"]
@@ -53,8 +53,7 @@ def check_devices(plan: Plan) -> None:
         return
     said = ", ".join(f"{name}={shown(value)}" for name, value in asked.items())
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             fabric = fabric_of(plan)
     except Exception as error:
         reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".!")

@@ -20,7 +20,7 @@ __all__ = ["Plan"]
 
 EPOCHS = 60
 EPOCHS_VALIDATED = 200  # at most: early stopping ends it
-WORDS = {
+ON_DEVICES = {
     "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "strategy": ("auto", "ddp"),
     "precision": ("32-true", "64-true", "bf16-mixed", "16-mixed"),
@@ -116,7 +116,7 @@ class Plan:
         check_flag("early_stopping", self.early_stopping)
         alias = ALIASES.get(str(self.precision), self.precision)
         object.__setattr__(self, "precision", alias)
-        for name, choices in WORDS.items():
+        for name, choices in ON_DEVICES.items():
             check_choice(name, getattr(self, name), choices)
         self._check_devices()
 

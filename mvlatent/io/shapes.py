@@ -24,7 +24,7 @@ __all__ = [
 
 LEAST = 2**14  # a size of this many is never refused: some are set and not used
 
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+KINDS_IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 OBJECTS = dict[str, dict[str, Any]]
@@ -174,10 +174,10 @@ def _check(hint: Any, value: Any, where: str) -> None:
     if hint is type(None):
         if value is not None:
             raise Damaged(SPEC, f"'{where}' is {shown(value)}, not null")
-    elif hint in WORDS:
+    elif hint in KINDS_IN_WORDS:
         known = (int, float) if hint is float else (hint,)
         if type(value) not in known:
-            raise Damaged(SPEC, f"'{where}' is {shown(value)}, not {WORDS[hint]}")
+            raise Damaged(SPEC, f"'{where}' is {shown(value)}, not {KINDS_IN_WORDS[hint]}")
     elif origin in (list, tuple):
         if not isinstance(value, list):
             raise Damaged(SPEC, f"'{where}' is {shown(value)}, not a list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,7 +26,7 @@ from mvlatent.io.shapes import (
     check_same,
     check_square,
 )
-from mvlatent.process import seeded
+from mvlatent.process import quiet, seeded
 from mvlatent.vae.basis import Basis
 from mvlatent.vae.design import Design
 from mvlatent.vae.structured import StructuredVAE
@@ -124,8 +123,7 @@ def _vae(said: Mapping[str, Any], weights: Mapping[str, np.ndarray], values: int
     """The model of a design, whose sizes are held against the weights before it is built."""
     check_design(said, values)
     design = Design.from_dict(dict(said))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             with torch.device("meta"):
                 outline: StructuredVAE | None = StructuredVAE(design)

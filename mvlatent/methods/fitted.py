@@ -200,11 +200,10 @@ class FittedModel:
     def _read(self, mdata: MuData | AnnData | None, missing_features: str = "refuse") -> Cohort:
         """The patients, for what needs no outcome; those of new ones are not read."""
         check_one_of("missing_features", missing_features, MISSING_FEATURES)
+        trained = self.trained  # says so where there is none
         if mdata is not None:
-            read = self.trained.preparation.read
-            return self.trained.cohort(
-                read(mdata, outcomes=False, missing_features=missing_features)
-            )
+            read = trained.preparation.read
+            return trained.cohort(read(mdata, outcomes=False, missing_features=missing_features))
         if self._cohort is None:
             raise ValueError("this model was loaded without data; pass mdata.")
         return self._cohort

@@ -134,7 +134,7 @@ class LatentReader(FittedModel):
         cohort = self._read(patients_of(mdata, adata), missing_features)
         if indices is not None:
             cohort = cohort.subset(row_numbers(indices, len(cohort)))
-        found = self.trained.latents(cohort, names).posterior(block)
+        found = self.trained.latents(cohort, names).posterior(block, self.roles.views)
         if return_dist:
             return found
         if not as_frame:

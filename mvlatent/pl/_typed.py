@@ -7,7 +7,9 @@ from mvlatent.specs.checks import kind_of, shown
 __all__ = ["check_drawn"]
 
 
-def check_drawn(value: Any, plot: str, wanted: str, *, cohorts: bool = False) -> None:
+def check_drawn(
+    value: Any, plot: str, wanted: str, *, cohorts: bool = False, models: bool = False
+) -> None:
     """Raise TypeError for a model, a cohort, a path or nothing in the place of a result.
 
     Examples
@@ -17,7 +19,7 @@ def check_drawn(value: Any, plot: str, wanted: str, *, cohorts: bool = False) ->
     ...
     TypeError: mv.pl.ledger draws a result, not 'model/'; pass it model.ledger().
     """
-    model = hasattr(value, "is_trained_")
+    model = hasattr(value, "is_trained_") and not models
     cohort = hasattr(value, "obsm") and not cohorts
     if not (model or cohort or value is None or isinstance(value, str | bytes | int | float)):
         return

@@ -193,10 +193,11 @@ BY_ROW = {"pl.time_dependent_auc"}  # whose index are times
 
 ALONE = {  # one thing of patients, or none: a model, a cohort, what another tool returned
     "tl": """bootstrap bootstrap_difference conformalize cross_view scaled_views latent_blocks
-    imputation_calibration variance_explained view_retrieval""",
+    imputation_calibration variance_explained view_retrieval
+    factor_covariates""",  # a table of patients, by name: tests/test_habits.py
     "pl": """cross_view d_calibration factor_metrics forest history path ledger retrieval stability
     horizon_calibration interval_calibration leakage_matrix reliability risk_coverage view_leakage
-    survival_curves variance_explained""",
+    survival_curves variance_explained factor_covariates weights overview""",
 }
 WAYS = ("as it is", "shuffled", "shuffled", "array")
 TRIED: set[tuple] = set()

@@ -74,7 +74,7 @@ def test_cross_view_has_every_way_and_method(table):
     assert set(found["method"]) == {"model", "mean", "ridge", "pls", "knn"}
     ways = found[["view", "given"]].drop_duplicates()
     assert len(ways) == 9
-    assert ways[ways["view"] == "rna"]["given"].tolist() == ["all others", "mut", "img"]
+    assert ways[ways["view"] == "rna"]["given"].tolist() == ["all others", "img", "mut"]
     assert (found.loc[found["method"] == "mean", ["r2", "r2_median"]] == 0).all(axis=None)
     assert np.isfinite(found[["r2", "r2_median"]]).all(axis=None)
 

@@ -97,7 +97,7 @@ def test_a_model_is_read_against_the_truth_by_names_of_patients(fitted, fitted_m
     truth = SimpleNamespace(obs_names=order, blocks=blocks)
     found = tl.leakage_matrix(fitted, truth)
     assert found.table.loc["shared", "shared"] > 0.99
-    assert [*found.table.index] == ["shared", "private:rna", "private:mut", "private:img"]
+    assert [*found.table.index] == ["shared", "private:img", "private:mut", "private:rna"]
     with pytest.raises(KeyError, match="lacks 1 patients"):
         tl.leakage_matrix(
             fitted, SimpleNamespace(obs_names=order[1:], blocks={"shared": blocks["shared"][1:]})
@@ -151,7 +151,7 @@ def test_view_leakage_scores_measured_entries_only():
 
 def test_view_leakage_of_a_model_does_not_look_at_the_view(fitted):
     found = tl.view_leakage(fitted)
-    assert [*found.alone.index] == ["shared", "private:rna", "private:mut", "private:img"]
+    assert [*found.alone.index] == ["shared", "private:img", "private:mut", "private:rna"]
     assert [*found.alone.columns] == ["rna", "mut", "img"]
     blocks = tl.latent_blocks(fitted, given=["mut", "img"])
     rna = tl.scaled_views(fitted)["rna"]

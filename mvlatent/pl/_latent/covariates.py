@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mvlatent.pl._style import new_axes, titled
+from mvlatent.pl._typed import check_drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +64,7 @@ def factor_covariates(
     >>> [tick.get_text() for tick in ax.get_xticklabels()]
     ['age', 'sex (η)']
     """
+    check_drawn(table, "factor_covariates", "mv.tl.factor_covariates(model)")
     missing = [name for name in NEEDED if name not in table]
     if missing:
         raise KeyError(

@@ -77,7 +77,11 @@ def latent(
     'rna:rna_001'
     """
     check_drawn(
-        data, "latent", "model.transform(), or the cohort after model.annotate(mdata)", cohorts=True
+        data,
+        "latent",
+        "a fitted model, model.transform(), or the cohort after model.annotate(mdata)",
+        cohorts=True,
+        models=True,
     )
     if method not in LAYOUTS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(LAYOUTS)}.")

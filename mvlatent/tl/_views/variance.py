@@ -63,4 +63,4 @@ def variance_explained(
     from mvlatent.reading.variance import sequential_variance, unique_variance
 
     measure = unique_variance if share == "unique" else sequential_variance
-    return measure(model.latents(mdata))[by == "factor"]
+    return measure(model.latents(mdata))[by == "factor"][list(model.roles.views)]
