@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from mudata import MuData
 from mvlatent.data.names import quote
 from mvlatent.data.table_files import Table, csv_options, numbers_of, read_frame
 from mvlatent.data.table_names import averaged, is_barcode, plain_barcodes, upright
+from mvlatent.process import quiet
 from mvlatent.specs.checks import check_choice
 
 __all__ = ["read_tables"]
@@ -144,8 +144,7 @@ def _assembled(
         )
         for name, frame in values.items()
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         mdata = MuData(mods)
     if clinical is None:
         return mdata

@@ -152,7 +152,7 @@ def test_view_leakage_scores_measured_entries_only():
 def test_view_leakage_of_a_model_does_not_look_at_the_view(fitted):
     found = tl.view_leakage(fitted)
     assert [*found.alone.index] == ["shared", "private:img", "private:mut", "private:rna"]
-    assert [*found.alone.columns] == ["rna", "mut", "img"]
+    assert [*found.alone.columns] == ["img", "mut", "rna"]
     blocks = tl.latent_blocks(fitted, given=["mut", "img"])
     rna = tl.scaled_views(fitted)["rna"]
     by_hand = tl.view_leakage(blocks, {"rna": rna})
