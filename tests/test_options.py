@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mvlatent as mv
 from mvlatent.fitting.devices import check_devices
 from mvlatent.fitting.options import Options
-from mvlatent.fitting.plan import WORDS, Plan
+from mvlatent.fitting.plan import ON_DEVICES, Plan
 from mvlatent.methods.arguments import LOOP, SHAPE
 
 N = 60
@@ -174,7 +174,7 @@ ANYTHING = st.one_of(
     st.none(),
     st.text(max_size=5),
     st.binary(max_size=3),
-    st.sampled_from([word for words in WORDS.values() for word in words]),
+    st.sampled_from([word for words in ON_DEVICES.values() for word in words]),
     st.lists(NUMBERS, max_size=3),
     st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2),
 )
