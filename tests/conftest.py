@@ -9,8 +9,11 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 
 import matplotlib
 import pytest
+from hypothesis import settings
 
 matplotlib.use("Agg")
+settings.register_profile("fixed", derandomize=True, deadline=None)  # seeds are fixed: these too
+settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")
