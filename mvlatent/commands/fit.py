@@ -61,12 +61,15 @@ def run_fit(
         **fit,
         **shape,
     }
+    found = folded = None
     if folds is not None:
-        from mvlatent.study._out_of_fold import folded_for
+        from mvlatent.study._out_of_fold import folded_for, predict_folds
 
-        folded_for(data, _n_folds(folds), seed, jobs, options)  # before minutes go to the model
+        # refused before minutes go to the model
+        folded = folded_for(data, _n_folds(folds), seed, jobs, options)
     model = _fit(data, options)
-    found = None if folds is None else _out_of_fold(data, folds, jobs, options)
+    if folded is not None:
+        found = predict_folds(folded, data.obs_names, jobs)
     _write(model, found, data, out, out_data, overwrite=overwrite)
     estimates = _estimates(found, folds, options["outcomes"])
     _report(model, estimates, out, out_data, time.perf_counter() - begun)
@@ -131,12 +134,6 @@ def _fit(data: Any, options: dict[str, Any]) -> Any:
 def _n_folds(folds: str) -> int | str:
     """Number of folds, or their column."""
     return int(folds) if folds.isdigit() else folds
-
-
-def _out_of_fold(data: Any, folds: str, jobs: int, options: dict[str, Any]) -> Any:
-    from mvlatent.study import out_of_fold
-
-    return out_of_fold(data, folds=_n_folds(folds), n_jobs=jobs, **options)
 
 
 def _estimates(found: Any, folds: str | None, outcomes: Sequence[OutcomeSpec]) -> list[str]:

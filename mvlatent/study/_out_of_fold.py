@@ -263,11 +263,15 @@ def out_of_fold(
     >>> bool(0.5 < c < 1), found.table["fold"].nunique()
     (True, 2)
     """
-    folded = folded_for(mdata, folds, seed, n_jobs, options)
+    return predict_folds(folded_for(mdata, folds, seed, n_jobs, options), mdata.obs_names, n_jobs)
+
+
+def predict_folds(folded: Folded, patients: pd.Index, n_jobs: int) -> OutOfFold:
+    """Fit and predict folds that `folded_for` has checked; rows in the order of ``patients``."""
     held_out = np.unique(folded.fold[folded.fold >= 0]).tolist()
     parts = folded.run(_one_fold, held_out, n_jobs)
-    table, columns = (pd.concat(p).reindex(mdata.obs_names) for p in zip(*parts, strict=True))
-    typed = typed_roles(options).outcome_specs
+    table, columns = (pd.concat(p).reindex(patients) for p in zip(*parts, strict=True))
+    typed = typed_roles(folded.options).outcome_specs
     first = {o.role: o.name for o in reversed(typed) if not o.always_named}
     return OutOfFold(table, first, dict(zip(held_out, folded.names, strict=True)), columns)
 
